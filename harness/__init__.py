@@ -1,0 +1,1 @@
+"""The judge: rehearses a rollout against any CSMS and says whether the contract held."""

@@ -1,0 +1,1 @@
+"""Systems with one wrong decision each, to measure the judge."""

@@ -1,0 +1,1 @@
+"""The shipped scenarios: one idea a file."""

@@ -1,0 +1,157 @@
+"""Chance as data: distributions, named random streams and the fates they decide.
+
+A core, and the only module of the simulator that touches `random`. Every decision draws from a
+stream of its own, `random.Random(f"{seed}/{charger}/{purpose}")`, so that removing one charger or
+one decision never changes another's fate. Durations are seconds, sizes bytes, shares 0..1.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+def stream(seed: int, charger: str, purpose: str) -> random.Random:
+    """Return the random stream of one decision of one charger."""
+    return random.Random(f"{seed}/{charger}/{purpose}")
+
+
+class Frozen(BaseModel):
+    """An immutable value that refuses unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Fixed(Frozen):
+    """Always the same value."""
+
+    kind: Literal["fixed"] = "fixed"
+    value: float
+
+    def draw(self, rng: random.Random) -> float:
+        """Return the value."""
+        del rng
+        return self.value
+
+
+class Uniform(Frozen):
+    """Any value between two bounds."""
+
+    kind: Literal["uniform"] = "uniform"
+    low: float
+    high: float
+
+    def draw(self, rng: random.Random) -> float:
+        """Draw one value."""
+        return rng.uniform(self.low, self.high)
+
+
+class Lognormal(Frozen):
+    """A long-tailed value given by its median and 95th percentile."""
+
+    kind: Literal["lognormal"] = "lognormal"
+    median: float = Field(gt=0)
+    p95: float = Field(gt=0)
+
+    def draw(self, rng: random.Random) -> float:
+        """Draw one value."""
+        sigma = math.log(self.p95 / self.median) / 1.6448536269514722
+        return self.median * math.exp(rng.gauss(0.0, sigma)) if sigma > 0 else self.median
+
+
+class Exponential(Frozen):
+    """A memoryless value with this mean."""
+
+    kind: Literal["exponential"] = "exponential"
+    mean: float = Field(gt=0)
+
+    def draw(self, rng: random.Random) -> float:
+        """Draw one value."""
+        return rng.expovariate(1.0 / self.mean)
+
+
+Distribution = Annotated[Fixed | Uniform | Lognormal | Exponential, Field(discriminator="kind")]
+
+
+class DownloadFault(Frozen):
+    """How the firmware server treats one client's requests; also its wire format (seam 4)."""
+
+    kind: Literal[
+        "cut", "stall", "status", "corrupt", "html", "redirect", "throttle",
+        "wrong_length", "no_range", "changed", "refuse",
+    ]  # fmt: skip
+    at: float | None = None  # share of the image after which it strikes
+    status: int | None = None
+    retry_after: float | None = None
+    rate: float | None = None
+    times: int | None = 1  # how many requests it strikes; None: all of them
+
+
+class InstallFault(Frozen):
+    """How an installation goes wrong."""
+
+    how: Literal[
+        "fails", "verification_fails", "hangs", "old_version", "rolls_back", "boot_loop",
+        "bricked", "power_loss", "claims_installed",
+    ]  # fmt: skip
+    at: float | None = None  # share of the install time at which it strikes (power_loss)
+    times: int | None = 1
+
+
+class Window(Frozen):
+    """A time during which the charger is offline: from a moment until a moment.
+
+    A moment is seconds after power-on (`*_s`) or a mark of the drill, with seconds after it.
+    """
+
+    from_s: float | None = None
+    from_mark: str | None = None  # e.g. "pause"
+    until_s: float | None = None
+    until_mark: str | None = None
+    plus: float = 0.0  # seconds after `until_mark`
+
+
+class Reconnect(Frozen):
+    """When a charger that lost its connection tries again."""
+
+    first: float = 1.0
+    most: float = 60.0
+    factor: float = 2.0  # 1: fixed interval
+    jitter: float = 0.5  # share of the wait that is random
+
+
+class ChargerSpec(Frozen):
+    """Everything one virtual charger is: what a cohort in the YAML becomes, fates already drawn.
+
+    Chance that is decided once per charger (does its download fail? is it bricked?) is drawn
+    when cohorts are expanded; durations are drawn by the charger, each from its own stream.
+    """
+
+    id: str
+    cohort: str
+    ocpp: Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
+    signed: bool = False  # 1.6 with the security extension
+    vendor: str
+    model: str
+    serial: str
+    firmware_version: str
+    site_id: str | None = None
+    latency: Distribution = Fixed(value=0.0)  # one way, per frame
+    reconnect: Reconnect = Reconnect()
+    connect_after: Distribution = Fixed(value=0.0)  # spread of the first connect
+    offline: tuple[Window, ...] = ()
+    heartbeat: float | None = None  # overrides the interval the CSMS gives; seconds
+    call_timeout: float = 30.0
+    download_rate: Distribution | None = None  # bytes a second
+    stall_timeout: float = 30.0
+    download_faults: tuple[DownloadFault, ...] = ()
+    retries_mean: Literal["retries", "attempts"] = "retries"  # attempts = retries + 1, or = retries
+    reports_each_attempt: bool = False  # DownloadFailed after each attempt, not only after the last
+    install_time: Distribution = Uniform(low=20.0, high=60.0)
+    reboot_time: Distribution = Fixed(value=30.0)
+    install_faults: tuple[InstallFault, ...] = ()
+    installed_before_reboot: bool = False
+    quirks: tuple[str, ...] = ()
