@@ -1,0 +1,126 @@
+"""What every checker is: a fold over facts, and the bookkeeping of its findings.
+
+A core. A checker names the facts it wants with `@sees(FactType)`; the driver (`judge.py`) calls the
+marked method with the shared `View` and the fact, after the view was updated. `end(view)` runs once
+after the last event. A checker never keeps events except through the steps of a witness.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from harness.verdict import Finding, Grade, Result, Step, Subject, Verdict, Witness
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.checkers.view import View
+    from harness.history import Event
+    from harness.verdict import Requirement
+
+MOST_FINDINGS = 25  # kept a requirement; the rest is counted
+
+F = TypeVar("F", bound="Callable[..., None]")
+
+
+def sees(*facts: type) -> Callable[[F], F]:
+    """Mark a checker's method as the one that handles these facts."""
+
+    def mark(method: F) -> F:
+        method.__sees__ = facts  # type: ignore[attr-defined]
+        return method
+
+    return mark
+
+
+class Checker:
+    """One requirement, judged by folding over facts."""
+
+    requirement: ClassVar[Requirement]
+    handlers: ClassVar[dict[type, str]] = {}
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        self.exercised = 0
+        self.findings: list[Finding] = []
+        self.omitted = 0
+        self.broken = ""  # the traceback's last line, if the checker crashed
+        self.doubt = ""  # why a pass would claim too much
+        self.inapplicable = ""  # why the requirement does not apply here
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Collect the marked methods once a class."""
+        super().__init_subclass__(**kwargs)
+        cls.handlers = {
+            fact: name
+            for base in reversed(cls.__mro__)
+            for name, member in vars(base).items()
+            for fact in getattr(member, "__sees__", ())
+        }
+
+    def end(self, view: View) -> None:
+        """Judge what only the end of the history can settle."""
+
+    def accuse(  # the parts of a sentence, all needed
+        self,
+        view: View,
+        *,
+        who: str,
+        expected: str,
+        seen: str,
+        events: tuple[Event | Step | None, ...],
+        charger: str | None = None,
+        grade: Grade = Grade.VIOLATES,
+        switch: str | None = None,
+        subject: Subject | None = None,
+    ) -> None:
+        """Record a finding with its witness, unless the profile leaves `switch` open."""
+        if switch is not None:
+            if not view.profile.judges(switch):
+                return
+            grade = Grade.DIFFERS if grade is Grade.VIOLATES else grade
+        if len(self.findings) >= MOST_FINDINGS:
+            self.omitted += 1
+            return
+        found = [view.step(e) if not isinstance(e, Step) else e for e in events if e is not None]
+        steps = tuple(sorted({s.index: s for s in found}.values(), key=lambda s: s.index))
+        side = subject or self.requirement.subject
+        quirk = side is Subject.CHARGER and charger in view.quirky
+        self.findings.append(
+            Finding(
+                self.requirement.id,
+                grade,
+                side,
+                who,
+                Witness(expected, seen, steps),
+                charger,
+                quirk,
+            )
+        )
+
+    def result(self, view: View) -> Result:
+        """Return the verdict over everything seen so far."""
+        verdict, note = self._verdict(view)
+        return Result(
+            self.requirement, verdict, self.exercised, tuple(self.findings), self.omitted, note
+        )
+
+    def _verdict(self, view: View) -> tuple[Verdict, str]:
+        """Derive the verdict; an accusation stands even if the checker broke later."""
+        counted = [
+            f
+            for f in self.findings
+            if not f.expected_by_scenario and view.decides(f.subject) and f.grade != Grade.TOLERATED
+        ]
+        tolerated = any(f.grade is Grade.TOLERATED for f in self.findings)
+        doubt = self.doubt or ("" if self.exercised else "never exercised")
+        for applies, verdict, note in (
+            (counted, Verdict.FAIL, ""),
+            (self.broken, Verdict.ERROR, self.broken),
+            (self.inapplicable, Verdict.NOT_APPLICABLE, self.inapplicable),
+            (tolerated, Verdict.NON_STRICT, ""),
+            (doubt, Verdict.INCONCLUSIVE, doubt),
+        ):
+            if applies:
+                return verdict, note
+        return Verdict.PASS, ""

@@ -1,0 +1,213 @@
+"""What the view remembers: operations, rollouts, their members, stations and connections.
+
+A core of plain mutable records, written by the view's folds only; checkers read them. Indexes are
+event indexes: they order what one recorder saw, and prove nothing about other machines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.history import Event
+
+FAILURES = frozenset(
+    {"DownloadFailed", "InstallationFailed", "InvalidSignature", "InstallVerificationFailed"}
+)
+RANK = {
+    "DownloadScheduled": 0,
+    "Downloading": 1,
+    "DownloadPaused": 1,
+    "Downloaded": 2,
+    "SignatureVerified": 2,
+    "InstallScheduled": 3,
+    "Installing": 3,
+    "InstallRebooting": 3,
+    "Installed": 4,
+    **dict.fromkeys(FAILURES, 4),
+}
+"""How far an OCPP status is; installing and rebooting are one rank (D25)."""
+
+
+@dataclass(slots=True, eq=False)
+class Op:
+    """One request of the operator."""
+
+    id: str
+    name: str  # create | execute_stage | pause | read | fleet | other
+    invoked: Event
+    rollout_id: str | None
+    request: Any  # the body that was sent
+    answered: Event | None = None
+    outcome: str = "open"  # open | ok | fail | info
+    status: int = 0
+    reply: Any = None  # the body that came back
+
+    @property
+    def done(self) -> bool:
+        """Whether its effect, if any, lies in the past."""
+        return self.outcome in {"ok", "fail"}
+
+    @property
+    def may_act(self) -> bool:
+        """Whether it had, or may yet have, an effect."""
+        return self.outcome != "fail"
+
+    def overlaps(self, other: Op) -> bool:
+        """Whether either order of the two is legal."""
+        return not (self.before(other) or other.before(self))
+
+    def before(self, other: Op) -> bool:
+        """Whether its effect certainly precedes the other's."""
+        return self.done and self.answered is not None and self.answered.index < other.invoked.index
+
+
+@dataclass(slots=True, eq=False)
+class Trigger:
+    """One UpdateFirmware (or SignedUpdateFirmware) that a charger received."""
+
+    event: Event
+    station: Station
+    connection: Connection | None
+    message_id: str
+    payload: dict[str, Any]
+    location: str
+    request_id: int | None
+    retries: int | None
+    retry_interval: float | None
+    rollout: Rollout | None = None
+    member: Member | None = None
+    answer: str = ""  # Accepted, Rejected, ... ; 'CALLERROR <code>' ; '' while unanswered
+    answered: Event | None = None
+
+    @property
+    def refused(self) -> bool:
+        """Whether the charger said no (D20)."""
+        return self.answer.startswith("CALLERROR") or self.answer in {
+            "Rejected",
+            "InvalidCertificate",
+            "RevokedCertificate",
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Shown:
+    """What GET last said about one charger of a rollout."""
+
+    status: str
+    event: Event
+    op: Op
+    reason: str | None
+    row: dict[str, Any]
+
+
+@dataclass(slots=True, eq=False)
+class Member:
+    """One charger in one rollout."""
+
+    charger: str
+    stage: int
+    rollout: Rollout
+    triggers: list[Trigger] = field(default_factory=list)
+    status: str = ""  # the last OCPP status of its own update
+    highest: int = 0  # highest rank reported in this attempt
+    reported: Event | None = None  # its last status
+    downloading: Event | None = None  # the Downloading that no DownloadFailed has closed yet
+    download_failures: int = 0  # each counted once per preceding Downloading (D30)
+    final: str = ""  # the terminal OCPP status, '' while none is
+    final_event: Event | None = None
+    upgraded: Event | None = None  # boot with a changed version after the trigger
+    shown: Shown | None = None
+
+    @property
+    def triggered(self) -> bool:
+        """Whether it was ever sent the update."""
+        return bool(self.triggers)
+
+
+@dataclass(slots=True, eq=False)
+class Stage:
+    """One stage as the plan shows it; `members` in the order shown."""
+
+    number: int
+    label: str
+    members: list[Member]
+    first_trigger: Trigger | None = None
+    triggered: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Rollout:
+    """One rollout, learned from the bodies of create and read."""
+
+    url: str
+    request: dict[str, Any]
+    create: Op | None = None
+    id: str | None = None
+    strategy: str = ""
+    stages: list[Stage] = field(default_factory=list)
+    members: dict[str, Member] = field(default_factory=dict)
+    executes: list[Op] = field(default_factory=list)
+    pauses: list[Op] = field(default_factory=list)
+    paused_since: Event | None = None  # certainly paused from here on
+    status: str = ""  # as last shown
+    finished: Op | None = None  # the first answer that showed a terminal status
+    first_trigger: Trigger | None = None
+
+    @property
+    def begun(self) -> int:
+        """How many stages, from the first, have any trigger."""
+        return max((s.number for s in self.stages if s.triggered), default=0)
+
+    @property
+    def name(self) -> str:
+        """Its id, or its url as long as no id is known."""
+        return self.id or self.url
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One CALL on a connection."""
+
+    id: str
+    action: str
+    event: Event
+    payload: Any
+    trigger: Trigger | None = None
+    answered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One WebSocket of one charger."""
+
+    id: str
+    station: Station
+    opened: Event
+    subprotocol: str
+    closed: Event | None = None
+    ours: dict[str, Call] = field(default_factory=dict)  # charger -> CSMS, unanswered
+    theirs: dict[str, Call] = field(default_factory=dict)  # CSMS -> charger, unanswered
+    fenced: int = -1  # everything received from now on was sent after this event index
+    fences: int = 0
+
+    def proves_after(self, index: int) -> bool:
+        """Whether frames received now were certainly sent after event `index`."""
+        return self.fenced > index
+
+
+@dataclass(slots=True, eq=False)
+class Station:
+    """One charger over the whole history."""
+
+    id: str
+    connection: Connection | None = None
+    connections: int = 0
+    version: str | None = None  # of its last boot
+    vendor: str | None = None
+    model: str | None = None
+    accepted: bool = False  # its boot was accepted at least once
+    booted: Event | None = None
+    triggers: list[Trigger] = field(default_factory=list)
+    by_request: dict[int, Trigger] = field(default_factory=dict)

@@ -1,0 +1,230 @@
+"""The operator's half of the view: requests, rollouts and stages, what GET showed, pauses.
+
+A core. A rollout is known by its url from the moment its create is invoked, and by its id from the
+first body that names it. `paused_since` is set only where every legal order of overlapping requests
+leaves the rollout paused: see `_pause_is_certain`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.checkers import facts
+from harness.checkers.model import Member, Op, Rollout, Shown, Stage
+from harness.contract import TERMINAL
+
+if TYPE_CHECKING:
+    from harness.checkers.facts import Fact
+    from harness.checkers.view import View
+    from harness.history import Event
+
+
+class PlanFold:
+    """Folds the operator's events into the view."""
+
+    def __init__(self, view: View) -> None:
+        """Write into this view."""
+        self._view = view
+
+    def fold(self, event: Event) -> list[Fact]:
+        """Take one operator event in."""
+        if event.kind == "invoke":
+            return self._invoke(event)
+        op = self._view.ops.get(event.ref)
+        if op is None or op.answered is not None or event.kind not in {"ok", "fail", "info"}:
+            return []
+        op.answered = event
+        op.outcome = event.kind
+        op.status = _status(event.data.get("status"))
+        op.reply = event.data.get("body")
+        return self._answered(event, op)
+
+    def finish(self) -> list[Fact]:
+        """End the pauses that are still on."""
+        last = self._view.last
+        if last is None:
+            return []
+        return [
+            facts.PauseEnded(last, rollout, rollout.paused_since)
+            for rollout in self._view.rollouts
+            if rollout.paused_since is not None
+        ]
+
+    def killed(self) -> None:
+        """Settle what the kill settles: a request that is unknown cannot act afterwards."""
+        for op in self._view.ops.values():
+            if op.outcome == "info":
+                op.outcome = "lost"
+
+    # ------------------------------------------------------------------ requests
+
+    def _invoke(self, event: Event) -> list[Fact]:
+        view = self._view
+        rollout_id = event.data.get("rollout")
+        op = Op(event.ref, event.name, event, rollout_id, event.data.get("body"))
+        view.ops[op.id] = op
+        out: list[Fact] = []
+        rollout = view.known_rollout(rollout_id)
+        if op.name == "create":
+            rollout = self._created(op)
+        elif rollout is not None and op.name == "execute_stage":
+            rollout.executes.append(op)
+            if rollout.paused_since is not None:
+                out.append(facts.PauseEnded(event, rollout, rollout.paused_since))
+                rollout.paused_since = None
+        elif rollout is not None and op.name == "pause":
+            rollout.pauses.append(op)
+        out.append(facts.Invoked(event, op, rollout))
+        return out
+
+    def _created(self, op: Op) -> Rollout | None:
+        """Know a rollout by the url that its create asks for."""
+        body = op.request if isinstance(op.request, dict) else {}
+        url = body.get("firmware_url")
+        if not isinstance(url, str):
+            return None
+        rollout = self._view.by_url.get(url)
+        if rollout is None:
+            rollout = Rollout(url, body, op)
+            self._view.by_url[url] = rollout
+            self._view.rollouts.append(rollout)
+        elif rollout.id is None:
+            rollout.request, rollout.create = body, op  # an earlier create was refused
+        return rollout
+
+    # ------------------------------------------------------------------ answers
+
+    def _answered(self, event: Event, op: Op) -> list[Fact]:
+        body = op.reply if isinstance(op.reply, dict) else {}
+        rollout = self._rollout_of(op, body)
+        out: list[Fact] = [facts.Answered(event, op, rollout)]
+        if rollout is None or event.kind != "ok":
+            return out + (self._pause_began(rollout, op, event) if rollout else [])
+        if op.name in {"create", "read"}:
+            self._learn(rollout, body)
+        status = body.get("status")
+        if isinstance(status, str):
+            rollout.status = status
+            if status in TERMINAL and rollout.finished is None:
+                rollout.finished = op
+        if op.name == "read":
+            out.append(facts.Read(event, op, rollout, body, self._show(rollout, op, body)))
+        return out + self._pause_began(rollout, op, event)
+
+    def _rollout_of(self, op: Op, body: dict[str, Any]) -> Rollout | None:
+        """Find the rollout that an answer is about, learning its id."""
+        view = self._view
+        rollout_id = body.get("rollout_id") if op.name == "create" else op.rollout_id
+        known = view.known_rollout(rollout_id)
+        if known is not None:
+            return known
+        url = body.get("firmware_url")
+        if op.name == "create" and isinstance(op.request, dict):
+            url = op.request.get("firmware_url")
+        rollout = view.by_url.get(url) if isinstance(url, str) else None
+        if rollout is None and op.name == "read" and op.outcome == "ok" and isinstance(url, str):
+            rollout = Rollout(url, {})
+            view.by_url[url] = rollout
+            view.rollouts.append(rollout)
+        if rollout is None or op.outcome != "ok" or not isinstance(rollout_id, str):
+            return rollout
+        if rollout.id is None:
+            rollout.id = rollout_id
+            if op.name == "create":
+                rollout.create = op
+        view.by_id[rollout_id] = rollout
+        return rollout
+
+    def _learn(self, rollout: Rollout, body: dict[str, Any]) -> None:
+        """Learn the plan from the first body that shows it; it never changes (R01)."""
+        if rollout.stages:
+            return
+        rollout.strategy = str(body.get("strategy") or rollout.request.get("strategy") or "")
+        for position, shown in enumerate(_dicts(body.get("stages"))):
+            stage = Stage(position + 1, str(shown.get("label", "")), [])
+            for charger in charger_ids(shown):
+                member = rollout.members.get(charger)
+                if member is None:
+                    member = Member(charger, stage.number, rollout)
+                    rollout.members[charger] = member
+                    stage.members.append(member)
+            rollout.stages.append(stage)
+        for station in self._view.stations.values():  # triggered before the plan was known
+            for trigger in station.triggers:
+                if trigger.rollout is rollout and trigger.member is None:
+                    self._view.adopt(trigger)
+
+    def _show(
+        self, rollout: Rollout, op: Op, body: dict[str, Any]
+    ) -> list[tuple[Member, dict[str, Any], dict[str, Any] | None]]:
+        """Remember what a read shows of every charger."""
+        rows = []
+        event = op.answered or op.invoked
+        for stage in _dicts(body.get("stages")):
+            for row in _dicts(stage.get("chargers")):
+                member = rollout.members.get(str(row.get("charge_point_id")))
+                if member is None:
+                    continue
+                before = member.shown
+                rows.append((member, row, before.row if before else None))
+                if before is None or not before.op.overlaps(op):
+                    reason = row.get("reason")
+                    member.shown = Shown(
+                        str(row.get("status")),
+                        event,
+                        op,
+                        reason if isinstance(reason, str) else None,
+                        row,
+                    )
+        return rows
+
+    # ------------------------------------------------------------------ pauses
+
+    def _pause_began(self, rollout: Rollout, op: Op, event: Event) -> list[Fact]:
+        """Start a certain pause where this answer is the one that settles it."""
+        if rollout.paused_since is not None or not self._pause_is_certain(rollout, op):
+            return []
+        rollout.paused_since = event
+        return [facts.PauseBegan(event, rollout)]
+
+    @staticmethod
+    def _pause_is_certain(rollout: Rollout, op: Op) -> bool:
+        """Whether, with `op` just answered, every legal order leaves the rollout paused.
+
+        Some answered pause, or answer that says `paused`, must come after every execute-stage that
+        had or may have an effect, except executes whose own answer already says `paused`: the
+        pause landed before they ended (D31). Refused executes have no effect.
+        """
+        acting = [
+            e for e in rollout.executes if e.may_act and e.outcome != "lost" and not _says_paused(e)
+        ]
+        if any(not e.done for e in acting):
+            return False
+        candidates = [p for p in rollout.pauses if p.outcome == "ok"][-1:]
+        if op.outcome == "ok" and op.name == "read" and _says_paused(op):
+            candidates.append(op)
+        return any(all(e.before(p) for e in acting) for p in candidates)
+
+
+def charger_ids(stage: dict[str, Any]) -> list[str]:
+    """Return the charger ids of one stage of a create or a read body, in the order shown."""
+    listed = stage.get("charger_ids")
+    if isinstance(listed, list):
+        return [c for c in listed if isinstance(c, str)]
+    return [
+        row["charge_point_id"]
+        for row in _dicts(stage.get("chargers"))
+        if isinstance(row.get("charge_point_id"), str)
+    ]
+
+
+def _says_paused(op: Op) -> bool:
+    return isinstance(op.reply, dict) and op.reply.get("status") == "paused"
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _status(value: Any) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,61 @@
+"""One event as one short line for a person: the steps of a witness.
+
+A core. Strings from chargers are hostile: they are cut, and control characters made visible; the
+report escapes what its own format needs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.history import Event
+
+LONGEST = 240
+
+
+def tell(event: Event) -> str:
+    """Return one line that says what happened."""
+    return clean(_told(event))
+
+
+def clean(text: str) -> str:
+    """Cut a string to one readable line without control characters."""
+    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: LONGEST + 1])
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def _told(event: Event) -> str:
+    data = event.data
+    if event.source == "operator":
+        return _told_operator(event)
+    if event.kind == "recv":
+        return f"received {_frame(data)}"
+    if event.kind == "send":
+        return f"sent {_frame(data)}"
+    if event.kind == "open":
+        return f"connected as {event.ref} ({data.get('subprotocol') or 'no subprotocol'})"
+    if event.kind == "close":
+        return f"connection {event.ref} closed ({data.get('code')} {data.get('reason') or ''})"
+    return f"{event.kind} {event.name} {_short(data)}".strip()
+
+
+def _told_operator(event: Event) -> str:
+    data = event.data
+    if event.kind == "invoke":
+        where = f"{data.get('method', '')} {data.get('path', '')}".strip() or event.name
+        body = data.get("body")
+        return f"{event.ref}: {where}" + (f" {_short(body)}" if body else "")
+    if event.kind == "info":
+        return f"{event.ref}: {event.name}: outcome unknown ({data.get('error')})"
+    return f"{event.ref}: {event.name} answered {data.get('status')} {_short(data.get('body'))}"
+
+
+def _frame(data: dict[str, Any]) -> str:
+    return _short(data["frame"]) if "frame" in data else repr(str(data.get("text", ""))[:LONGEST])
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -1,0 +1,92 @@
+"""The shared fold: from raw events to rollouts, triggers, connections, and the facts about them.
+
+A core. `View.fold(event)` updates the view and returns the facts of that event, in order; two
+helpers do the work: `plan.PlanFold` reads the operator's requests, `wire.WireFold` the frames.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.checkers import facts
+from harness.checkers.plan import PlanFold
+from harness.checkers.telling import tell
+from harness.checkers.wirefold import WireFold, adopt
+from harness.contract import Profile
+from harness.history import CHARGER
+from harness.verdict import Step, Subject
+
+if TYPE_CHECKING:
+    from harness.checkers.facts import Fact
+    from harness.checkers.model import Op, Rollout, Station, Trigger
+    from harness.history import Event, Header
+
+
+class View:
+    """Everything the checkers share about one history."""
+
+    def __init__(self, header: Header) -> None:
+        """Start before the first event."""
+        self.header = header
+        self.profile = Profile(header.profile)
+        self.quirky = frozenset(header.quirky)
+        self.under_test = frozenset(header.under_test)
+        self.ops: dict[str, Op] = {}
+        self.rollouts: list[Rollout] = []
+        self.by_url: dict[str, Rollout] = {}
+        self.by_id: dict[str, Rollout] = {}
+        self.stations: dict[str, Station] = {}
+        self.kills = 0
+        self.now = 0.0
+        self.events = 0
+        self.last: Event | None = None
+        self._plan = PlanFold(self)
+        self._wire = WireFold(self)
+
+    def fold(self, event: Event) -> list[Fact]:
+        """Take one event in and say what it means."""
+        self.last = event
+        self.now = event.time
+        self.events += 1
+        source = event.source
+        if source.startswith(CHARGER):
+            return self._wire.fold(event, source[len(CHARGER) :])
+        if source == "operator":
+            return self._plan.fold(event)
+        if source == "firmware":
+            path = str(event.data.get("path", event.name))
+            return [facts.Served(event, str(event.data.get("client", event.ref)), path)]
+        if source == "harness":
+            return self._harness(event)
+        return []
+
+    def finish(self) -> list[Fact]:
+        """Close what is still open when the history ends."""
+        return self._plan.finish()
+
+    def decides(self, subject: Subject) -> bool:
+        """Whether findings against this side decide the verdict."""
+        return subject is Subject.HARNESS or subject.value in self.under_test
+
+    def step(self, event: Event) -> Step:
+        """Return one event as a line of a witness."""
+        return Step(event.index, event.time, event.source, tell(event))
+
+    def known_rollout(self, rollout_id: Any) -> Rollout | None:
+        """Return the rollout with this id, if a body named it."""
+        return self.by_id.get(rollout_id) if isinstance(rollout_id, str) else None
+
+    @staticmethod
+    def adopt(trigger: Trigger) -> None:
+        """Give a trigger to the member of its rollout."""
+        adopt(trigger)
+
+    def _harness(self, event: Event) -> list[Fact]:
+        """Fold marks, fences, kills and starts of the system under test."""
+        if event.kind == "fence":
+            return []  # every answered CALL is a fence already: see WireFold
+        if event.kind == "kill":
+            self.kills += 1
+            self._plan.killed()
+        name = event.name if event.kind == "mark" else event.kind
+        return [facts.Marked(event, name)]

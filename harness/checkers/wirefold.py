@@ -1,0 +1,276 @@
+"""The chargers' half of the view: connections, calls and answers, triggers, statuses, boots.
+
+A core. Frames on one WebSocket are ordered, so every CALL of the charger that was answered is a
+fence: what arrives after the answer was sent after the CALL (`Connection.fenced`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.checkers import facts
+from harness.checkers.model import (
+    FAILURES,
+    RANK,
+    Call,
+    Connection,
+    Member,
+    Stage,
+    Station,
+    Trigger,
+)
+from harness.verdict import Subject
+
+if TYPE_CHECKING:
+    from harness.checkers.facts import Fact
+    from harness.checkers.view import View
+    from harness.history import Event
+
+UPDATES = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
+REPORTS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
+ANSWERS = frozenset({3, 4, 5})
+
+
+class WireFold:
+    """Folds the chargers' events into the view."""
+
+    def __init__(self, view: View) -> None:
+        """Write into this view."""
+        self._view = view
+
+    def fold(self, event: Event, charger: str) -> list[Fact]:
+        """Take one event of a charger in."""
+        station = self._view.stations.get(charger)
+        if station is None:
+            station = self._view.stations[charger] = Station(charger)
+        kind = event.kind
+        if kind == "send":
+            return self._frame(event, station, Subject.CHARGER)
+        if kind == "recv":
+            return self._frame(event, station, Subject.CSMS)
+        if kind == "open":
+            return self._open(event, station)
+        if kind == "close":
+            return self._close(event, station)
+        return []
+
+    # ------------------------------------------------------------------ connections
+
+    @staticmethod
+    def _open(event: Event, station: Station) -> list[Fact]:
+        connection = Connection(
+            event.ref, station, event, str(event.data.get("subprotocol") or ""), None
+        )
+        station.connection = connection
+        station.connections += 1
+        return [facts.Opened(event, connection)]
+
+    @staticmethod
+    def _close(event: Event, station: Station) -> list[Fact]:
+        connection = station.connection
+        if connection is None or (event.ref and connection.id != event.ref):
+            return []
+        connection.closed = event
+        station.connection = None
+        return [facts.Closed(event, connection)]
+
+    # ------------------------------------------------------------------ frames
+
+    def _frame(self, event: Event, station: Station, sender: Subject) -> list[Fact]:
+        connection = station.connection
+        frame = event.data.get("frame")
+        problem = _problem(frame)
+        if problem:
+            return [facts.Garbled(event, sender, station, connection, problem)]
+        assert isinstance(frame, list)  # noqa: S101 - _problem() said so
+        if frame[0] in ANSWERS:
+            return self._reply(event, station, sender, frame)
+        call = Call(frame[1], frame[2], event, frame[3])
+        out: list[Fact] = [facts.Called(event, sender, station, connection, call)]
+        if frame[0] != 2:  # SEND (2.1) is never answered  # noqa: PLR2004 - OCPP-J message type
+            call.answered = True
+            return out
+        if sender is Subject.CHARGER:
+            if connection is not None:
+                connection.ours[call.id] = call
+            self._charger_called(out, event, station, call)
+        else:
+            if connection is not None:
+                connection.theirs[call.id] = call
+            if call.action in UPDATES:
+                out.append(facts.Triggered(event, self._trigger(event, station, call)))
+        return out
+
+    def _reply(
+        self, event: Event, station: Station, sender: Subject, frame: list[Any]
+    ) -> list[Fact]:
+        connection = station.connection
+        call = None
+        if connection is not None:
+            pending = connection.theirs if sender is Subject.CHARGER else connection.ours
+            call = pending.pop(frame[1], None)
+        out: list[Fact] = [facts.Replied(event, sender, station, connection, call, frame)]
+        if call is None or connection is None:
+            return out
+        call.answered = True
+        if sender is Subject.CSMS:
+            connection.fenced = max(connection.fenced, call.event.index)
+            connection.fences += 1
+            if call.action == "BootNotification" and _payload(frame).get("status") == "Accepted":
+                station.accepted = True
+        elif call.trigger is not None:
+            call.trigger.answered = event
+            call.trigger.answer = _answer(frame)
+            out.append(facts.TriggerAnswered(event, call.trigger))
+        return out
+
+    def _charger_called(self, out: list[Fact], event: Event, station: Station, call: Call) -> None:
+        payload = call.payload if isinstance(call.payload, dict) else {}
+        if call.action in REPORTS:
+            out.append(self._report(event, station, payload))
+        elif call.action == "BootNotification":
+            out.append(self._boot(event, station, payload))
+
+    # ------------------------------------------------------------------ updates
+
+    def _trigger(self, event: Event, station: Station, call: Call) -> Trigger:
+        """Read an update command and attribute it by its unique url."""
+        payload = call.payload if isinstance(call.payload, dict) else {}
+        firmware = payload.get("firmware")
+        where = firmware if isinstance(firmware, dict) else payload
+        trigger = Trigger(
+            event,
+            station,
+            station.connection,
+            call.id,
+            payload,
+            str(where.get("location", "")),
+            _integer(payload.get("requestId")),
+            _integer(payload.get("retries")),
+            _integer(payload.get("retryInterval")),
+        )
+        call.trigger = trigger
+        station.triggers.append(trigger)
+        if trigger.request_id is not None:
+            station.by_request[trigger.request_id] = trigger
+        trigger.rollout = self._view.by_url.get(trigger.location)
+        self._view.adopt(trigger)
+        return trigger
+
+    def _report(self, event: Event, station: Station, payload: dict[str, Any]) -> facts.Reported:
+        """Read a status and advance the update that it belongs to."""
+        status = str(payload.get("status", ""))
+        request_id = _integer(payload.get("requestId"))
+        trigger = self._attribute(station, request_id)
+        member = trigger.member if trigger is not None else None
+        before = member.status if member is not None else ""
+        if member is not None and status != "Idle":
+            advance(member, status, event)
+        return facts.Reported(event, station, status, request_id, trigger, member, before)
+
+    @staticmethod
+    def _attribute(station: Station, request_id: int | None) -> Trigger | None:
+        """Find the update of a status: by its request id, in 1.6 the latest one."""
+        if request_id is not None:
+            return station.by_request.get(request_id)
+        latest = station.triggers[-1] if station.triggers else None
+        return latest if latest is not None and not latest.refused else None
+
+    @staticmethod
+    def _boot(event: Event, station: Station, payload: dict[str, Any]) -> facts.Booted:
+        inner = payload.get("chargingStation")
+        box = inner if isinstance(inner, dict) else payload
+        version = box.get("firmwareVersion")
+        version = version if isinstance(version, str) else None
+        before = station.version
+        vendor = box.get("vendorName", box.get("chargePointVendor"))
+        model = box.get("model", box.get("chargePointModel"))
+        station.version = version
+        station.vendor = vendor if isinstance(vendor, str) else None
+        station.model = model if isinstance(model, str) else None
+        member = station.triggers[-1].member if station.triggers else None
+        if member is not None and station.booted is not None and version != before:
+            member.upgraded = member.upgraded or event
+        station.booted = event
+        reason = payload.get("reason")
+        return facts.Booted(event, station, version, before, str(reason) if reason else None)
+
+
+def adopt(trigger: Trigger) -> None:
+    """Give a trigger to the member of its rollout, once the plan is known."""
+    rollout = trigger.rollout
+    if rollout is None:
+        return
+    if rollout.first_trigger is None:
+        rollout.first_trigger = trigger
+    member = rollout.members.get(trigger.station.id)
+    if member is None:
+        return
+    trigger.member = member
+    stage: Stage = rollout.stages[member.stage - 1]
+    if not member.triggers:
+        stage.triggered += 1
+    if stage.first_trigger is None:
+        stage.first_trigger = trigger
+    member.triggers.append(trigger)
+
+
+def advance(member: Member, status: str, event: Event) -> None:
+    """Move one update on by a status of its own, as D22 and D30 read it."""
+    rank = RANK.get(status)
+    if rank is None or (member.final and member.final != "DownloadFailed"):
+        return
+    member.reported = event
+    if status == "DownloadFailed":
+        # One failure a Downloading; a charger may also fail before it ever says Downloading.
+        if member.downloading is not None or member.download_failures == 0:
+            member.download_failures += 1
+        member.downloading = None
+        member.status, member.final, member.final_event = status, status, event
+        return
+    if status in {"Downloading", "DownloadScheduled", "DownloadPaused"} and (
+        member.final == "DownloadFailed" or rank >= member.highest
+    ):
+        member.final, member.final_event = "", None
+        member.highest = rank
+        member.downloading = event if status == "Downloading" else member.downloading
+        member.status = status
+        return
+    if member.final == "DownloadFailed" or rank < member.highest:
+        return
+    member.highest, member.status = rank, status
+    if status == "Installed" or status in FAILURES:
+        member.final, member.final_event = status, event
+
+
+def _problem(frame: Any) -> str:
+    """Say what keeps a frame from being OCPP-J, '' if nothing does."""
+    if not isinstance(frame, list) or not frame:
+        return "no JSON array"
+    kind = frame[0]
+    if isinstance(kind, bool) or kind not in {2, 3, 4, 5, 6}:
+        return f"unknown message type {kind!r}"
+    shortest = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}[kind]
+    if len(frame) != shortest:
+        return f"message type {kind} with {len(frame)} elements instead of {shortest}"
+    if not isinstance(frame[1], str):
+        return "the message id is no string"
+    if kind in {2, 6} and not isinstance(frame[2], str):
+        return "the action is no string"
+    return ""
+
+
+def _payload(frame: list[Any]) -> dict[str, Any]:
+    """Return the payload of a CALLRESULT, {} for an error."""
+    return frame[2] if frame[0] == 3 and isinstance(frame[2], dict) else {}  # noqa: PLR2004
+
+
+def _answer(frame: list[Any]) -> str:
+    """Return what a charger answered to an update command; 1.6 core can only accept."""
+    if frame[0] != 3:  # noqa: PLR2004 - OCPP-J message type
+        return f"CALLERROR {frame[2]}"
+    return str(_payload(frame).get("status", "Accepted"))
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,75 @@
+"""What the published API document says, restated as facts; and the switches it leaves open.
+
+A core. It shares nothing with the reference CSMS: the judge must not inherit the defendant's
+reading of the law. Field names, types, defaults, sizes and labels are those of the API document;
+`Profile` holds what that text leaves open (decisions D1..D35 of the contract) and any target may
+change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TERMINAL = frozenset({"completed", "failed"})
+STATUSES = frozenset({"pending", "in_progress", "paused"}) | TERMINAL
+STRATEGIES = frozenset({"canary", "rolling", "all_at_once"})
+CHARGER_STATUSES = (
+    "pending", "scheduled", "downloading", "downloaded", "installing", "rebooting", "installed",
+    "failed",
+)  # fmt: skip
+SHOWN_RANK = {
+    "pending": 0, "scheduled": 1, "downloading": 2, "downloaded": 3, "installing": 4,
+    "rebooting": 4, "installed": 5, "failed": 5,
+}  # fmt: skip
+"""How far a charger's status in a GET is; installing and rebooting are one rank (D25)."""
+
+
+def stage_sizes(
+    strategy: str, total: int, batch_size: int | None = None, canary_count: int | None = None
+) -> list[int]:
+    """Return the sizes of the stages of a rollout over `total` distinct chargers.
+
+    `rolling`: sequential batches, 10 % of the total (rounded up, D16) unless `batch_size` says
+    otherwise; `canary`: `canary_count` (default 1) first, then the rest; `all_at_once`: one stage.
+    Sizes beyond the total are clamped (D15).
+    """
+    if strategy == "all_at_once":
+        return [total]
+    if strategy == "canary":
+        first = min(canary_count if canary_count is not None else 1, total)
+        return [first, total - first] if total > first else [first]
+    size = batch_size if batch_size is not None else max(1, -(-total // 10))
+    return [min(size, total - start) for start in range(0, total, size)]
+
+
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "D12": {"update_timeout": 3600.0},
+    "D34": {"http": 5.0, "dispatch": 5.0, "dispatch_per_charger": 0.001, "freshness": 2.0},
+}
+
+
+class Profile:
+    """How a target settles what the API text leaves open.
+
+    `{"D6": "any"}` stops judging a decision; `{"D34": {"freshness": 10}}` changes a number. What is
+    not named is judged as the contract says.
+    """
+
+    def __init__(self, switches: Mapping[str, Any] | None = None) -> None:
+        """Take the switches of a history's header."""
+        self._switches = dict(switches or {})
+
+    def judges(self, switch: str) -> bool:
+        """Whether a difference in this decision is reported."""
+        return self._switches.get(switch) != "any"
+
+    def number(self, switch: str, name: str) -> float | None:
+        """Return a number of a decision; None where the target's is unknown."""
+        given = self._switches.get(switch)
+        if given == "any":
+            return None
+        if isinstance(given, Mapping) and name in given:
+            value = given[name]
+            return float(value) if isinstance(value, int | float) else None
+        return float(DEFAULTS[switch][name])
