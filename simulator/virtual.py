@@ -1,0 +1,319 @@
+"""The virtual-time driver: the same chargers, no sockets, no threads, no waiting.
+
+A shell in the plan of the house, yet it owns nothing real: time is a heap of callbacks, a socket a
+pair of FIFO queues, a download arithmetic (`virtual_downloads`). A drill of a day costs seconds and
+the same seed gives the same order of everything: events at the same instant run in the order in
+which they were scheduled.
+
+The CSMS side is a `Peer`: anything synchronous that takes frames and gives frames back.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simulator import effects
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from simulator.charger import Charger
+    from simulator.virtual_downloads import Transfers
+
+    Observer = Callable[[str, str, str | None, dict[str, Any]], None]
+
+
+class Timer:
+    """A callback that waits in the heap; `cancel` makes it do nothing."""
+
+    __slots__ = ("argument", "callback")
+
+    def __init__(self, callback: Callable[[Any], None], argument: Any) -> None:
+        self.callback: Callable[[Any], None] | None = callback
+        self.argument = argument
+
+    def cancel(self) -> None:
+        """Forget the callback; calling it twice is harmless."""
+        self.callback = None
+        self.argument = None
+
+
+class Scheduler:
+    """Virtual time: callbacks in order of (time, order of scheduling).
+
+    `now` is Unix seconds, starts where it is told to and never steps back.
+    """
+
+    __slots__ = ("_heap", "_sequence", "now")
+
+    def __init__(self, start: float) -> None:
+        self.now = start
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._sequence = 0
+
+    def at(self, time: float, callback: Callable[[Any], None], argument: Any = None) -> Timer:
+        """Run `callback(argument)` at `time` (the past means: next)."""
+        timer = Timer(callback, argument)
+        self._sequence += 1
+        heapq.heappush(self._heap, (max(time, self.now), self._sequence, timer))
+        return timer
+
+    def step(self) -> bool:
+        """Run the next callback; False when nothing is left to happen."""
+        while self._heap:
+            time, _, timer = heapq.heappop(self._heap)
+            if timer.callback is None:
+                continue
+            self.now = time
+            timer.callback(timer.argument)
+            return True
+        return False
+
+    def run(self, *, until: Callable[[], bool], deadline: float) -> bool:
+        """Step until the condition holds; False at the deadline or when nothing is left.
+
+        At the deadline `now` is the deadline itself, so that a wait that failed took its time.
+        """
+        while not until():
+            upcoming = self.upcoming()
+            if upcoming is None or upcoming > deadline:
+                self.now = max(self.now, deadline)
+                return False
+            self.step()
+        return True
+
+    def upcoming(self) -> float | None:
+        """Return the time of the next callback, or None."""
+        while self._heap and self._heap[0][2].callback is None:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The peer refused the WebSocket upgrade with this HTTP status."""
+
+    status: int
+
+
+class Peer(Protocol):
+    """The CSMS end of every virtual connection."""
+
+    def handshake(self, now: float, connection: Connection, offered: tuple[str, ...],
+                  password: str | None) -> str | Refused:  # fmt: skip
+        """Answer an upgrade request with the chosen subprotocol, or refuse it."""
+
+    def receive(self, now: float, connection: Connection, text: str) -> None:
+        """Take one frame from the charger."""
+
+    def closed(self, now: float, connection: Connection, code: int) -> None:
+        """Learn that the connection is gone."""
+
+
+class Connection:
+    """One virtual WebSocket: what the peer holds of a charger."""
+
+    __slots__ = ("_fleet", "_slot", "charger_id", "open")
+
+    def __init__(self, fleet: VirtualFleet, slot: Slot) -> None:
+        self._fleet = fleet
+        self._slot = slot
+        self.charger_id = slot.charger.spec.id
+        self.open = True
+
+    def send(self, text: str) -> None:
+        """Send one frame to the charger; silently lost once the connection is gone."""
+        if self.open:
+            self._fleet.arrive(self._slot, self, text)
+
+    def close(self, code: int = 1000) -> None:
+        """Close from the CSMS's side."""
+        if self.open:
+            self._fleet.hang_up(self._slot, self, code)
+
+
+class Slot:
+    """What the driver keeps of one charger."""
+
+    __slots__ = ("charger", "connection", "inbound_free", "outbound_free", "wake_time")
+
+    def __init__(self, charger: Charger) -> None:
+        self.charger = charger
+        self.connection: Connection | None = None
+        self.wake_time: float | None = None  # the only wake-up that still counts
+        self.inbound_free = 0.0  # no frame overtakes an earlier one
+        self.outbound_free = 0.0
+
+
+class VirtualFleet:
+    """Drives chargers in virtual time; the twin of `sockets.Fleet`, without awaits.
+
+    `observe(charger_id, kind, text, data)` is called at the socket, in the order of the sockets,
+    with kinds open, close, send, recv and note.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        chargers: Iterable[Charger],
+        *,
+        peer: Peer,
+        transfers: Transfers,
+        observe: Observer,
+        password: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        self.scheduler = scheduler
+        self.peer = peer
+        self.transfers = transfers
+        self.observe = observe
+        self.password = password
+        self.slots = {charger.spec.id: Slot(charger) for charger in chargers}
+        self._marks: dict[str, int] = {}
+        self._asked: dict[str, Callable[[str], None]] = {}
+        self._asks = 0
+
+    # -------------------------------------------------------------- what the harness does
+
+    def start(self) -> None:
+        """Power every charger on, in order."""
+        for slot in self.slots.values():
+            self._handle(slot, effects.PoweredOn())
+
+    def mark(self, name: str) -> None:
+        """Tell every charger that a named moment of the drill has passed."""
+        self._marks[name] = count = self._marks.get(name, 0) + 1
+        for slot in self.slots.values():
+            self._handle(slot, effects.Marked(name, count))
+
+    def ask(
+        self, charger_id: str, action: str, payload: dict[str, Any], done: Callable[[str], None]
+    ) -> None:
+        """Have one charger send a CALL; `done` hears answered, offline, closed or timeout."""
+        slot = self.slots[charger_id]
+        if slot.connection is None:
+            done("offline")
+            return
+        self._asks += 1
+        ref = f"ask-{self._asks}"
+        self._asked[ref] = done
+        self._handle(slot, effects.Asked(action, payload, ref))
+
+    # -------------------------------------------------------------- what connections do
+
+    def arrive(self, slot: Slot, connection: Connection, text: str) -> None:
+        """Record a frame from the CSMS at the socket and deliver it after its latency."""
+        self.observe(slot.charger.spec.id, "recv", text, {})
+        now = self.scheduler.now
+        slot.inbound_free = max(slot.inbound_free, now + slot.charger.inbound_delay(now))
+        self.scheduler.at(slot.inbound_free, self._deliver, (slot, connection, text))
+
+    def hang_up(self, slot: Slot, connection: Connection, code: int) -> None:
+        """Close a connection from the CSMS's side; the charger hears of it in its own turn."""
+        self._drop(slot, connection, code, "closed by the CSMS")
+        self.peer.closed(self.scheduler.now, connection, code)
+        self.scheduler.at(self.scheduler.now, self._tell_disconnected, (slot, code))
+
+    def cut(self, charger_id: str, code: int = 1006) -> None:
+        """Cut a charger's connection from outside (a network fault); nothing if it has none."""
+        slot = self.slots[charger_id]
+        if slot.connection is not None:
+            self.hang_up(slot, slot.connection, code)
+
+    # -------------------------------------------------------------- inside
+
+    def _deliver(self, parcel: tuple[Slot, Connection, str]) -> None:
+        slot, connection, text = parcel
+        if slot.connection is connection:
+            self._handle(slot, effects.Received(text))
+
+    def _tell_disconnected(self, news: tuple[Slot, int]) -> None:
+        slot, code = news
+        self._handle(slot, effects.Disconnected(code))
+
+    def _wake(self, slot: Slot) -> None:
+        if slot.wake_time is not None and slot.wake_time <= self.scheduler.now:
+            slot.wake_time = None
+            self._handle(slot, effects.Woke())
+
+    def _finished(self, outcome: tuple[Slot, effects.Fetched | effects.FetchFailed]) -> None:
+        self._handle(outcome[0], outcome[1])
+
+    def _handle(self, slot: Slot, incoming: effects.Input) -> None:
+        for action in slot.charger.handle(self.scheduler.now, incoming):
+            self._act(slot, action)
+
+    def _act(self, slot: Slot, action: effects.Action) -> None:
+        match action:
+            case effects.Send():
+                self._send(slot, action)
+            case effects.WakeAt(time=time):
+                if time != slot.wake_time:
+                    slot.wake_time = time
+                    self.scheduler.at(time, self._wake, slot)
+            case effects.Connect():
+                self.scheduler.at(self.scheduler.now, self._connect, (slot, action))
+            case effects.Disconnect():
+                self._disconnect(slot, action)
+            case effects.Fetch():
+                self.transfers.begin(
+                    slot.charger.spec.id, action, lambda end: self._finished((slot, end))
+                )
+            case effects.CancelFetch():
+                self.transfers.cancel(slot.charger.spec.id)
+            case effects.Note():
+                self._note(slot, action)
+
+    def _send(self, slot: Slot, action: effects.Send) -> None:
+        if slot.connection is None:
+            return
+        now = self.scheduler.now
+        slot.outbound_free = max(slot.outbound_free, now + action.delay)
+        self.scheduler.at(slot.outbound_free, self._depart, (slot, slot.connection, action.text))
+
+    def _depart(self, parcel: tuple[Slot, Connection, str]) -> None:
+        slot, connection, text = parcel
+        if connection.open:
+            self.observe(slot.charger.spec.id, "send", text, {})
+            self.peer.receive(self.scheduler.now, connection, text)
+
+    def _connect(self, wish: tuple[Slot, effects.Connect]) -> None:
+        slot, action = wish
+        charger_id = slot.charger.spec.id
+        connection = Connection(self, slot)
+        answer = self.peer.handshake(
+            self.scheduler.now, connection, action.subprotocols, self.password(charger_id)
+        )
+        if isinstance(answer, Refused):
+            connection.open = False
+            self._handle(
+                slot,
+                effects.ConnectFailed("http", f"HTTP {answer.status}", http_status=answer.status),
+            )
+            return
+        slot.connection = connection
+        self.observe(charger_id, "open", None, {"subprotocol": answer})
+        self._handle(slot, effects.Connected(answer))
+
+    def _disconnect(self, slot: Slot, action: effects.Disconnect) -> None:
+        connection = slot.connection
+        if connection is None:
+            return
+        code = 1006 if action.abort else action.code
+        self._drop(slot, connection, code, "closed by the charger")
+        self.peer.closed(self.scheduler.now, connection, code)
+        self.scheduler.at(self.scheduler.now, self._tell_disconnected, (slot, code))
+
+    def _drop(self, slot: Slot, connection: Connection, code: int, reason: str) -> None:
+        connection.open = False
+        if slot.connection is connection:
+            slot.connection = None
+        self.observe(slot.charger.spec.id, "close", None, {"code": code, "reason": reason})
+
+    def _note(self, slot: Slot, note: effects.Note) -> None:
+        if note.kind in {"answered", "unanswered"} and (
+            done := self._asked.pop(note.data["ref"], None)
+        ):
+            done("answered" if note.kind == "answered" else note.data["why"])
+        self.observe(slot.charger.spec.id, "note", None, {"note": note.kind, **note.data})
