@@ -17,7 +17,7 @@ class CsmsError(Exception):
     """Base of every error this package raises on purpose."""
 
 
-class Problem(CsmsError):  # noqa: N818 - the name of RFC 9457
+class Problem(CsmsError):
     """An operator's request is refused and has had no effect.
 
     `status` is the HTTP status, `title` names the kind of refusal, `detail` says what is wrong and
@@ -42,7 +42,7 @@ class Problem(CsmsError):  # noqa: N818 - the name of RFC 9457
         }
 
 
-class StoreUnavailable(CsmsError):  # noqa: N818 - a state, named as operators say it
+class StoreUnavailable(CsmsError):
     """The database refused a read or a write; nothing of the open transaction is durable.
 
     `why` is one of full, read_only, locked, io. The caller answers 503 and lets the service go back
@@ -55,5 +55,5 @@ class StoreUnavailable(CsmsError):  # noqa: N818 - a state, named as operators s
         self.detail = detail
 
 
-class StoreCorrupt(CsmsError):  # noqa: N818 - a state, named as operators say it
+class StoreCorrupt(CsmsError):
     """The file is not a database of ours, or its schema is newer than this program."""
