@@ -73,3 +73,8 @@ class Profile:
             value = given[name]
             return float(value) if isinstance(value, int | float) else None
         return float(DEFAULTS[switch][name])
+
+    def dispatch_bound(self, chargers: int) -> float | None:
+        """Return how long dispatching a stage may take (D34), in seconds."""
+        base, each = self.number("D34", "dispatch"), self.number("D34", "dispatch_per_charger")
+        return None if base is None or each is None else base + each * chargers

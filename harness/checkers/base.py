@@ -75,10 +75,10 @@ class Checker:
         subject: Subject | None = None,
     ) -> None:
         """Record a finding with its witness, unless the profile leaves `switch` open."""
-        if switch is not None:
-            if not view.profile.judges(switch):
-                return
-            grade = Grade.DIFFERS if grade is Grade.VIOLATES else grade
+        if switch is not None and not view.profile.judges(switch):
+            return
+        if grade is Grade.VIOLATES and (switch is not None or self.requirement.level == "PROFILE"):
+            grade = Grade.DIFFERS
         if len(self.findings) >= MOST_FINDINGS:
             self.omitted += 1
             return
@@ -100,6 +100,10 @@ class Checker:
 
     def result(self, view: View) -> Result:
         """Return the verdict over everything seen so far."""
+        for switch in self.requirement.switches:
+            if not view.profile.judges(switch):
+                self.findings = []
+                self.inapplicable = f"the target's profile leaves {switch} open"
         verdict, note = self._verdict(view)
         return Result(
             self.requirement, verdict, self.exercised, tuple(self.findings), self.omitted, note

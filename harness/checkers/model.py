@@ -117,6 +117,8 @@ class Member:
     download_failures: int = 0  # each counted once per preceding Downloading (D30)
     final: str = ""  # the terminal OCPP status, '' while none is
     final_event: Event | None = None
+    said: set[str] = field(default_factory=set)  # every status of its own update
+    idle: Event | None = None  # its last Idle
     upgraded: Event | None = None  # boot with a changed version after the trigger
     shown: Shown | None = None
 

@@ -74,6 +74,8 @@ class PlanFold:
                 rollout.paused_since = None
         elif rollout is not None and op.name == "pause":
             rollout.pauses.append(op)
+        if op.name == "other" and _ends_things(event.data):
+            view.interfered = True
         out.append(facts.Invoked(event, op, rollout))
         return out
 
@@ -166,8 +168,10 @@ class PlanFold:
                 if member is None:
                     continue
                 before = member.shown
-                rows.append((member, row, before.row if before else None))
-                if before is None or not before.op.overlaps(op):
+                # Overlapping reads may show either order: they are compared with nothing.
+                settled = before is None or not before.op.overlaps(op)
+                rows.append((member, row, before.row if before and settled else None))
+                if settled:
                     reason = row.get("reason")
                     member.shown = Shown(
                         str(row.get("status")),
@@ -216,6 +220,12 @@ def charger_ids(stage: dict[str, Any]) -> list[str]:
         for row in _dicts(stage.get("chargers"))
         if isinstance(row.get("charge_point_id"), str)
     ]
+
+
+def _ends_things(data: dict[str, Any]) -> bool:
+    """Whether an extension call may end chargers or rollouts by itself (D24, D29)."""
+    path = str(data.get("path"))
+    return data.get("method") == "DELETE" or "cancel" in path or "retry" in path
 
 
 def _says_paused(op: Op) -> bool:

@@ -36,7 +36,8 @@ class View:
         self.by_url: dict[str, Rollout] = {}
         self.by_id: dict[str, Rollout] = {}
         self.stations: dict[str, Station] = {}
-        self.kills = 0
+        self.kills: list[int] = []  # event indexes
+        self.interfered = False  # someone used an extension that may end chargers or rollouts
         self.now = 0.0
         self.events = 0
         self.last: Event | None = None
@@ -68,6 +69,10 @@ class View:
         """Whether findings against this side decide the verdict."""
         return subject is Subject.HARNESS or subject.value in self.under_test
 
+    def killed_between(self, first: int, last: int) -> bool:
+        """Whether the CSMS was killed between two event indexes."""
+        return any(first < kill < last for kill in self.kills)
+
     def step(self, event: Event) -> Step:
         """Return one event as a line of a witness."""
         return Step(event.index, event.time, event.source, tell(event))
@@ -86,7 +91,7 @@ class View:
         if event.kind == "fence":
             return []  # every answered CALL is a fence already: see WireFold
         if event.kind == "kill":
-            self.kills += 1
+            self.kills.append(event.index)
             self._plan.killed()
         name = event.name if event.kind == "mark" else event.kind
         return [facts.Marked(event, name)]

@@ -164,7 +164,10 @@ class WireFold:
         trigger = self._attribute(station, request_id)
         member = trigger.member if trigger is not None else None
         before = member.status if member is not None else ""
-        if member is not None and status != "Idle":
+        if member is not None and status == "Idle":
+            member.idle = event
+        elif member is not None:
+            member.said.add(status)
             advance(member, status, event)
         return facts.Reported(event, station, status, request_id, trigger, member, before)
 
@@ -236,7 +239,7 @@ def advance(member: Member, status: str, event: Event) -> None:
         member.downloading = event if status == "Downloading" else member.downloading
         member.status = status
         return
-    if member.final == "DownloadFailed" or rank < member.highest:
+    if rank < member.highest:
         return
     member.highest, member.status = rank, status
     if status == "Installed" or status in FAILURES:

@@ -1,0 +1,151 @@
+"""R42: the fleet list agrees with what the chargers last booted with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from harness.checkers.base import Checker, sees
+from harness.checkers.facts import Answered, Booted, Replied
+from harness.verdict import Requirement, Subject
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Station
+    from harness.checkers.view import View
+    from harness.history import Event
+
+Group = tuple[str, str | None, str | None]  # version, vendor, model
+
+
+def group_of(station: Station) -> Group:
+    """Return the group that a booted station belongs to; no version counts as `unknown`."""
+    return (station.version or "unknown", station.vendor, station.model)
+
+
+class R42(Checker):
+    """Fleet list."""
+
+    requirement = Requirement(
+        "R42",
+        "Fleet list",
+        "GET /fleet/firmware lists every distinct version once, with the number of chargers that "
+        "last booted with it, filtered as asked, and the total of what it lists.",
+        "API, List firmware versions across fleet",
+    )
+
+    def __init__(self) -> None:
+        """Start with no boots."""
+        super().__init__()
+        self._before: dict[str, tuple[Event, Group | None]] = {}  # boot, the group before it
+        self._known: dict[str, int] = {}  # event index of the answer to the latest boot
+        self._groups: dict[str, Group] = {}
+
+    @sees(Booted)
+    def booted(self, _view: View, fact: Booted) -> None:
+        """Remember both the new and the old group until the boot is answered."""
+        charger = fact.station.id
+        self._before[charger] = (fact.event, self._groups.get(charger))
+        self._groups[charger] = group_of(fact.station)
+        self._known.pop(charger, None)
+
+    @sees(Replied)
+    def replied(self, _view: View, fact: Replied) -> None:
+        """An accepted boot is known to the CSMS from its answer on."""
+        call = fact.call
+        if fact.sender is Subject.CSMS and call is not None and call.action == "BootNotification":
+            self._known[fact.station.id] = fact.event.index
+
+    @sees(Answered)
+    def answered(self, view: View, fact: Answered) -> None:
+        """Judge one fleet list."""
+        op = fact.op
+        if op.name != "fleet" or op.outcome != "ok" or not isinstance(op.reply, dict):
+            return
+        self.exercised += 1
+        query = parse_qs(urlsplit(str(op.invoked.data.get("path", ""))).query)
+        problem = self._problem(view, op.reply, query, op.invoked.index)
+        if problem:
+            self.accuse(
+                view,
+                who=op.id,
+                expected="versions and counts as the chargers last booted",
+                seen=problem,
+                events=(op.invoked, fact.event),
+            )
+
+    def _problem(
+        self, view: View, body: dict[str, Any], query: dict[str, list[str]], asked: int
+    ) -> str:
+        rows = [r for r in body.get("versions") or [] if isinstance(r, dict)]
+        listed: dict[Group, int] = {}
+        for row in rows:
+            group = (str(row.get("firmware_version")), row.get("vendor"), row.get("model"))
+            if group in listed:
+                return f"{group[0]} of {group[1]} {group[2]} is listed twice"
+            count = row.get("charger_count")
+            listed[group] = count if isinstance(count, int) else 0
+        total = body.get("total_chargers")
+        if isinstance(total, int) and total != sum(listed.values()):
+            return f"total_chargers {total} beside counts that make {sum(listed.values())}"
+        vendor = query.get("vendor", [None])[0]
+        wrong = [g for g in listed if vendor is not None and g[1] != vendor]
+        if wrong:
+            return f"vendor {vendor} was asked for, {wrong[0][1]} is listed"
+        return self._counts(view, rows, listed, query, asked)
+
+    def _counts(
+        self,
+        view: View,
+        rows: list[dict[str, Any]],
+        listed: dict[Group, int],
+        query: dict[str, list[str]],
+        asked: int,
+    ) -> str:
+        """Compare counts; a boot that overlaps the read may count either way."""
+        sites = view.header.scenario.get("sites")
+        site, vendor = query.get("site_id", [None])[0], query.get("vendor", [None])[0]
+        if site is not None and not isinstance(sites, dict):
+            return ""  # nobody told the judge who stands where
+        least: Counter[Group] = Counter()
+        most: Counter[Group] = Counter()
+        certain: dict[str, Group] = {}
+        for charger, group in self._groups.items():
+            if site is not None and isinstance(sites, dict) and sites.get(charger) != site:
+                continue
+            if self._known.get(charger, asked) < asked:
+                least[group] += 1
+                most[group] += 1
+                certain[charger] = group
+            else:
+                old = self._before[charger][1]
+                most.update({group, old} - {None})  # type: ignore[arg-type]
+        for group in least | Counter(listed):
+            if vendor is not None and group[1] != vendor:
+                continue
+            count, known = (
+                listed.get(group, 0),
+                group in most or not view.header.target.get("shared"),
+            )
+            if count < least[group] or (known and group[0] != "unknown" and count > most[group]):
+                low, high = least[group], most[group]
+                span = f"{low}" if low == high else f"{low} to {high}"
+                return f"{group[0]} of {group[1]} {group[2]}: {count} listed, {span} booted with it"
+        return _misplaced(rows, certain, vendor)
+
+
+def _misplaced(rows: list[dict[str, Any]], certain: dict[str, Group], vendor: str | None) -> str:
+    """Name a charger that the list shows in the wrong row, where it names chargers at all."""
+    shown: dict[str, str] = {}
+    for row in rows:
+        ids = row.get("charger_ids")
+        for charger in ids if isinstance(ids, list) else ():
+            shown[str(charger)] = str(row.get("firmware_version"))
+    if not shown:
+        return ""
+    for charger, group in certain.items():
+        if vendor is not None and group[1] != vendor:
+            continue
+        if shown.get(charger) != group[0]:
+            return f"{charger} booted with {group[0]}, listed under {shown.get(charger)}"
+    return ""

@@ -1,0 +1,390 @@
+"""R18-R23, R25: what a pause holds back, what it leaves alone, and what resuming does.
+
+All of it is judged only where every legal order of overlapping requests leaves the rollout paused
+(`Rollout.paused_since`), and, for frames, only behind a fence on the charger's own socket.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.checkers.base import Checker, sees
+from harness.checkers.facts import (
+    Answered,
+    Booted,
+    Called,
+    Invoked,
+    Opened,
+    PauseBegan,
+    PauseEnded,
+    Read,
+    Triggered,
+)
+from harness.checkers.settling import Settled, failed_for_good, settled, timed_out
+from harness.contract import TERMINAL
+from harness.verdict import Requirement, Subject
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Member, Op, Rollout, Trigger
+    from harness.checkers.view import View
+    from harness.history import Event
+
+
+def certainly_paused(trigger: Trigger) -> Event | None:
+    """Return since when, if this command was certainly sent while its rollout was paused."""
+    rollout, connection = trigger.rollout, trigger.connection
+    if rollout is None or rollout.paused_since is None or connection is None:
+        return None
+    since = rollout.paused_since
+    return since if connection.proves_after(since.index) else None
+
+
+def held_back(rollout: Rollout) -> list[Member]:
+    """Return the chargers of begun stages that were not triggered yet."""
+    released = max(rollout.begun, len({e.reply["executed_stage"] for e in rollout.executes
+                   if e.outcome == "ok" and isinstance(e.reply, dict)
+                   and isinstance(e.reply.get("executed_stage"), int)}))  # fmt: skip
+    return [m for s in rollout.stages[:released] for m in s.members if not m.triggers]
+
+
+class R18(Checker):
+    """Silence."""
+
+    requirement = Requirement(
+        "R18",
+        "Silence",
+        "While a rollout is paused no further charger of it is triggered: nothing that was sent "
+        "after the pause was answered, and before the next execute-stage, is its update command.",
+        "API, Pause a rollout: 'no new chargers will be triggered'",
+    )
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Accuse a command that arrived behind a fence of the pause."""
+        since = certainly_paused(fact.trigger)
+        rollout = fact.trigger.rollout
+        if since is None or rollout is None:
+            return
+        pause = rollout.pauses[-1] if rollout.pauses else None
+        self.exercised += 1
+        self.accuse(
+            view,
+            who=rollout.name,
+            charger=fact.trigger.station.id,
+            expected="no UpdateFirmware between the answer to pause and the next execute-stage",
+            seen=f"{fact.trigger.station.id} received one "
+            f"{fact.event.time - since.time:.1f} s into the pause, after a round trip on its "
+            "own socket that began after the pause was answered",
+            events=(
+                pause.invoked if pause else None,
+                pause.answered if pause else None,
+                since,
+                fact.event,
+            ),
+        )
+
+    @sees(PauseEnded)
+    def ended(self, view: View, fact: PauseEnded) -> None:
+        """Count the chargers that the pause really held back and that could have been reached."""
+        for member in held_back(fact.rollout):
+            station = view.stations.get(member.charger)
+            connection = station.connection if station else None
+            if connection is not None and connection.proves_after(fact.since.index):
+                self.exercised += 1
+
+
+class R19(Checker):
+    """In-flight untouched."""
+
+    requirement = Requirement(
+        "R19",
+        "In-flight untouched",
+        "A pause leaves chargers that are already updating alone: no Reset, no second command, no "
+        "failure made up for them, and what they report is shown.",
+        "API, Pause a rollout: chargers already downloading or installing complete",
+    )
+
+    @sees(PauseBegan)
+    def began(self, view: View, fact: PauseBegan) -> None:
+        """Count the chargers in flight when a pause begins."""
+        now = fact.event.time
+        self.exercised += sum(
+            bool(m.triggers) and settled(m, now, view.profile) is Settled.NO
+            for m in fact.rollout.members.values()
+        )
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Accuse a Reset or another command to a charger in flight."""
+        if fact.sender is not Subject.CSMS or fact.call.action not in INTRUSIONS:
+            return
+        triggers = fact.station.triggers
+        index = fact.event.index
+        member = next((t.member for t in reversed(triggers) if t.event.index < index), None)
+        if member is None or member.rollout.paused_since is None or fact.connection is None:
+            return
+        since = member.rollout.paused_since
+        if not fact.connection.proves_after(since.index) or member.triggers[0].event.index > index:
+            return
+        if settled(member, fact.event.time, view.profile) is not Settled.NO:
+            return
+        self.accuse(
+            view,
+            who=member.rollout.name,
+            charger=member.charger,
+            expected="chargers that are already updating finish undisturbed",
+            seen=f"{member.charger}, {member.status or 'just triggered'}, received "
+            f"{fact.call.action} during the pause",
+            events=(member.triggers[-1].event, since, member.reported, fact.event),
+        )
+
+    @sees(Read)
+    def read(self, view: View, fact: Read) -> None:
+        """Accuse a failure that the pause invented."""
+        since = fact.rollout.paused_since
+        if since is None or fact.op.invoked.index < since.index or view.interfered:
+            return
+        for member, row, before in fact.rows:
+            failed = row.get("status") == "failed" and (before or {}).get("status") != "failed"
+            if not failed or not member.triggers or _explained(view, member):
+                continue
+            self.accuse(
+                view,
+                who=member.rollout.name,
+                charger=member.charger,
+                expected="a charger in flight fails only by its own report or time-out",
+                seen=f"{member.charger}, {member.status or 'just triggered'}, is shown as failed "
+                f"({row.get('reason') or 'no reason'})",
+                events=(since, member.reported, fact.event),
+            )
+
+
+INTRUSIONS = frozenset({"Reset", "UpdateFirmware", "SignedUpdateFirmware"})
+
+
+def _explained(view: View, member: Member) -> bool:
+    """Whether a shown failure has a cause outside the pause."""
+    own = member.final not in {"", "Installed"} or any(t.refused for t in member.triggers)
+    return own or timed_out(member, view.now, view.profile)
+
+
+class R20(Checker):
+    """Visible."""
+
+    requirement = Requirement(
+        "R20",
+        "Visible",
+        "While a rollout is paused every GET says paused, or that it has ended.",
+        "API, Pause a rollout: status paused; contract D6, D7",
+    )
+
+    @sees(Read)
+    def read(self, view: View, fact: Read) -> None:
+        """Judge a read that lies wholly inside a pause."""
+        rollout, since = fact.rollout, fact.rollout.paused_since
+        if since is None or fact.op.invoked.index < since.index:
+            return
+        self.exercised += 1
+        status = fact.body.get("status")
+        if status == "paused" or (status in TERMINAL and may_have_ended(view, rollout)):
+            return
+        self.accuse(
+            view,
+            who=rollout.name,
+            expected="GET says paused until the next execute-stage",
+            seen=f"GET says {status}",
+            events=(*(p.answered for p in rollout.pauses[-1:]), since, fact.event),
+        )
+
+
+def may_have_ended(view: View, rollout: Rollout) -> bool:
+    """Whether a rollout can be terminal by itself (D6, D7) or by an extension."""
+    if view.interfered or "failure_threshold" in rollout.request:
+        return True
+    now, profile = view.now, view.profile
+    if all(settled(m, now, profile) is not Settled.NO for m in rollout.members.values()):
+        return True
+    canary = rollout.stages[0].members if rollout.strategy == "canary" and rollout.stages else []
+    return bool(canary) and all(
+        failed_for_good(m, now) or settled(m, now, profile) is Settled.PERHAPS for m in canary
+    )
+
+
+class R21(Checker):
+    """Reconnect under pause."""
+
+    requirement = Requirement(
+        "R21",
+        "Reconnect under pause",
+        "A charger that waits for its command and reconnects or boots during a pause stays "
+        "untriggered.",
+        "API, Pause a rollout: 'no new chargers will be triggered'; contract D11",
+        level="PROFILE",
+        switches=("D11",),
+    )
+
+    def __init__(self) -> None:
+        """Start with no reconnects."""
+        super().__init__()
+        self._returned: dict[str, Event] = {}
+
+    @sees(Opened)
+    def opened(self, _view: View, fact: Opened) -> None:
+        """Remember the latest connect of every charger."""
+        self._returned[fact.connection.station.id] = fact.event
+
+    @sees(Booted)
+    def booted(self, _view: View, fact: Booted) -> None:
+        """Remember the latest boot of every charger."""
+        self._returned[fact.station.id] = fact.event
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Accuse a command during a pause to a charger that came back during it."""
+        since, rollout = certainly_paused(fact.trigger), fact.trigger.rollout
+        back = self._returned.get(fact.trigger.station.id)
+        if since is None or rollout is None or back is None or back.index < since.index:
+            return
+        self.accuse(
+            view,
+            who=rollout.name,
+            charger=fact.trigger.station.id,
+            expected="a charger that comes back during a pause waits for the next execute-stage",
+            seen=f"{fact.trigger.station.id} came back {back.time - since.time:.1f} s into the "
+            "pause and was triggered",
+            events=(since, back, fact.event),
+        )
+
+    @sees(PauseEnded)
+    def ended(self, _view: View, fact: PauseEnded) -> None:
+        """Count the waiting chargers that came back during the pause."""
+        for member in held_back(fact.rollout):
+            back = self._returned.get(member.charger)
+            self.exercised += back is not None and back.index > fact.since.index
+
+
+class R23(Checker):
+    """Exact resume."""
+
+    requirement = Requirement(
+        "R23",
+        "Exact resume",
+        "Resuming a partly triggered stage triggers exactly its chargers that were not triggered "
+        "yet, and nothing of the next stage.",
+        "API, Pause a rollout: 'Call execute stage to resume'; contract D2",
+    )
+
+    def __init__(self) -> None:
+        """Start with no resume under way."""
+        super().__init__()
+        self._resumes: dict[str, tuple[Op, int, set[str]]] = {}  # op, stage, still to trigger
+
+    @sees(PauseEnded)
+    def ended(self, _view: View, fact: PauseEnded) -> None:
+        """Remember what a resume has to trigger."""
+        rollout = fact.rollout
+        op = rollout.executes[-1] if rollout.executes else None
+        if op is None or op.invoked is not fact.event:
+            return
+        waiting = held_back(rollout)
+        if waiting:
+            stage = max(m.stage for m in waiting)
+            self._resumes[rollout.name] = (op, stage, {m.charger for m in waiting})
+        else:
+            self._resumes.pop(rollout.name, None)
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Cross off the chargers of the stage; accuse one of a later stage."""
+        member = fact.trigger.member
+        resume = self._resumes.get(member.rollout.name) if member else None
+        if member is None or resume is None or resume[0].outcome == "fail":
+            return
+        op, stage, waiting = resume
+        waiting.discard(member.charger)
+        if member.stage <= stage:
+            self.exercised += 1
+            return
+        if sum(e.may_act for e in member.rollout.executes if e.invoked.index > op.invoked.index):
+            return
+        self.accuse(
+            view,
+            who=member.rollout.name,
+            charger=member.charger,
+            expected=f"the resume triggers only what was left of stage {stage}",
+            seen=f"{member.charger} of stage {member.stage} was triggered",
+            events=(op.invoked, op.answered, fact.event),
+        )
+
+    @sees(Answered)
+    def answered(self, view: View, fact: Answered) -> None:
+        """Compare what the resume says with what was left to do."""
+        rollout = fact.rollout
+        resume = self._resumes.get(rollout.name) if rollout else None
+        if rollout is None or resume is None or fact.op is not resume[0]:
+            return
+        if fact.op.outcome == "fail":
+            self._resumes.pop(rollout.name)
+            return
+        body = fact.op.reply if isinstance(fact.op.reply, dict) else {}
+        said = body.get("executed_stage")
+        self.exercised += 1
+        if isinstance(said, int) and said != resume[1]:
+            self.accuse(
+                view,
+                who=rollout.name,
+                expected=f"the resume continues stage {resume[1]}",
+                seen=f"it answers executed_stage {said}",
+                events=(fact.op.invoked, fact.event),
+            )
+
+    @sees(Invoked)
+    def invoked(self, view: View, fact: Invoked) -> None:
+        """The next execute-stage or pause ends the time that the resume had."""
+        rollout = fact.rollout
+        if rollout is None or fact.op.name not in {"execute_stage", "pause"}:
+            return
+        resume = self._resumes.get(rollout.name)
+        if resume is not None and resume[0] is not fact.op and fact.op.name == "execute_stage":
+            self._finish(view, rollout, fact.event)
+        elif resume is not None and fact.op.name == "pause":
+            self._resumes.pop(rollout.name)
+
+    def end(self, view: View) -> None:
+        """Judge the resumes that nothing followed."""
+        for rollout in view.rollouts:
+            self._finish(view, rollout, view.last)
+
+    def _finish(self, view: View, rollout: Rollout, event: Event | None) -> None:
+        """Accuse a resume that left out a charger it could have reached all the time."""
+        resume = self._resumes.pop(rollout.name, None)
+        if resume is None or resume[0].answered is None or resume[0].outcome != "ok":
+            return
+        op, stage, waiting = resume
+        left = [c for c in sorted(waiting) if self._reachable(view, rollout, c, op)]
+        if left:
+            self.accuse(
+                view,
+                who=rollout.name,
+                charger=left[0],
+                expected=f"the resume triggers every charger left of stage {stage}",
+                seen=f"{', '.join(left[:5])} stayed connected and got no command",
+                events=(op.invoked, op.answered, event),
+            )
+
+    @staticmethod
+    def _reachable(view: View, rollout: Rollout, charger: str, op: Op) -> bool:
+        """Whether a charger was connected throughout, beyond the dispatch bound, with a slot."""
+        station = view.stations.get(charger)
+        connection = station.connection if station else None
+        if connection is None or op.answered is None or op.answered is None:
+            return False
+        if connection.opened.index > op.invoked.index or not station or not station.accepted:
+            return False
+        if "max_in_flight" in rollout.request and rollout.status not in TERMINAL:
+            return False
+        if settled(rollout.members[charger], view.now, view.profile) is not Settled.NO:
+            return False
+        bound = view.profile.dispatch_bound(len(rollout.members))
+        late = bound is not None and view.now - op.answered.time > bound
+        return connection.proves_after(op.answered.index) and late

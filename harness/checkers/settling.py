@@ -1,0 +1,87 @@
+"""When a charger of a rollout counts as settled.
+
+A core. Three answers, because a stranger cannot always know: `SETTLED`, `UNSETTLED`, and `PERHAPS`
+where the CSMS may rightly think so (a timer may have run out, or its profile counts a download
+failure as final earlier than D30).
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Member
+    from harness.contract import Profile
+
+ENDED = frozenset({"installed", "failed"})
+SLACK = 0.5  # seconds by which two clocks' idea of a time-out may differ here
+
+
+class Settled(Enum):
+    """Whether a charger is done with its rollout."""
+
+    YES = "settled"
+    PERHAPS = "perhaps"
+    NO = "unsettled"
+
+
+def settled(member: Member, now: float, profile: Profile) -> Settled:
+    """Say whether a member is settled at `now`."""
+    if _certainly(member, now):
+        return Settled.YES
+    if member.final == "DownloadFailed" or timed_out(member, now, profile):
+        return Settled.PERHAPS
+    return Settled.NO
+
+
+def failed_for_good(member: Member, now: float) -> bool:
+    """Whether a failure settled the member."""
+    return (
+        _certainly(member, now)
+        and member.final != "Installed"
+        and member.upgraded is None
+        and not (member.shown is not None and member.shown.status == "installed")
+    )
+
+
+def timed_out(member: Member, now: float, profile: Profile) -> bool:
+    """Whether a time-out may have failed the member: D12 if triggered, D11 if not."""
+    asked = member.rollout.request
+    if not member.triggers:
+        limit = asked.get("offline_timeout")
+        start = member.rollout.executes[0].invoked.time if member.rollout.executes else now
+        return isinstance(limit, int | float) and now - start >= limit - SLACK
+    given = asked.get("update_timeout")
+    limit = given if isinstance(given, int | float) else profile.number("D12", "update_timeout")
+    if limit is None:
+        # Unknown: only a GET since its last sign of life could have shown it unsettled.
+        return member.shown is None or member.shown.op.invoked.time < last_sign(member)
+    return now - last_sign(member) >= limit - SLACK
+
+
+def last_sign(member: Member) -> float:
+    """Return the time of the last trigger or status of a triggered member."""
+    trigger = member.triggers[-1].event.time
+    return max(trigger, member.reported.time) if member.reported is not None else trigger
+
+
+def _certainly(member: Member, now: float) -> bool:
+    if member.final and member.final != "DownloadFailed":
+        return True
+    if member.upgraded is not None or (member.shown is not None and member.shown.status in ENDED):
+        return True
+    if member.triggers and member.triggers[-1].refused:
+        return True
+    return member.final == "DownloadFailed" and _no_retry_left(member, now)
+
+
+def _no_retry_left(member: Member, now: float) -> bool:
+    """D30: retries + 1 failures, or no new Downloading in time; without retries, at once."""
+    trigger = member.triggers[-1] if member.triggers else None
+    if trigger is None or trigger.retries is None or member.final_event is None:
+        return True
+    if member.download_failures >= trigger.retries + 1:
+        return True
+    interval = trigger.retry_interval or 0.0
+    return now - member.final_event.time >= 1.5 * interval + 30.0

@@ -1,0 +1,300 @@
+"""R13-R17: each charger of a rollout is triggered once, rightly, and nobody else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from harness.checkers.base import Checker, sees
+from harness.checkers.facts import Answered, Read, Triggered
+from harness.checkers.settling import Settled, failed_for_good, settled, timed_out
+from harness.contract import TERMINAL
+from harness.verdict import Requirement
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Member, Op, Trigger
+    from harness.checkers.view import View
+
+CALL_TIMEOUT = 10.0  # seconds without an answer before a CALL may count as lost on a live socket
+CLOCK_SKEW = 5.0  # seconds between the CSMS's clock and the harness's
+
+
+class R13(Checker):
+    """At most once."""
+
+    requirement = Requirement(
+        "R13",
+        "At most once",
+        "A charger receives the update of a rollout once. A repeat cancels the charger's own "
+        "update; it is justified only if the first command may have been lost and the charger has "
+        "shown no sign of it.",
+        "API, Execute rollout stage; OCPP 2.0.1 L01.FR.24; contract D21",
+    )
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Ask what justifies a second command."""
+        member = fact.trigger.member
+        if member is None:
+            return
+        self.exercised += 1
+        if len(member.triggers) < 2:  # noqa: PLR2004 - the second command
+            return
+        first = member.triggers[-2]
+        evidence = member.reported is not None and member.reported.index > first.event.index
+        asked = member.idle is not None and member.idle.index > first.event.index
+        lost = may_be_lost(first, fact.trigger, view)
+        if lost and not evidence and asked:
+            return
+        why = (
+            f"{member.charger} had reported {member.status or 'a status'} in between"
+            if evidence
+            else "the first had reached it and been answered"
+            if first.answered is not None and not lost
+            else "its answer was still outstanding"
+            if not lost
+            else "it was not asked (TriggerMessage) whether it is Idle"
+        )
+        self.accuse(
+            view,
+            who=member.rollout.name,
+            charger=member.charger,
+            expected="one UpdateFirmware for each charger of a rollout",
+            seen=f"{member.charger} received command number {len(member.triggers)}; {why}",
+            events=(
+                first.event,
+                first.answered,
+                member.reported if evidence else None,
+                fact.event,
+            ),
+            switch="D21" if lost and not evidence else None,
+        )
+
+
+def may_be_lost(first: Trigger, second: Trigger, view: View) -> bool:
+    """Whether the CSMS may not know that the first command arrived."""
+    killed = view.killed_between(first.event.index, second.event.index)
+    same = first.connection is second.connection
+    if first.answered is None:
+        waited = second.event.time - first.event.time
+        return killed or not same or waited >= CALL_TIMEOUT
+    known = first.connection is not None and first.connection.proves_after(first.answered.index)
+    return killed or not (same or known)
+
+
+class R14(Checker):
+    """No invention."""
+
+    requirement = Requirement(
+        "R14",
+        "No invention",
+        "A charger is shown as installed only after it was triggered and reported Installed (or "
+        "booted with a new version), and as failed only after a failure, a refusal, a time-out or "
+        "its removal.",
+        "API, Get rollout status: per-charger progress; contract D12, D20, D23, D24",
+        level="PROFILE",
+    )
+
+    @sees(Read)
+    def read(self, view: View, fact: Read) -> None:
+        """Judge every charger that a read newly shows as ended."""
+        for member, row, before in fact.rows:
+            status = row.get("status")
+            if status not in {"installed", "failed"} or (before and before.get("status") == status):
+                continue
+            self.exercised += 1
+            problem = self._problem(view, member, row)
+            if problem:
+                last = member.triggers[-1].event if member.triggers else None
+                self.accuse(
+                    view,
+                    who=member.rollout.name,
+                    charger=member.charger,
+                    expected=f"{status} is shown only with evidence",
+                    seen=problem,
+                    events=(last, member.reported, fact.event),
+                )
+
+    def _problem(self, view: View, member: Member, row: dict[str, Any]) -> str:
+        name, reason = member.charger, row.get("reason")
+        if row.get("status") == "installed":
+            if not member.triggers:
+                return f"{name} is shown as installed without ever being triggered"
+            if "Installed" not in member.said and member.upgraded is None:
+                last = member.status or "nothing"
+                return f"{name} is shown as installed; it had reported {last} and never rebooted"
+            return ""
+        if failed_for_good(member, view.now) and member.final:
+            return ""
+        evidence = (
+            member.final == "DownloadFailed"  # D30 decides when it is final: R09, R29
+            or any(t.refused for t in member.triggers)
+            or timed_out(member, view.now, view.profile)
+            or reason in {"removed", "cancelled"}
+            or (reason == "offline" and not member.triggers)
+            or view.interfered
+        )
+        if evidence:
+            return ""
+        return f"{name} is shown as failed ({reason or 'no reason'}); it had reported " + (
+            member.status or "nothing"
+        )
+
+
+class R15(Checker):
+    """None forgotten."""
+
+    requirement = Requirement(
+        "R15",
+        "None forgotten",
+        "A rollout is completed only when every charger was triggered or carries a terminal "
+        "reason, and all of them are settled.",
+        "API, status: completed; contract D7",
+        level="PROFILE",
+        switches=("D7",),
+    )
+
+    @sees(Read)
+    def read(self, view: View, fact: Read) -> None:
+        """Judge the first read that shows a rollout as completed."""
+        rollout = fact.rollout
+        if fact.body.get("status") != "completed" or rollout.finished is not fact.op:
+            return
+        self.exercised += 1
+        left = [
+            m
+            for m in rollout.members.values()
+            if settled(m, fact.event.time, view.profile) is Settled.NO
+        ]
+        if left:
+            self.accuse(
+                view,
+                who=rollout.name,
+                charger=left[0].charger,
+                expected="completed only when every charger is settled",
+                seen=f"completed while {left[0].charger} was "
+                f"{left[0].status or ('triggered' if left[0].triggers else 'never triggered')}"
+                f" ({len(left)} such chargers)",
+                events=(left[0].reported, fact.event),
+            )
+
+
+class R16(Checker):
+    """Right frame."""
+
+    requirement = Requirement(
+        "R16",
+        "Right frame",
+        "The command carries the rollout's url and date, goes only to chargers of the rollout, "
+        "and its retries are not negative.",
+        "API, firmware_url and retrieve_date; OCPP UpdateFirmware; contract D18, D30",
+    )
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Judge one command."""
+        self.exercised += 1
+        problem, switch = self._problem(view, fact.trigger)
+        if problem:
+            rollout = fact.trigger.rollout
+            self.accuse(
+                view,
+                who=rollout.name if rollout else fact.trigger.station.id,
+                charger=fact.trigger.station.id,
+                expected="the url and date of the rollout, sent to its chargers only",
+                seen=problem,
+                events=(
+                    rollout.create.invoked if rollout and rollout.create else None,
+                    fact.event,
+                ),
+                switch=switch,
+            )
+
+    @staticmethod
+    def _problem(view: View, trigger: Trigger) -> tuple[str, str | None]:
+        rollout, name = trigger.rollout, trigger.station.id
+        if rollout is None:
+            if not view.by_url:
+                return "", None
+            return f"{name} was told to fetch {trigger.location!r}, no rollout's url", None
+        if rollout.stages and trigger.member is None:
+            return f"{name} belongs to no stage of {rollout.name}", None
+        if trigger.retries is not None and trigger.retries < 0:
+            return f"retries is {trigger.retries}", None
+        if trigger.retry_interval is not None and trigger.retry_interval < 0:
+            return f"retryInterval is {trigger.retry_interval}", None
+        return R16._date(view, trigger)
+
+    @staticmethod
+    def _date(view: View, trigger: Trigger) -> tuple[str, str | None]:
+        inner = trigger.payload.get("firmware")
+        box = inner if isinstance(inner, dict) else trigger.payload
+        sent = instant(box.get("retrieveDateTime", box.get("retrieveDate")))
+        asked = trigger.rollout.request.get("retrieve_date") if trigger.rollout else None
+        if sent is None:
+            return "the retrieve date is missing or unreadable", None
+        if asked is not None:
+            wanted = instant(asked)
+            if wanted is not None and abs((sent - wanted).total_seconds()) >= 1:
+                return f"the retrieve date is {sent.isoformat()}, asked was {asked}", None
+            return "", None
+        start = instant(view.header.started_at)
+        if start is not None:
+            late = sent.timestamp() - start.timestamp() - trigger.event.time
+            if late > CLOCK_SKEW:
+                return f"without retrieve_date it waits {late:.0f} s more", "D18"
+        return "", None
+
+
+def instant(text: Any) -> datetime | None:
+    """Read an RFC 3339 time; None if it is none. Without an offset it counts as UTC."""
+    if not isinstance(text, str) or not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+class R17(Checker):
+    """One attempt per charger."""
+
+    requirement = Requirement(
+        "R17",
+        "One attempt per charger",
+        "A charger never has two unsettled updates of different rollouts.",
+        "contract D13",
+        level="PROFILE",
+        switches=("D13",),
+    )
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Look for an unsettled update of another rollout."""
+        now, mine = fact.event.time, fact.trigger
+        seen: set[str] = set()
+        for other in reversed(mine.station.triggers[:-1]):
+            member = other.member
+            if member is None or member.rollout is mine.rollout or member.rollout.name in seen:
+                continue
+            seen.add(member.rollout.name)
+            self.exercised += 1
+            cancelled = member.rollout.status in TERMINAL
+            if not cancelled and settled(member, now, view.profile) is Settled.NO:
+                self.accuse(
+                    view,
+                    who=mine.rollout.name if mine.rollout else mine.station.id,
+                    charger=mine.station.id,
+                    expected="one update of a charger at a time",
+                    seen=f"{mine.station.id} was triggered while its update of "
+                    f"{member.rollout.name} was {member.status or 'just triggered'}",
+                    events=(other.event, member.reported, fact.event),
+                )
+
+    @sees(Answered)
+    def refused(self, _view: View, fact: Answered) -> None:
+        """A create or execute that was refused for a busy charger exercises the rule, too."""
+        op: Op = fact.op
+        if op.name in {"create", "execute_stage"} and op.status == 409:  # noqa: PLR2004
+            self.exercised += 1
