@@ -58,13 +58,15 @@ class Woke:
 class Fetched:
     """The download that `Fetch` began is complete.
 
-    `length` counts the bytes of the whole image (all ranges together), `sha256` is the lowercase
-    hex digest over all of them in order, `head` their first `image.HEADER_BYTES` bytes.
+    `length` counts the bytes of the whole image (all ranges together), `head` are their first
+    `image.HEADER_BYTES` bytes, `sha256` is the lowercase hex digest over all of them in order and
+    `body_sha256` the one over those after the head.
     """
 
     length: int
     sha256: str
     head: bytes
+    body_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """A named moment of the drill passed (`create`, `execute_stage`, `pause`, `resume`, `heal`, ...).
+    """A named moment of the drill passed (`create`, `pause`, `resume`, `heal`, ...).
 
     Offline windows and scripted faults that are relative to events wait for these.
     `count` says how often this mark has passed, from 1.
@@ -143,7 +145,7 @@ class Disconnect:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Put one text frame on the socket after `delay` seconds of simulated latency, in FIFO order."""
+    """Put one text frame on the socket after `delay` seconds of latency, in FIFO order."""
 
     text: str
     delay: float = 0.0
@@ -162,7 +164,7 @@ class Fetch:
 
     `resume` continues the previous, broken download of the same url with a Range request (and
     If-Range where the server gave a validator); otherwise start afresh. `rate` caps the speed in
-    bytes a second (None: as fast as it goes); no byte for `stall_timeout` seconds counts as stalled.
+    bytes a second (None: as fast as it goes); `stall_timeout` seconds without a byte are a stall.
     """
 
     url: str
@@ -178,7 +180,7 @@ class CancelFetch:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something happened inside that the wire does not show: ground truth for reports and fences."""
+    """Something happened inside that the wire does not show: for reports and fences."""
 
     kind: str
     data: dict[str, Any] = field(default_factory=dict)

@@ -29,11 +29,12 @@ ROUND_TRIP = 0.02  # seconds from a request to its first byte
 
 @dataclass(frozen=True, slots=True)
 class ImageModel:
-    """An image as a download sees it: total bytes, hex digest over all of them, first bytes."""
+    """An image as a download sees it: its length, digests and first bytes (`image.Image`)."""
 
     length: int
     sha256: str
     head: bytes
+    body_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,9 @@ def _path(url: str) -> str:
 def _served(image: ImageModel, offset: int, **extra: Any) -> Ending:
     total = image.length - offset
     log = _log(206 if offset else 200, image, offset, total, "complete", **extra)
-    return Ending(total, 0.0, Fetched(image.length, image.sha256, image.head), log)
+    return Ending(
+        total, 0.0, Fetched(image.length, image.sha256, image.head, image.body_sha256), log
+    )
 
 
 def _refusal(status: int, retry_after: float | None, fault: str | None) -> Ending:
@@ -257,4 +260,4 @@ def _wrong_bytes(image: ImageModel, offset: int, kind: str) -> Ending:
     length = len(head) if kind == "html" else image.length
     digest = hashlib.sha256(f"{kind}/{image.sha256}".encode()).hexdigest()
     log = _log(206 if offset else 200, image, offset, length - offset, "complete", fault=kind)
-    return Ending(max(length - offset, 0), 0.0, Fetched(length, digest, head), log)
+    return Ending(max(length - offset, 0), 0.0, Fetched(length, digest, head, digest), log)

@@ -13,7 +13,7 @@ from simulator.faults import DownloadFault
 from simulator.virtual import Scheduler
 from simulator.virtual_downloads import ROUND_TRIP, ImageModel, Transfers, Uplink
 
-IMAGE = ImageModel(length=1_000_000, sha256="ab" * 32, head=b"head")
+IMAGE = ImageModel(length=1_000_000, sha256="ab" * 32, head=b"head", body_sha256="cd" * 32)
 URL = "https://fw.example/r1/image.bin"
 
 
@@ -40,7 +40,7 @@ class Bench:
 def test_an_undisturbed_download_takes_size_over_rate() -> None:
     """Ten seconds for a megabyte at 100 kB/s, and the image's own digest."""
     bench = Bench()
-    assert bench.fetch() == Fetched(IMAGE.length, IMAGE.sha256, IMAGE.head)
+    assert bench.fetch() == Fetched(IMAGE.length, IMAGE.sha256, IMAGE.head, IMAGE.body_sha256)
     assert bench.ends[0][0] == pytest.approx(10.0 + ROUND_TRIP)
 
 
