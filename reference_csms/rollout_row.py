@@ -91,8 +91,8 @@ def _dispatched(head: Head, row: Row, event: Dispatched, now: float) -> Row:
     if row.stage != head.current_stage:
         raise Ignored("not the current stage")
     if row.intent is Intent.IDLE:
-        if event.version != row.version_before or (row.retrieve_at or now) > now:
-            raise Ignored("not known to be unreached")
+        if event.version != row.version_before:
+            raise Ignored("it runs another version by now")
     elif row.triggered:
         raise Ignored("already triggered")
     retrieve_at = row.retrieve_at if head.plan.retrieve_at is None else head.plan.retrieve_at
@@ -130,7 +130,7 @@ def update_command(head: Head, row: Row, event: Dispatched) -> SendUpdate:
 
 
 def _undelivered(_: Head, row: Row, event: Undelivered, __: float) -> Row:
-    if row.intent is not Intent.SENDING or row.message_id != event.message_id:
+    if row.intent not in {Intent.SENDING, Intent.UNSURE} or row.message_id != event.message_id:
         raise Ignored("not the command on its way")
     if row.sends > 1:
         return changed(row, intent=Intent.IDLE)  # type: ignore[no-any-return]
@@ -169,7 +169,7 @@ def _status(head: Head, row: Row, event: StatusReported, now: float) -> Row:
     if not row.triggered:
         raise Ignored("unsolicited: the charger was not triggered")
     if event.status == "Idle":
-        return _idle(row, event)
+        return _idle(row, event, now)
     first, last = row.first_request_id, row.request_id
     # A 2.x station that omits the id breaks L01.FR.20 but means its one update, as 1.6 does.
     if event.request_id is not None and not (first or 0) <= event.request_id <= (last or 0):
@@ -185,10 +185,12 @@ def _status(head: Head, row: Row, event: StatusReported, now: float) -> Row:
     return _forward(alive, event.status, now)
 
 
-def _idle(row: Row, event: StatusReported) -> Row:
+def _idle(row: Row, event: StatusReported, now: float) -> Row:
     """Idle is information, never a step (OCPP 1.6 §4.5); it counts only as an answer (D21)."""
     if not event.asked or row.intent is not Intent.UNSURE:
         raise Ignored("Idle says nothing here")
+    if (row.retrieve_at or now) > now:
+        raise Ignored("Idle before the retrieve date: it may well know its update")
     return changed(row, intent=Intent.IDLE)  # type: ignore[no-any-return]
 
 

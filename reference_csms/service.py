@@ -18,8 +18,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from reference_csms import problems, service_chargers, service_operators, service_rollouts
+from reference_csms.errors import StoreUnavailable
+from reference_csms.model import Answered, AskStatus, RolloutStatus, SendUpdate
+from reference_csms.outbox import Outbox
+from reference_csms.service_dispatch import fill, run_timers, step
+from reference_csms.service_state import State
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from reference_csms.model import (
         Acceptance,
@@ -35,22 +42,101 @@ if TYPE_CHECKING:
     )
     from reference_csms.store import Store
 
+_BACK_OFF = 1.0  # seconds between attempts to write after the database refused
+
 
 class Service:
     """The CSMS without sockets: state, timers and the outbox over one store."""
 
     def __init__(self, store: Store, settings: Settings, now: float) -> None:
-        """Load the durable state and recover what was on its way (crash safety, contract.md)."""
+        """Load the durable state and recover what was on its way when the last process ended.
+
+        `queued` chargers (their stage was executed, they have no row) are waited for again;
+        `sending` ones are ambiguous and are asked before anything is resent (D21).
+        """
+        self._store = store
+        self._settings = settings
+        self._outbox = Outbox()
+        self._state = State(store, self._outbox, settings)
+        # The database could not even be read back after a failed write.
+        self._broken = False
+        # After a failed write nothing is dispatched until then (0.0: go ahead).
+        self._blocked_until = 0.0
+        self._state.load(now)
+        self._resume(now)
+
+    def _resume(self, now: float) -> None:
+        for live in self._state.open.values():
+            if live.head.status is RolloutStatus.IN_PROGRESS:
+                fill(self._state, live, now)
+
+    def _do(self, operation: Callable[..., Ticket], *arguments: Any) -> Ticket:
+        """Run an operation; a database that cannot be read is a 503."""
+        if self._broken:
+            raise problems.unavailable("the database cannot be read")
+        try:
+            return operation(self._state, *arguments)
+        except StoreUnavailable as error:
+            raise problems.unavailable(str(error)) from error
+
+    # -------------------------------------------------- a database that refuses
+
+    def _abandon(self, now: float, error: StoreUnavailable) -> list[Released]:
+        """Undo the open transaction: a crash without the death."""
+        dropped = self._outbox.abandoned()
+        for item in dropped:
+            if isinstance(item, SendUpdate | AskStatus):
+                self._free(item)
+        self._blocked_until = now + _BACK_OFF
+        refusal = problems.unavailable(str(error))
+        answers: list[Released] = [
+            Answered(item.ticket, refusal) for item in dropped if isinstance(item, Answered)
+        ]
+        self._reload(now, answers)
+        return answers
+
+    def _free(self, command: SendUpdate | AskStatus) -> None:
+        presence = self._state.presence.get(command.charger_id)
+        if presence is not None and presence.connection == command.connection:
+            presence.free = True
+            presence.asked = "" if presence.asked == command.message_id else presence.asked
+
+    def _reload(self, now: float, answers: list[Released]) -> None:
+        """Go back to the last durable state; connections and open answers live on."""
+        before, state = self._state, State(self._store, self._outbox, self._settings)
+        state.presence = before.presence
+        state.publishing = before.publishing
+        try:
+            state.load(now, alive=True)
+        except StoreUnavailable:
+            self._broken = True
+            self._blocked_until = now + _BACK_OFF
+            return
+        self._broken, self._state = False, state
+        state.continue_from(before, now)
+        for rollout_id, dispatch in before.dispatches.items():
+            if not state.readopt(rollout_id, dispatch):
+                refusal = problems.unavailable("it was lost with a failed write")
+                answers.append(Answered(dispatch.ticket, refusal))
+        self._resume(now)
 
     # -------------------------------------------------- the turn
 
     def wake(self, now: float) -> None:
         """Do what time and free slots allow: one batch per rollout, due timers."""
-        raise NotImplementedError
+        if self._broken:
+            self._reload(now, [])
+        if now >= self._blocked_until:
+            run_timers(self._state, now)
+            step(self._state, now)
 
     def next_wake(self) -> float | None:
         """Return when `wake` is next needed (0.0: at once), or None."""
-        raise NotImplementedError
+        if self._broken or self._blocked_until:
+            return self._blocked_until
+        if self._state.ready or len(self._outbox):
+            return 0.0
+        return self._state.timers[0].due if self._state.timers else None
 
     def commit(self, now: float) -> list[Released]:
         """Make the open transaction durable and return what waited for it, in order.
@@ -58,15 +144,20 @@ class Service:
         If the database refuses, nothing of it has happened: state goes back to the last durable
         one and every waiting ticket is answered with a 503 `Problem`.
         """
-        raise NotImplementedError
+        try:
+            sequence = self._store.commit()
+        except StoreUnavailable as error:
+            return self._abandon(now, error)
+        self._blocked_until = 0.0
+        return self._outbox.committed(sequence)
 
     def after_commit(self, item: Released) -> None:
         """Release `item` with the open transaction (a session's answer to a status)."""
-        raise NotImplementedError
+        self._state.release(item)
 
     def message_id(self) -> str:
         """Return a CALL id that this CSMS has never used (<= 36 characters, across restarts)."""
-        raise NotImplementedError
+        return self._state.message_id()
 
     # -------------------------------------------------- operators: the published API
 
@@ -74,107 +165,123 @@ class Service:
         self, now: float, request: CreateRollout, idempotency_key: str | None = None
     ) -> Ticket:
         """Create a pending rollout: 201 with Location, or 422/409 (D13-D18)."""
-        raise NotImplementedError
+        return self._do(service_rollouts.create, now, request, idempotency_key)
 
-    def read_rollout(self, now: float, rollout_id: str) -> Ticket:
+    # Every operation takes the time, needed or not: callers need not know which.
+    def read_rollout(self, now: float, rollout_id: str) -> Ticket:  # noqa: ARG002 - see above
         """Return the rollout as published, or 404."""
-        raise NotImplementedError
+        return self._do(service_rollouts.read, rollout_id)
 
     def execute_stage(
         self, now: float, rollout_id: str, idempotency_key: str | None = None
     ) -> Ticket:
         """Start or resume a stage (D1-D4, D8, D13, D19); answers when D31 says."""
-        raise NotImplementedError
+        return self._do(service_rollouts.execute, now, rollout_id, idempotency_key)
 
     def pause(self, now: float, rollout_id: str, reason: str | None = None) -> Ticket:
         """Stop triggering chargers of this rollout (D8-D10)."""
-        raise NotImplementedError
+        return self._do(service_rollouts.pause, now, rollout_id, reason)
 
     def fleet_firmware(
-        self, now: float, site_id: str | None = None, vendor: str | None = None
+        self,
+        now: float,  # noqa: ARG002 - see read_rollout
+        site_id: str | None = None,
+        vendor: str | None = None,
     ) -> Ticket:
         """Return the versions that run in the fleet and who runs them (D33)."""
-        raise NotImplementedError
+        return self._do(service_operators.fleet, site_id, vendor)
 
     # -------------------------------------------------- operators: extensions (D29)
 
     def register(self, now: float, chargers: Sequence[NewCharger]) -> Ticket:
         """Register chargers or change registered ones: 200 with `{"chargers": [...]}`."""
-        raise NotImplementedError
+        return self._do(service_operators.register, now, chargers)
 
     def list_chargers(
-        self, now: float, site_id: str | None = None, vendor: str | None = None
+        self,
+        now: float,  # noqa: ARG002 - see read_rollout
+        site_id: str | None = None,
+        vendor: str | None = None,
     ) -> Ticket:
         """Return `{"chargers": [...], "total": n}` with versions and connection state."""
-        raise NotImplementedError
+        return self._do(service_operators.list_chargers, site_id, vendor)
 
     def remove_charger(self, now: float, charger_id: str) -> Ticket:
         """Forget a charger; it fails with reason `removed` in unfinished rollouts (D24)."""
-        raise NotImplementedError
+        return self._do(service_operators.remove_charger, now, charger_id)
 
     def put_image(self, now: float, image: Image) -> Ticket:
         """Catalogue an image: 200 with the image."""
-        raise NotImplementedError
+        return self._do(service_operators.put_image, now, image)
 
-    def list_images(self, now: float) -> Ticket:
+    def list_images(self, now: float) -> Ticket:  # noqa: ARG002 - see read_rollout
         """Return `{"images": [...]}`."""
-        raise NotImplementedError
+        return self._do(service_operators.list_images)
 
-    def list_rollouts(self, now: float, status: str | None = None) -> Ticket:
+    def list_rollouts(
+        self,
+        now: float,  # noqa: ARG002 - see read_rollout
+        status: str | None = None,
+    ) -> Ticket:
         """Return `{"rollouts": [...]}`, newest first, without chargers."""
-        raise NotImplementedError
+        return self._do(service_rollouts.list_all, status)
 
     def cancel(self, now: float, rollout_id: str, reason: str | None = None) -> Ticket:
         """Fail every untriggered charger with reason `cancelled`; the rollout ends failed."""
-        raise NotImplementedError
+        return self._do(service_rollouts.cancel_rollout, now, rollout_id, reason)
 
     def retry(self, now: float, rollout_id: str) -> Ticket:
         """Create a new pending rollout over the failed chargers of a terminal one."""
-        raise NotImplementedError
+        return self._do(service_rollouts.retry, now, rollout_id)
 
     def audit(
-        self, now: float, rollout_id: str | None = None, *, after: int = 0, limit: int = 1000
+        self,
+        now: float,  # noqa: ARG002 - see read_rollout
+        rollout_id: str | None = None,
+        *,
+        after: int = 0,
+        limit: int = 1000,
     ) -> Ticket:
         """Return `{"entries": [...]}`, oldest first."""
-        raise NotImplementedError
+        return self._do(service_operators.audit, rollout_id, after, limit)
 
     def progress(self, now: float, charger_id: str, percent: int) -> Ticket:
         """Take a download percentage of 1-80 from a progress source (D26)."""
-        raise NotImplementedError
+        return self._do(service_operators.progress, now, charger_id, percent)
 
     def record_call(self, now: float, charger_id: str, action: str, answer: Any) -> None:
         """Write into the audit trail that an operator sent one OCPP call (D29)."""
-        raise NotImplementedError
+        service_operators.record_call(self._state, now, charger_id, action, answer)
 
     def subscribe(self) -> None:
         """From now on `commit` also hands out `Published` changes."""
-        raise NotImplementedError
+        self._state.publishing = True
 
     # -------------------------------------------------- facts about chargers
 
     def known(self, charger_id: str) -> Charger | None:
         """Return the registered charger, or None (the upgrade is answered 404)."""
-        raise NotImplementedError
+        return self._state.chargers.get(charger_id)
 
     def connected(self, now: float, charger_id: str, connection: str, ocpp_version: str) -> None:
         """A WebSocket of this charger is open; it replaces an earlier one. Its slot is free."""
-        raise NotImplementedError
+        service_chargers.connected(self._state, now, charger_id, connection, ocpp_version)
 
     def disconnected(self, now: float, charger_id: str, connection: str) -> None:
         """That WebSocket is gone. Call `unanswered` for its outstanding CALL as well, before."""
-        raise NotImplementedError
+        service_chargers.disconnected(self._state, now, charger_id, connection)
 
     def heard(self, now: float, charger_id: str, connection: str) -> None:
         """The charger sent a message other than BootNotification (D11)."""
-        raise NotImplementedError
+        service_chargers.heard(self._state, now, charger_id, connection)
 
     def booted(self, now: float, charger_id: str, connection: str, boot: Boot) -> Acceptance:
         """The charger sent BootNotification; answer it with the result."""
-        raise NotImplementedError
+        return service_chargers.booted(self._state, now, charger_id, connection, boot)
 
     def slot(self, now: float, charger_id: str, connection: str, *, free: bool) -> None:
         """The CALL slot was taken or freed, by whatever CALL of ours (D31)."""
-        raise NotImplementedError
+        service_chargers.slot(self._state, now, charger_id, connection, free=free)
 
     def firmware_status(
         self,
@@ -185,16 +292,18 @@ class Service:
         detail: str = "",
     ) -> None:
         """A (Signed)FirmwareStatusNotification arrived; always answered {} (D22)."""
-        raise NotImplementedError
+        service_chargers.firmware_status(
+            self._state, now, charger_id, status=status, request_id=request_id, detail=detail
+        )
 
     def undelivered(self, now: float, charger_id: str, message_id: str) -> None:
         """The frame of this command certainly did not leave the process."""
-        raise NotImplementedError
+        service_chargers.undelivered(self._state, now, charger_id, message_id)
 
     def answered(self, now: float, charger_id: str, message_id: str, answer: Answer) -> None:
         """The charger answered the CALL of a `SendUpdate` or `AskStatus` (D20), maybe late."""
-        raise NotImplementedError
+        service_chargers.answered(self._state, now, charger_id, message_id, answer)
 
     def unanswered(self, now: float, charger_id: str, message_id: str, why: str) -> None:
         """No answer: `why` is timeout or closed; the charger may have it (D21)."""
-        raise NotImplementedError
+        service_chargers.unanswered(self._state, now, charger_id, message_id, why)

@@ -1,0 +1,379 @@
+"""Everything the service knows, in memory, and the one way it changes. A core.
+
+`State` mirrors the store: durable things (chargers, images, rollouts, rows) are written to the open
+transaction whenever they change here, so that dropping a `State` and building a new one is exactly
+what a crash does. Only `Presence` (who is connected) is volatile. Indexes keep each event's cost
+independent of the number of rollouts and of their sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from heapq import heappush
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from reference_csms.model import Charger, ChargerStatus, Published, RolloutStatus, Ticket
+from reference_csms.rollout import decide
+from reference_csms.rollout_plan import stage_of, stage_span
+from reference_csms.rollout_values import Decision, Head, Intent, Row, Stage, UpdateUnanswered
+from reference_csms.service_fleet import FleetIndex
+from reference_csms.store import AuditEntry
+
+if TYPE_CHECKING:
+    from reference_csms.model import Image, Released, Settings
+    from reference_csms.outbox import Outbox
+    from reference_csms.rollout_values import RowEvent
+    from reference_csms.store import Store
+
+
+@dataclass(slots=True)
+class Presence:
+    """One open connection of a charger: never durable."""
+
+    connection: str
+    since: float
+    # Its boot is accepted, or it was accepted before and has shown life (D11).
+    usable: bool = False
+    # No CALL of ours is outstanding.
+    free: bool = True
+    # Message id of our question on this connection, '' if none was asked (D21).
+    asked: str = ""
+
+
+@dataclass(slots=True)
+class Live:
+    """One rollout in memory; rows and stages appear when they are first touched."""
+
+    number: int
+    head: Head
+    charger_ids: tuple[str, ...]
+    position: dict[str, int]
+    rows: dict[str, Row] = field(default_factory=dict)
+    stages: dict[int, Stage] = field(default_factory=dict)
+    # Reachable chargers of the current stage that may be triggered, first come first served.
+    waiting: dict[str, None] = field(default_factory=dict)
+    # Rendered JSON of rows for GET, dropped when a row changes.
+    pieces: dict[str, msgspec.Raw] = field(default_factory=dict)
+
+    @property
+    def rollout_id(self) -> str:
+        """Return the rollout's id."""
+        return self.head.plan.rollout_id
+
+    def row(self, charger_id: str) -> Row:
+        """Return the charger's row; KeyError if it is not in the rollout."""
+        row = self.rows.get(charger_id)
+        if row is None:
+            position = self.position[charger_id]
+            stage = stage_of(self.head.plan, position)
+            rollout_id = self.rollout_id
+            row = Row(rollout_id=rollout_id, charger_id=charger_id, position=position, stage=stage)
+        return row
+
+    def stage(self, number: int) -> Stage:
+        """Return the counters of a stage."""
+        stage = self.stages.get(number)
+        if stage is None:
+            begin, end = stage_span(self.head.plan, number)
+            stage = Stage(number=number, size=end - begin)
+        return stage
+
+    @property
+    def current(self) -> Stage | None:
+        """Return the current stage, None before the first."""
+        return self.stage(self.head.current_stage) if self.head.current_stage else None
+
+    def members(self, number: int) -> tuple[str, ...]:
+        """Return the chargers of a stage in request order."""
+        begin, end = stage_span(self.head.plan, number)
+        return self.charger_ids[begin:end]
+
+
+@dataclass(slots=True)
+class Dispatch:
+    """An execute-stage whose answer is still open (D31)."""
+
+    ticket: Ticket
+    stage: int
+    begun: float
+    triggered: dict[str, None] = field(default_factory=dict)
+    # Set by a pause that lands between two batches.
+    halted: RolloutStatus | None = None
+    # Idempotency-Key, None without one.
+    key: str | None = None
+
+
+@dataclass(order=True, slots=True)
+class Timer:
+    """An entry of the heap; it is checked against the state when it is due, never removed."""
+
+    due: float
+    number: int
+    kind: str = field(compare=False)
+    rollout_id: str = field(compare=False)
+    charger_id: str = field(compare=False)
+    connection: str = field(compare=False, default="")
+
+
+class State:
+    """All rollouts, chargers, timers and open answers, over one store and one outbox."""
+
+    def __init__(self, store: Store, outbox: Outbox, settings: Settings) -> None:
+        self.store = store
+        self.outbox = outbox
+        self.settings = settings
+        self.chargers: dict[str, Charger] = {}
+        self.images: dict[str, Image] = {}
+        self.presence: dict[str, Presence] = {}
+        self.fleet = FleetIndex()
+        # Every rollout by id, and those that are not over.
+        self.rollouts: dict[str, Live] = {}
+        self.open: dict[str, Live] = {}
+        # The rollout whose started stage a charger was last part of: where its statuses belong.
+        self.engaged: dict[str, str] = {}
+        # Rollouts that may have something to dispatch, served in turns.
+        self.ready: dict[str, None] = {}
+        self.dispatches: dict[str, Dispatch] = {}
+        self.timers: list[Timer] = []
+        self.publishing = False
+        self._armed: dict[tuple[str, str], float] = {}
+        self._numbers = {"timer": 0, "audit": 0, "request": 0, "rollout": 0, "message": 0}
+
+    # -------------------------------------------------- loading
+
+    def load(self, now: float, *, alive: bool = False) -> None:
+        """Read the durable state and recover: what was being sent when we died is unsure.
+
+        `alive`: we did not die, only the last transaction was lost; answers are still awaited.
+        """
+        for charger in self.store.chargers():
+            # It was connected when the process died, so it was seen until then.
+            seen = now if charger.last_seen is None and not alive else charger.last_seen
+            self.set_charger(msgspec.structs.replace(charger, last_seen=seen), durable=False)
+        self.images = {image.url: image for image in self.store.images()}
+        self._numbers["audit"] = self.store.last_audit_number()
+        for stored in self.store.rollouts():
+            self._load_rollout(stored.number, tuple(stored.charger_ids), stored.head)
+        rows = sorted(self.store.rows(), key=lambda row: row.started_at or 0.0)
+        for row in rows:
+            self._load_row(row)
+        for live in self.open.values():
+            if live.head.current_stage:
+                self.engage(live)
+        for row in rows:
+            if row.intent is Intent.SENDING and not row.settled and not alive:
+                event = UpdateUnanswered(row.message_id or "")
+                self.apply(self.rollouts[row.rollout_id], row.charger_id, event, now)
+
+    def _load_rollout(self, number: int, charger_ids: tuple[str, ...], head: Head) -> None:
+        self._numbers["rollout"] = max(self._numbers["rollout"], number)
+        position = {one: place for place, one in enumerate(charger_ids)}
+        self.add_rollout(Live(number, head, charger_ids, position))
+
+    def _load_row(self, row: Row) -> None:
+        live = self.rollouts[row.rollout_id]
+        live.rows[row.charger_id] = row
+        stage = live.stage(row.stage)
+        if row.settled:
+            won = row.status is ChargerStatus.INSTALLED
+            stage = msgspec.structs.replace(
+                stage, installed=stage.installed + won, failed=stage.failed + (not won)
+            )
+        elif row.triggered:
+            stage = msgspec.structs.replace(stage, active=stage.active + 1)
+        live.stages[row.stage] = stage
+        self._numbers["request"] = max(self._numbers["request"], row.request_id or 0)
+        if row.started_at is not None:
+            self.engaged[row.charger_id] = row.rollout_id
+        self.arm(row)
+
+    def continue_from(self, before: State, now: float) -> None:
+        """Take over what a lost transaction does not undo: connections and numbers in use."""
+        for name in ("message", "request", "timer"):
+            # Ids that left the process, or nearly did, are never used again.
+            self._numbers[name] = max(self._numbers[name], before.next_number(name))
+        for charger_id in [one for one in self.presence if one not in self.chargers]:
+            del self.presence[charger_id]
+        for charger_id, presence in self.presence.items():
+            if not presence.usable and self.chargers[charger_id].accepted:
+                due = max(now, presence.since + self.settings.reconnect_grace)
+                self.timer(due, "grace", "", charger_id, presence.connection)
+
+    def readopt(self, rollout_id: str, dispatch: Dispatch) -> bool:
+        """Keep an open execute-stage whose beginning is durable; tell whether it is."""
+        live = self.rollouts.get(rollout_id)
+        if live is None or live.head.resumed_at != dispatch.begun or live.head.terminal:
+            return False
+        dispatch.triggered = {one: None for one in dispatch.triggered if live.row(one).triggered}
+        if live.head.status is not RolloutStatus.PAUSED:
+            dispatch.halted = None
+        self.dispatches[rollout_id] = dispatch
+        self.ready[rollout_id] = None
+        return True
+
+    # -------------------------------------------------- small changes
+
+    def next_number(self, name: str) -> int:
+        """Return the next number of a series: timer, audit, request, rollout or message."""
+        self._numbers[name] += 1
+        return self._numbers[name]
+
+    def message_id(self) -> str:
+        """Return a CALL id never used before by this database."""
+        instance = self.settings.instance or self.store.instance
+        return f"{instance}.{self.store.epoch:x}.{self.next_number('message'):x}"
+
+    def release(self, item: Released) -> None:
+        """Let `item` out with the open transaction."""
+        self.outbox.put(self.store.sequence, item)
+
+    def set_charger(self, charger: Charger, *, durable: bool = True) -> None:
+        """Keep a charger, its place in the fleet, and its durable copy."""
+        self.fleet.update(self.chargers.get(charger.charger_id), charger)
+        self.chargers[charger.charger_id] = charger
+        if durable:
+            self.store.put_charger(charger)
+
+    def drop_charger(self, charger_id: str) -> None:
+        """Forget a charger."""
+        self.fleet.update(self.chargers.pop(charger_id), None)
+        self.presence.pop(charger_id, None)
+        self.store.remove_charger(charger_id)
+
+    def add_rollout(self, live: Live) -> None:
+        """Index a rollout."""
+        self.rollouts[live.rollout_id] = live
+        if not live.head.terminal:
+            self.open[live.rollout_id] = live
+
+    def set_head(self, live: Live, head: Head) -> None:
+        """Keep a rollout's new head and its durable copy."""
+        if head is live.head:
+            return
+        live.head = head
+        self.store.put_head(head)
+        if head.terminal and live.rollout_id in self.open:
+            del self.open[live.rollout_id]
+            live.waiting.clear()
+            at = head.updated_at
+            self.record("rollout", live, None, time=at, status=head.status, verdict=head.verdict)
+
+    def engage(self, live: Live) -> None:
+        """Note that the chargers of the current stage now belong to this rollout."""
+        for charger_id in live.members(live.head.current_stage):
+            self.engaged[charger_id] = live.rollout_id
+
+    def engagement(self, charger_id: str) -> Live | None:
+        """Return the rollout whose started stage the charger was last part of."""
+        rollout_id = self.engaged.get(charger_id)
+        return None if rollout_id is None else self.rollouts[rollout_id]
+
+    # -------------------------------------------------- the one way rows change
+
+    def apply(self, live: Live, charger_id: str, event: RowEvent, now: float) -> Decision:
+        """Decide what follows from an event about a charger of a rollout, and make it so."""
+        row = live.row(charger_id)
+        decision = decide(live.head, live.stage(row.stage), row, event, now)
+        if decision.row is not row:
+            live.rows[charger_id] = decision.row
+            live.pieces.pop(charger_id, None)
+            self.store.put_row(decision.row)
+            self.arm(decision.row)
+        live.stages[row.stage] = decision.stage
+        freed = decision.head.active < live.head.active
+        self._note(live, decision, event, now)
+        self.set_head(live, decision.head)
+        if freed and live.waiting:
+            self.ready[live.rollout_id] = None
+        for command in decision.commands:
+            self.presence[charger_id].free = False
+            self.release(command)
+        return decision
+
+    def _note(self, live: Live, decision: Decision, event: RowEvent, now: float) -> None:
+        row = decision.row
+        if decision.ignored:
+            told = getattr(event, "status", None)
+            if told is not None:
+                self.record(
+                    "ignored", live, row.charger_id, time=now, status=told, why=decision.ignored
+                )
+            return
+        self.record(
+            "charger",
+            live,
+            row.charger_id,
+            time=now,
+            stage=row.stage,
+            status=row.status,
+            detail=row.detail,
+            reason=row.reason,
+            progress_percent=row.progress,
+            intent=row.intent,
+        )
+
+    def record(
+        self, kind: str, live: Live | None, charger_id: str | None, *, time: float, **data: Any
+    ) -> None:
+        """Write a line of the audit trail; the event stream shows the same line."""
+        number = self.next_number("audit")
+        data = {key: value for key, value in data.items() if value is not None}
+        rollout_id = live.rollout_id if live else None
+        entry = AuditEntry(
+            number=number,
+            time=time,
+            kind=kind,
+            rollout_id=rollout_id,
+            charger_id=charger_id,
+            data=msgspec.json.encode(data).decode(),
+        )
+        self.store.add_audit(entry)
+        if self.publishing:
+            self.release(Published(number, audit_line(entry)))
+
+    # -------------------------------------------------- timers
+
+    def timer(
+        self, due: float, kind: str, rollout_id: str, charger_id: str, connection: str = ""
+    ) -> None:
+        """Ask to be woken."""
+        entry = Timer(due, self.next_number("timer"), kind, rollout_id, charger_id, connection)
+        heappush(self.timers, entry)
+
+    def arm(self, row: Row) -> None:
+        """Make sure a timer fires no later than the row's next deadline."""
+        due = next_deadline(row)
+        if due is None:
+            return
+        key = (row.rollout_id, row.charger_id)
+        # A later entry re-arms itself when it fires: one heap entry a row, not one a status.
+        if due < self._armed.get(key, due + 1):
+            self._armed[key] = due
+            self.timer(due, "row", *key)
+
+    def disarm(self, timer: Timer) -> None:
+        """Forget that this row timer is in the heap: it has just fired."""
+        key = (timer.rollout_id, timer.charger_id)
+        if self._armed.get(key) == timer.due:
+            del self._armed[key]
+
+
+def next_deadline(row: Row) -> float | None:
+    """Return when something about the row happens by time alone, or None."""
+    if row.settled or row.deadline is None:
+        return None
+    return row.deadline if row.retry_until is None else min(row.deadline, row.retry_until)
+
+
+def audit_line(entry: AuditEntry) -> dict[str, Any]:
+    """Return an audit entry as a JSON object."""
+    return {
+        "number": entry.number,
+        "time": entry.time,
+        "kind": entry.kind,
+        "rollout_id": entry.rollout_id,
+        "charger_id": entry.charger_id,
+        "data": msgspec.Raw(entry.data.encode()),
+    }

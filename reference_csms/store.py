@@ -1,0 +1,305 @@
+"""The durable copy of everything, in one SQLite file (WAL). A shell: the only room that writes it.
+
+Changes are collected in memory and written by `commit` in one transaction, so that several
+changes of one row in a turn cost one write, and the number of the open transaction is known before
+it is written (`sequence`). One process owns a database: the file stays locked while it is open.
+
+`synchronous="NORMAL"` survives the death of the process at any moment; `"FULL"` also the death of
+the machine, for a tenth of the speed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from contextlib import closing, suppress
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from reference_csms.errors import StoreCorrupt, StoreUnavailable
+from reference_csms.model import Charger, Image
+from reference_csms.rollout_values import Head, Row
+from reference_csms.store_schema import APPLICATION_ID, MIGRATIONS
+
+_T = TypeVar("_T")
+
+
+class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the audit trail; `data` is JSON."""
+
+    number: int
+    time: float
+    kind: str
+    rollout_id: str | None
+    charger_id: str | None
+    data: str
+
+
+class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was done under an Idempotency-Key; `body` is the JSON answered, '' until it was."""
+
+    key: str
+    operation: str
+    fingerprint: str
+    rollout_id: str
+    stage: int
+    time: float
+    body: str = ""
+
+
+class StoredRollout(NamedTuple):
+    """A rollout as read back: its number, its chargers in request order, its head."""
+
+    number: int
+    charger_ids: list[str]
+    head: Head
+
+
+def _upsert(table: str, struct: type[msgspec.Struct]) -> str:
+    columns = ", ".join(struct.__struct_fields__)
+    marks = ", ".join("?" for _ in struct.__struct_fields__)
+    return f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our names
+
+
+_PUT_CHARGER = _upsert("charger", Charger)
+_PUT_IMAGE = _upsert("image", Image)
+_PUT_ROW = _upsert("rollout_charger", Row)
+_PUT_AUDIT = _upsert("audit", AuditEntry)
+_PUT_KEY = _upsert("idempotency_key", KeyRecord)
+
+
+class Store:
+    """The open database and the changes of the open transaction."""
+
+    def __init__(self, path: str, *, synchronous: str = "NORMAL") -> None:
+        """Open or create the database; StoreUnavailable or StoreCorrupt tell why it cannot be."""
+        # Number of the open transaction: what is put now becomes durable with commit() == this.
+        self.sequence = 1
+        self._clear()
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, timeout=0.2)
+            self._open(synchronous)
+        except sqlite3.DatabaseError as error:
+            raise _translated(error) from error
+
+    def _open(self, synchronous: str) -> None:
+        if synchronous not in {"NORMAL", "FULL"}:
+            raise ValueError("synchronous is NORMAL or FULL")
+        # One owner: two processes on one database would trigger chargers twice.
+        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute(f"PRAGMA synchronous = {synchronous}")
+        self._migrate()
+        epoch = int(self._meta("epoch", "0")) + 1
+        self._database.execute("INSERT OR REPLACE INTO meta VALUES ('epoch', ?)", (str(epoch),))
+        # How often this database was opened, this time included.
+        self.epoch = epoch
+        # A short random name made with the database: the prefix of its ids.
+        self.instance = self._meta("instance", "")
+
+    def _migrate(self) -> None:
+        application = self._number("PRAGMA application_id")
+        version = self._number("PRAGMA user_version")
+        if application != APPLICATION_ID and self._number("SELECT count(*) FROM sqlite_master"):
+            raise StoreCorrupt("the file is a database, but not one of this program")
+        if version > len(MIGRATIONS):
+            raise StoreCorrupt(
+                f"the database has schema version {version}; this program knows up to "
+                f"{len(MIGRATIONS)}. Use a newer program."
+            )
+        for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+            # DDL is transactional in SQLite: a migration happens wholly or not at all.
+            self._database.executescript(
+                f"BEGIN IMMEDIATE; {statements}; PRAGMA application_id = {APPLICATION_ID}; "
+                f"PRAGMA user_version = {number}; COMMIT"
+            )
+        if not self._meta("instance", ""):
+            name = (secrets.token_hex(4),)
+            self._database.execute("INSERT INTO meta VALUES ('instance', ?)", name)
+
+    def _number(self, query: str) -> int:
+        return int(self._database.execute(query).fetchone()[0])
+
+    def _meta(self, key: str, default: str) -> str:
+        found = self._database.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(found[0]) if found else default
+
+    def close(self) -> None:
+        """Close the database; what was not committed is gone."""
+        self._database.close()
+
+    # -------------------------------------------------- the open transaction
+
+    def _clear(self) -> None:
+        self._chargers: dict[str, Charger | None] = {}
+        self._images: dict[str, Image] = {}
+        self._rollouts: list[tuple[int, str, str, str]] = []
+        self._heads: dict[str, Head] = {}
+        self._rows: dict[tuple[str, str], Row] = {}
+        self._audit: list[AuditEntry] = []
+        self._keys: dict[tuple[str, str], KeyRecord] = {}
+
+    def put_charger(self, charger: Charger) -> None:
+        """Write a charger."""
+        self._chargers[charger.charger_id] = charger
+
+    def remove_charger(self, charger_id: str) -> None:
+        """Remove a charger."""
+        self._chargers[charger_id] = None
+
+    def put_image(self, image: Image) -> None:
+        """Write a catalogued image."""
+        self._images[image.url] = image
+
+    def add_rollout(self, number: int, charger_ids: tuple[str, ...], head: Head) -> None:
+        """Write a new rollout."""
+        ids = msgspec.json.encode(charger_ids).decode()
+        text = msgspec.json.encode(head).decode()
+        self._rollouts.append((number, head.plan.rollout_id, ids, text))
+
+    def put_head(self, head: Head) -> None:
+        """Write the head of a rollout that was added."""
+        self._heads[head.plan.rollout_id] = head
+
+    def put_row(self, row: Row) -> None:
+        """Write one charger of one rollout."""
+        self._rows[row.rollout_id, row.charger_id] = row
+
+    def add_audit(self, entry: AuditEntry) -> None:
+        """Write a line of the audit trail."""
+        self._audit.append(entry)
+
+    def put_key(self, record: KeyRecord) -> None:
+        """Write an Idempotency-Key."""
+        self._keys[record.operation, record.key] = record
+
+    @property
+    def dirty(self) -> bool:
+        """Tell whether the open transaction holds changes."""
+        return any(
+            (
+                self._chargers,
+                self._images,
+                self._rollouts,
+                self._heads,
+                self._rows,
+                self._audit,
+                self._keys,
+            )
+        )
+
+    def commit(self) -> int:
+        """Make the open transaction durable, open the next, and return the committed number.
+
+        StoreUnavailable: nothing of it is durable and it is forgotten; the caller must go back to
+        what `load` says.
+        """
+        if self.dirty:
+            try:
+                self._database.execute("BEGIN IMMEDIATE")
+                self._write()
+                self._database.execute("COMMIT")
+            except sqlite3.Error as error:
+                with suppress(sqlite3.Error):
+                    self._database.execute("ROLLBACK")
+                raise _translated(error) from error
+            finally:
+                self._clear()
+        done = self.sequence
+        self.sequence += 1
+        return done
+
+    def _write(self) -> None:
+        many = self._database.executemany
+        gone = [(one,) for one, charger in self._chargers.items() if charger is None]
+        many("DELETE FROM charger WHERE charger_id = ?", gone)
+        present = (charger for charger in self._chargers.values() if charger is not None)
+        many(_PUT_CHARGER, map(msgspec.structs.astuple, present))
+        many(_PUT_IMAGE, map(msgspec.structs.astuple, self._images.values()))
+        many("INSERT INTO rollout VALUES (?, ?, ?, ?)", self._rollouts)
+        heads = [(msgspec.json.encode(head).decode(), one) for one, head in self._heads.items()]
+        many("UPDATE rollout SET head = ? WHERE rollout_id = ?", heads)
+        many(_PUT_ROW, map(msgspec.structs.astuple, self._rows.values()))
+        many(_PUT_AUDIT, map(msgspec.structs.astuple, self._audit))
+        many(_PUT_KEY, map(msgspec.structs.astuple, self._keys.values()))
+
+    # -------------------------------------------------- reading back what is durable
+
+    def _select(self, struct: type[_T], tail: str, values: tuple[Any, ...] = ()) -> list[_T]:
+        try:
+            with closing(self._database.cursor()) as cursor:
+                cursor.execute(f"SELECT * FROM {tail}", values)  # noqa: S608 - our own text
+                names = [column[0] for column in cursor.description]
+                found = [dict(zip(names, line, strict=True)) for line in cursor]
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+        return msgspec.convert(found, list[struct], strict=False)  # type: ignore[valid-type]
+
+    def chargers(self) -> list[Charger]:
+        """Return every registered charger."""
+        return self._select(Charger, "charger")
+
+    def images(self) -> list[Image]:
+        """Return the catalogue."""
+        return self._select(Image, "image")
+
+    def rollouts(self) -> list[StoredRollout]:
+        """Return every rollout, oldest first."""
+        try:
+            found = self._database.execute(
+                "SELECT number, chargers, head FROM rollout ORDER BY number"
+            ).fetchall()
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+        return [
+            StoredRollout(
+                number,
+                msgspec.json.decode(ids, type=list[str]),
+                msgspec.json.decode(head, type=Head),
+            )
+            for number, ids, head in found
+        ]
+
+    def rows(self) -> list[Row]:
+        """Return every rollout charger that was ever touched."""
+        return self._select(Row, "rollout_charger")
+
+    def key(self, operation: str, key: str) -> KeyRecord | None:
+        """Return what was done under this Idempotency-Key, the open transaction included."""
+        if found := self._keys.get((operation, key)):
+            return found
+        tail = "idempotency_key WHERE operation = ? AND key = ?"
+        return next(iter(self._select(KeyRecord, tail, (operation, key))), None)
+
+    def audit(self, rollout_id: str | None, after: int, limit: int) -> list[AuditEntry]:
+        """Return durable audit lines with numbers above `after`, oldest first."""
+        if rollout_id is None:
+            return self._select(
+                AuditEntry, "audit WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
+            )
+        tail = "audit WHERE rollout_id = ? AND number > ? ORDER BY number LIMIT ?"
+        return self._select(AuditEntry, tail, (rollout_id, after, limit))
+
+    def last_audit_number(self) -> int:
+        """Return the highest durable number of the audit trail, 0 if it is empty."""
+        try:
+            return self._number("SELECT coalesce(max(number), 0) FROM audit")
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+
+def _translated(error: sqlite3.Error) -> StoreUnavailable | StoreCorrupt:
+    """Say in our words what SQLite complains about."""
+    text = str(error)
+    code = getattr(error, "sqlite_errorname", "") or ""
+    if code.startswith("SQLITE_NOTADB"):
+        return StoreCorrupt("the file is not a database")
+    reasons = {
+        "SQLITE_FULL": "full",
+        "SQLITE_READONLY": "read_only",
+        "SQLITE_BUSY": "locked",
+        "SQLITE_LOCKED": "locked",
+    }
+    why = next((why for name, why in reasons.items() if code.startswith(name)), "io")
+    return StoreUnavailable(why, text)
