@@ -4,10 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from harness.checkers import (
+    answers,
+    charger_rules,
+    fleet_rules,
+    ordering,
+    pausing,
+    plan_rules,
+    rebooting,
+    shapes,
+    showing,
+    triggering,
+    wire,
+)
+from harness.checkers.base import Checker
+
 if TYPE_CHECKING:
-    from harness.checkers.base import Checker
     from harness.verdict import Requirement
 
-CHECKERS: tuple[type[Checker], ...] = ()
+MODULES = (
+    answers,
+    charger_rules,
+    fleet_rules,
+    ordering,
+    pausing,
+    plan_rules,
+    rebooting,
+    shapes,
+    showing,
+    triggering,
+    wire,
+)
+ORDER = {"R": 0, "L": 1, "C": 2, "W": 3}
+
+
+def _found() -> tuple[type[Checker], ...]:
+    kinds = {
+        member
+        for module in MODULES
+        for member in vars(module).values()
+        if isinstance(member, type)
+        and issubclass(member, Checker)
+        and "requirement" in vars(member)
+    }
+    return tuple(
+        sorted(kinds, key=lambda kind: (ORDER[kind.requirement.id[0]], kind.requirement.id))
+    )
+
+
+CHECKERS: tuple[type[Checker], ...] = _found()
 
 REQUIREMENTS: tuple[Requirement, ...] = tuple(checker.requirement for checker in CHECKERS)

@@ -1,0 +1,387 @@
+"""C01-C04, C09, C11, C14: what a charger says about its update, and when it may say it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from harness.checkers.base import Checker, sees
+from harness.checkers.facts import Called, Replied, Reported, TriggerAnswered
+from harness.checkers.model import RANK
+from harness.checkers.transitions import START, known, next_statuses
+from harness.checkers.triggering import CLOCK_SKEW, instant
+from harness.checkers.wirefold import REPORTS
+from harness.verdict import Grade, Requirement, Subject
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Connection, Trigger
+    from harness.checkers.view import View
+    from harness.history import Event
+
+OLD = "ocpp1.6"
+TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
+
+
+def charger_rule(number: str, title: str, sentence: str, source: str) -> Requirement:
+    """Make a requirement on chargers."""
+    return Requirement(number, title, sentence, source, Subject.CHARGER)
+
+
+def is_full(trigger: Trigger) -> bool:
+    """Whether the update speaks the fourteen statuses of 2.x and of the security extension."""
+    return "firmware" in trigger.payload
+
+
+def is_signed(trigger: Trigger) -> bool:
+    """Whether the command carried a signature."""
+    firmware = trigger.payload.get("firmware")
+    return isinstance(firmware, dict) and "signature" in firmware
+
+
+class C01(Checker):
+    """Transitions."""
+
+    requirement = charger_rule(
+        "C01",
+        "Transitions",
+        "Firmware statuses follow one another as the OCPP version allows, belong to an update "
+        "that the charger accepted, and Idle is sent only when asked.",
+        "OCPP 1.6 4.5; OCPP 2.0.1 L01.FR.01-34, L02.FR.01-23, F06.FR.16",
+    )
+
+    def __init__(self) -> None:
+        """Start with no statuses."""
+        super().__init__()
+        self._last: dict[Trigger, tuple[str, Event, Connection | None]] = {}
+        self._asked: set[str] = set()
+
+    @sees(Called)
+    def called(self, _view: View, fact: Called) -> None:
+        """Remember who was asked for its firmware status."""
+        payload = fact.call.payload
+        if fact.call.action in TRIGGERS and isinstance(payload, dict):
+            wanted = str(payload.get("requestedMessage", ""))
+            if wanted in REPORTS:
+                self._asked.add(fact.station.id)
+
+    @sees(Reported)
+    def reported(self, view: View, fact: Reported) -> None:
+        """Judge one status against the one before."""
+        self.exercised += 1
+        asked = fact.station.id in self._asked
+        self._asked.discard(fact.station.id)
+        trigger, status = fact.trigger, fact.status
+        if status == "Idle":
+            if not asked:
+                self._accuse(view, fact, "Idle only when asked", "Idle, unasked", None)
+            return
+        if trigger is None:
+            if not asked:
+                seen = f"{status} that belongs to no update it accepted"
+                self._accuse(view, fact, "statuses of accepted updates", seen, None)
+            return
+        last, event, connection = self._last.get(trigger, (START, trigger.event, None))
+        self._last[trigger] = (status, fact.event, fact.station.connection)
+        full = is_full(trigger)
+        if not known(status, full=full):
+            self._accuse(view, fact, "a status of its OCPP version", status, event)
+        elif status not in next_statuses(last, full=full, signed=is_signed(trigger)):
+            # Nothing obliges a charger to replay what it could not send while offline.
+            gap = connection is not fact.station.connection
+            if gap and RANK.get(status, 0) >= RANK.get(last, 0) and last != "Installed":
+                return
+            said = last or "the command"
+            allowed = next_statuses(last, full=full, signed=is_signed(trigger))
+            expected = f"after {said}: {' or '.join(sorted(allowed)) or 'nothing more'}"
+            self._accuse(view, fact, expected, f"{said} was followed by {status}", event)
+
+    def _accuse(
+        self, view: View, fact: Reported, expected: str, seen: str, before: Event | None
+    ) -> None:
+        self.accuse(
+            view,
+            who=fact.station.id,
+            charger=fact.station.id,
+            expected=expected,
+            seen=seen,
+            events=(before, fact.event),
+        )
+
+
+class C02(Checker):
+    """Answers the command."""
+
+    requirement = charger_rule(
+        "C02",
+        "Answers the command",
+        "An update command is answered with a CALLRESULT, or with a CALLERROR that says it is not "
+        "supported; after a refusal no status of that update follows.",
+        "OCPP 1.6 6.55; OCPP 2.0.1 L01.FR.21-22, L01.FR.27",
+    )
+
+    @sees(TriggerAnswered)
+    def answered(self, view: View, fact: TriggerAnswered) -> None:
+        """Judge the answer."""
+        self.exercised += 1
+        trigger = fact.trigger
+        code = trigger.answer.removeprefix("CALLERROR ")
+        if code == trigger.answer or code in {"NotSupported", "NotImplemented"}:
+            return
+        self.accuse(
+            view,
+            who=trigger.station.id,
+            charger=trigger.station.id,
+            expected="an answer to the update command",
+            seen=trigger.answer,
+            events=(trigger.event, fact.event),
+        )
+
+    @sees(Reported)
+    def reported(self, view: View, fact: Reported) -> None:
+        """Accuse a status of an update that the charger refused."""
+        trigger = fact.trigger
+        if trigger is None or not trigger.refused or fact.request_id is None:
+            return
+        self.accuse(
+            view,
+            who=fact.station.id,
+            charger=fact.station.id,
+            expected="no status after a refusal",
+            seen=f"{fact.status} after {trigger.answer}",
+            events=(trigger.event, trigger.answered, fact.event),
+        )
+
+
+class C03(Checker):
+    """Respects dates."""
+
+    requirement = charger_rule(
+        "C03",
+        "Respects dates",
+        "The download does not start before the retrieve date.",
+        "OCPP 1.6 5.19 (errata 3.63); OCPP 2.0.1 L01.FR.13, errata 2.51",
+    )
+
+    @sees(Reported)
+    def reported(self, view: View, fact: Reported) -> None:
+        """Compare the first Downloading with the date of the command."""
+        trigger = fact.trigger
+        start = instant(view.header.started_at)
+        if fact.status != "Downloading" or trigger is None or start is None:
+            return
+        inner = trigger.payload.get("firmware")
+        box = inner if isinstance(inner, dict) else trigger.payload
+        due = instant(box.get("retrieveDateTime", box.get("retrieveDate")))
+        if due is None:
+            return
+        self.exercised += 1
+        early = due.timestamp() - start.timestamp() - fact.event.time
+        if early > CLOCK_SKEW:
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected=f"no download before {due.isoformat()}",
+                seen=f"Downloading {early:.0f} s earlier",
+                events=(trigger.event, fact.event),
+            )
+
+
+class C04(Checker):
+    """Retries."""
+
+    requirement = charger_rule(
+        "C04",
+        "Retries",
+        "A failed download is tried again as often as the command says, in either reading of "
+        "retries, and not sooner than retryInterval.",
+        "OCPP 1.6 6.55 (errata 3.50); OCPP 2.0.1 L01.FR.30",
+    )
+
+    def __init__(self) -> None:
+        """Start with no attempts."""
+        super().__init__()
+        self._attempts: dict[Trigger, list[Event]] = {}
+        self._failed: dict[Trigger, Event] = {}
+
+    @sees(Reported)
+    def reported(self, view: View, fact: Reported) -> None:
+        """Count attempts and measure the time between them."""
+        trigger = fact.trigger
+        if trigger is None:
+            return
+        attempts = self._attempts.setdefault(trigger, [])
+        if fact.status == "DownloadFailed":
+            self._failed[trigger] = fact.event
+        if fact.status != "Downloading":
+            return
+        attempts.append(fact.event)
+        if trigger.retries is None or len(attempts) < 2:  # noqa: PLR2004 - the first is no retry
+            return
+        self.exercised += 1
+        failed = self._failed.pop(trigger, None)
+        if failed is None:
+            return  # a repeated Downloading need not be a new attempt
+        waited = fact.event.time - failed.time
+        if trigger.retry_interval is not None and waited < 0.9 * trigger.retry_interval:
+            self._accuse(
+                view,
+                fact,
+                trigger,
+                f"{trigger.retry_interval:.0f} s between attempts",
+                f"{waited:.1f} s",
+            )
+        if len(attempts) > trigger.retries + 1 and fact.before == "DownloadFailed":
+            self._accuse(
+                view,
+                fact,
+                trigger,
+                f"at most {trigger.retries} retries",
+                f"attempt {len(attempts)}",
+            )
+
+    def _accuse(
+        self, view: View, fact: Reported, trigger: Trigger, expected: str, seen: str
+    ) -> None:
+        self.accuse(
+            view,
+            who=fact.station.id,
+            charger=fact.station.id,
+            expected=expected,
+            seen=seen,
+            events=(trigger.event, *self._attempts[trigger][-2:]),
+        )
+
+
+class C09(Checker):
+    """Echoes the request id."""
+
+    requirement = charger_rule(
+        "C09",
+        "Echoes the request id",
+        "Every status of an update other than Idle carries the request id of its command.",
+        "OCPP 2.0.1 L01.FR.10, L01.FR.20, L02.FR.06, L02.FR.14",
+    )
+
+    @sees(Reported)
+    def reported(self, view: View, fact: Reported) -> None:
+        """Judge the request id of one status."""
+        connection, latest = fact.station.connection, fact.station.triggers[-1:]
+        if fact.status == "Idle" or connection is None or not latest or not is_full(latest[0]):
+            return
+        self.exercised += 1
+        if fact.request_id is not None and fact.request_id in fact.station.by_request:
+            return
+        self.accuse(
+            view,
+            who=fact.station.id,
+            charger=fact.station.id,
+            expected=f"requestId {latest[0].request_id}",
+            seen="none" if fact.request_id is None else f"requestId {fact.request_id}",
+            events=(latest[0].event, fact.event),
+        )
+
+
+class C11(Checker):
+    """Answers a trigger message."""
+
+    requirement = charger_rule(
+        "C11",
+        "Trigger message",
+        "An accepted TriggerMessage for the firmware status is followed by one: Idle if nothing "
+        "runs or the last was Installed, the last status otherwise.",
+        "OCPP 2.0.1 F06.FR.04, F06.FR.10, F06.FR.16, L01.FR.25-26",
+    )
+
+    def __init__(self) -> None:
+        """Start with nothing asked."""
+        super().__init__()
+        self._asked: dict[str, tuple[Event, str]] = {}
+        self._last: dict[str, str] = {}
+
+    @sees(Replied)
+    def replied(self, _view: View, fact: Replied) -> None:
+        """From the Accepted on the charger owes a status."""
+        call = fact.call
+        if call is None or fact.sender is not Subject.CHARGER or call.action not in TRIGGERS:
+            return
+        payload = call.payload if isinstance(call.payload, dict) else {}
+        answer = fact.frame[2] if fact.frame[0] == 3 else {}  # noqa: PLR2004 - CALLRESULT
+        accepted = isinstance(answer, dict) and answer.get("status") == "Accepted"
+        if payload.get("requestedMessage") in REPORTS and accepted:
+            last = self._last.get(fact.station.id, "")
+            self._asked[fact.station.id] = (fact.event, last)
+
+    @sees(Reported)
+    def reported(self, view: View, fact: Reported) -> None:
+        """Compare the status that was owed with the one that came."""
+        owed = self._asked.pop(fact.station.id, None)
+        if owed is not None:
+            event, last = owed
+            self.exercised += 1
+            idle = fact.status == "Idle"
+            busy = last not in {"", "Installed"} and RANK.get(last, 0) < RANK["Installed"]
+            if (idle and busy) or (not idle and not last):
+                self.accuse(
+                    view,
+                    who=fact.station.id,
+                    charger=fact.station.id,
+                    expected=f"{last or 'Idle'} again, or what follows it",
+                    seen=fact.status,
+                    events=(event, fact.event),
+                    # A charger that lost power may honestly have forgotten its update.
+                    grade=Grade.TOLERATED if busy else Grade.VIOLATES,
+                )
+        if fact.status != "Idle":
+            self._last[fact.station.id] = fact.status
+
+    def end(self, view: View) -> None:
+        """Accuse statuses that never came."""
+        for charger, (event, _) in self._asked.items():
+            station = view.stations[charger]
+            patient = view.now - event.time > 30.0  # noqa: PLR2004 - seconds
+            if patient and station.connection and station.connection.opened.index < event.index:
+                self.exercised += 1
+                self.accuse(
+                    view,
+                    who=charger,
+                    charger=charger,
+                    expected="a firmware status after accepting the trigger",
+                    seen="none",
+                    events=(event, view.last),
+                )
+
+
+class C14(Checker):
+    """Second update."""
+
+    requirement = charger_rule(
+        "C14",
+        "Second update",
+        "A command during a running update is answered AcceptedCanceled (the old one ends) or "
+        "Rejected (it goes on).",
+        "OCPP 2.0.1 L01.FR.24, L01.FR.27; L02.FR.15, L02.FR.18",
+    )
+
+    @sees(TriggerAnswered)
+    def answered(self, view: View, fact: TriggerAnswered) -> None:
+        """Judge the answer to a command that met a running update."""
+        trigger = fact.trigger
+        mine = trigger.station.triggers
+        at = mine.index(trigger)
+        before = mine[at - 1] if at else None
+        running = before is not None and before.member is not None and not before.member.final
+        if before is None or not running or not is_full(trigger) or before.refused:
+            return
+        if before.member is None or before.member.reported is None:
+            return  # it has not said that it began
+        self.exercised += 1
+        if trigger.answer == "Accepted":
+            self.accuse(
+                view,
+                who=trigger.station.id,
+                charger=trigger.station.id,
+                expected="AcceptedCanceled or Rejected while an update runs",
+                seen="Accepted",
+                events=(before.event, before.member.reported, fact.event),
+                grade=Grade.TOLERATED,  # the requirement is a SHOULD
+            )

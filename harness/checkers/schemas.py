@@ -1,0 +1,59 @@
+"""The OCPP JSON schemas, as data: what the `ocpp` package ships, without importing its code.
+
+Validators are compiled on first use and kept. Messages of versions or actions without a schema
+cannot be judged: `validator` returns None for them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+
+if TYPE_CHECKING:
+    from jsonschema_rs import Validator
+
+VERSIONS = {"ocpp1.6": ("v16", ""), "ocpp2.0.1": ("v201", "Request"), "ocpp2.1": ("v21", "Request")}
+
+
+@cache
+def folder(subprotocol: str) -> Path | None:
+    """Return where the schemas of a subprotocol are, None if it is unknown."""
+    version = VERSIONS.get(subprotocol)
+    spec = importlib.util.find_spec("ocpp")
+    if version is None or spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / version[0] / "schemas"
+
+
+@cache
+def actions(subprotocol: str) -> frozenset[str]:
+    """Return the actions that a version knows."""
+    where = folder(subprotocol)
+    names = (path.stem for path in where.glob("*Response.json")) if where else ()
+    return frozenset(name.removesuffix("Response") for name in names)
+
+
+@cache
+def validator(subprotocol: str, action: str, *, answer: bool) -> Validator | None:
+    """Return the compiled schema of a CALL's or a CALLRESULT's payload."""
+    where = folder(subprotocol)
+    if where is None or action not in actions(subprotocol):
+        return None
+    suffix = "Response" if answer else VERSIONS[subprotocol][1]
+    schema = json.loads((where / f"{action}{suffix}.json").read_text("utf-8-sig"))
+    return jsonschema_rs.validator_for(schema, validate_formats=True)
+
+
+def invalid(subprotocol: str, action: str, payload: Any, *, answer: bool) -> str:
+    """Say why a payload does not fit its schema, '' if it does or no schema is known."""
+    check = validator(subprotocol, action, answer=answer)
+    if check is None or check.is_valid(payload):
+        return ""
+    error = next(iter(check.iter_errors(payload)))
+    path = ".".join(str(part) for part in error.instance_path)
+    return f"{path + ': ' if path else ''}{error.message}"

@@ -1,0 +1,418 @@
+"""W01-W09: OCPP-J, judged for both sides; every finding says which side it accuses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.checkers.base import Checker, sees
+from harness.checkers.facts import Called, Closed, Garbled, Opened, Replied, Triggered
+from harness.checkers.schemas import VERSIONS, actions, invalid
+from harness.verdict import Grade, Requirement, Subject
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Call, Connection, Station
+    from harness.checkers.view import View
+    from harness.history import Event
+
+OLD = "ocpp1.6"
+CALL_TIMEOUT = 30.0  # seconds after which an unanswered CALL counts as never answered
+GIVEN_UP = 5.0  # seconds after which a side may have given a CALL up and sends the next
+LONGEST_ID = 36
+
+CODES = frozenset(
+    {
+        "NotImplemented", "NotSupported", "InternalError", "ProtocolError", "SecurityError",
+        "PropertyConstraintViolation", "TypeConstraintViolation", "GenericError",
+    }
+)  # fmt: skip
+OLD_CODES = CODES | {"FormationViolation", "OccurenceConstraintViolation"}
+NEW_CODES = CODES | {
+    "FormatViolation", "OccurrenceConstraintViolation", "MessageTypeNotSupported",
+    "RpcFrameworkError",
+}  # fmt: skip
+
+
+def other(side: Subject) -> Subject:
+    """Return the other end of the connection."""
+    return Subject.CSMS if side is Subject.CHARGER else Subject.CHARGER
+
+
+class W01(Checker):
+    """Schema-valid."""
+
+    requirement = Requirement(
+        "W01",
+        "Schema-valid",
+        "Every CALL and every CALLRESULT is an OCPP-J frame whose payload fits the schema of its "
+        "action in the version that was agreed on.",
+        "OCPP-J 4.1-4.2; the JSON schemas of OCPP 1.6, 2.0.1 and 2.1",
+    )
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Judge a CALL's payload."""
+        self.exercised += 1
+        connection = fact.connection
+        version = connection.subprotocol if connection is not None else ""
+        action = fact.call.action
+        problem = invalid(version, action, fact.call.payload, answer=False)
+        if not problem and version in VERSIONS and action not in actions(version):
+            problem = f"{action!r} is no action of {version}"
+        if problem:
+            self._accuse(view, fact, f"{action}: {problem}", None)
+
+    @sees(Replied)
+    def replied(self, view: View, fact: Replied) -> None:
+        """Judge a CALLRESULT's payload."""
+        self.exercised += 1
+        if fact.call is None or fact.connection is None or fact.frame[0] != 3:  # noqa: PLR2004
+            return
+        version, action = fact.connection.subprotocol, fact.call.action
+        problem = invalid(version, action, fact.frame[2], answer=True)
+        if problem:
+            self._accuse(view, fact, f"answer to {action}: {problem}", fact.call.event)
+
+    @sees(Garbled)
+    def garbled(self, view: View, fact: Garbled) -> None:
+        """Accuse what is no frame at all."""
+        self.exercised += 1
+        self._accuse(view, fact, fact.problem, None)
+
+    def _accuse(
+        self, view: View, fact: Called | Replied | Garbled, seen: str, before: Event | None
+    ) -> None:
+        self.accuse(
+            view,
+            who=fact.station.id,
+            charger=fact.station.id,
+            expected="a frame that fits its schema",
+            seen=seen,
+            events=(before, fact.event),
+            subject=fact.sender,
+        )
+
+
+class W02(Checker):
+    """Unique message ids."""
+
+    requirement = Requirement(
+        "W02",
+        "Unique message ids",
+        "A message id has at most 36 characters and is used once by a sender towards a station, "
+        "across connections; only a repeated CALL that got no answer may reuse its id.",
+        "OCPP 2.0.1 Part 4 4.1.4; OCPP-J 1.6 errata 3.1, 3.7",
+    )
+
+    def __init__(self) -> None:
+        """Start with no ids."""
+        super().__init__()
+        self._used: dict[tuple[Subject, str], dict[str, Call]] = {}
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Look the id up among those used before."""
+        self.exercised += 1
+        call = fact.call
+        used = self._used.setdefault((fact.sender, fact.station.id), {})
+        first = used.setdefault(call.id, call)
+        problem = ""
+        if len(call.id) > LONGEST_ID:
+            problem = f"a message id of {len(call.id)} characters"
+        elif first is not call:
+            repeat = first.action == call.action and first.payload == call.payload
+            if not repeat or first.answered:
+                problem = f"message id {call.id!r} was used before, for {first.action}"
+        if problem:
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected="a fresh message id of at most 36 characters for every CALL",
+                seen=problem,
+                events=(first.event, call.event),
+                subject=fact.sender,
+            )
+
+
+class W03(Checker):
+    """One outstanding CALL."""
+
+    requirement = Requirement(
+        "W03",
+        "One outstanding CALL",
+        "A side sends no further CALL while one of its CALLs on that connection is neither "
+        "answered nor timed out (2.x: must; 1.6: should).",
+        "OCPP 2.0.1 Part 4 4.1.1; OCPP-J 1.6 4.1.1",
+    )
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Look for another CALL of the same side that is still open."""
+        connection, call = fact.connection, fact.call
+        if connection is None or call.answered:
+            return
+        self.exercised += 1
+        pending = connection.ours if fact.sender is Subject.CHARGER else connection.theirs
+        if len(pending) < 2:  # noqa: PLR2004 - itself and another one
+            return
+        now = fact.event.time
+        still = [c for c in pending.values() if c is not call and now - c.event.time < GIVEN_UP]
+        if still:
+            old = connection.subprotocol == OLD
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected="the next CALL only after the answer to the last",
+                seen=f"{call.action} was sent while {still[0].action} was unanswered",
+                events=(still[0].event, fact.event),
+                grade=Grade.TOLERATED if old else Grade.VIOLATES,
+                subject=fact.sender,
+            )
+
+
+class W04(Checker):
+    """Every CALL answered."""
+
+    requirement = Requirement(
+        "W04",
+        "Every CALL answered",
+        "Every CALL is answered exactly once, by a CALLRESULT or a CALLERROR with its message id, "
+        "unless the connection closes first.",
+        "OCPP-J 1.6 4.1; OCPP 2.0.1 Part 4 4.1",
+    )
+
+    @sees(Replied)
+    def replied(self, view: View, fact: Replied) -> None:
+        """Accuse an answer that nobody waits for."""
+        self.exercised += 1
+        if fact.call is not None or fact.connection is None:
+            return
+        if fact.frame[0] == 4 and fact.frame[1] == "-1":  # noqa: PLR2004 - an unreadable message
+            return
+        self.accuse(
+            view,
+            who=fact.station.id,
+            charger=fact.station.id,
+            expected="one answer to every CALL",
+            seen=f"an answer to {fact.frame[1]!r}, which is not open on this connection",
+            events=(fact.event,),
+            subject=fact.sender,
+        )
+
+    @sees(Closed)
+    def closed(self, view: View, fact: Closed) -> None:
+        """Accuse CALLs that were open for long when the connection closed."""
+        self._overdue(view, fact.connection, fact.event)
+
+    def end(self, view: View) -> None:
+        """Accuse CALLs that are still open at the end."""
+        for station in view.stations.values():
+            if station.connection is not None:
+                self._overdue(view, station.connection, view.last)
+
+    def _overdue(self, view: View, connection: Connection, event: Event | None) -> None:
+        for pending, caller in (
+            (connection.ours, Subject.CHARGER),
+            (connection.theirs, Subject.CSMS),
+        ):
+            for call in pending.values():
+                if view.now - call.event.time < CALL_TIMEOUT:
+                    continue
+                charger = connection.station.id
+                self.accuse(
+                    view,
+                    who=charger,
+                    charger=charger,
+                    expected=f"an answer to {call.action} within {CALL_TIMEOUT:.0f} s",
+                    seen=f"none in {view.now - call.event.time:.0f} s on an open connection",
+                    events=(call.event, event),
+                    subject=other(caller),
+                )
+
+
+class W05(Checker):
+    """Legal error codes."""
+
+    requirement = Requirement(
+        "W05",
+        "Legal errors",
+        "A CALLERROR carries a code of its OCPP version, a description of at most 255 characters "
+        "and an object of details.",
+        "OCPP-J 1.6 4.2.3; OCPP 2.0.1 Part 4 4.2.3, 4.3",
+    )
+
+    @sees(Replied)
+    def replied(self, view: View, fact: Replied) -> None:
+        """Judge one error."""
+        if fact.frame[0] != 4 or fact.connection is None:  # noqa: PLR2004 - CALLERROR
+            return
+        self.exercised += 1
+        code, description, details = fact.frame[2:5]
+        codes = OLD_CODES if fact.connection.subprotocol == OLD else NEW_CODES
+        problem = ""
+        if code not in codes:
+            problem = f"error code {code!r}"
+        elif not isinstance(description, str) or len(description) > 255:  # noqa: PLR2004
+            problem = "the description is no text of at most 255 characters"
+        elif not isinstance(details, dict):
+            problem = "the details are no object"
+        if problem:
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected="a CALLERROR as the version defines it",
+                seen=problem,
+                events=(fact.call.event if fact.call else None, fact.event),
+                subject=fact.sender,
+            )
+
+
+class W06(Checker):
+    """Fresh request ids."""
+
+    requirement = Requirement(
+        "W06",
+        "Fresh request ids",
+        "Every update command to a station carries a request id that no earlier one carried.",
+        "OCPP 2.0.1 L01.FR.10, reason code DuplicateRequestId",
+    )
+
+    def __init__(self) -> None:
+        """Start with no commands."""
+        super().__init__()
+        self._used: dict[tuple[str, int], Triggered] = {}
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Look the request id up."""
+        trigger = fact.trigger
+        if trigger.request_id is None:
+            return
+        self.exercised += 1
+        first = self._used.setdefault((trigger.station.id, trigger.request_id), fact)
+        if first is not fact:
+            self.accuse(
+                view,
+                who=trigger.station.id,
+                charger=trigger.station.id,
+                expected="a fresh requestId for every command",
+                seen=f"requestId {trigger.request_id} was used before",
+                events=(first.event, fact.event),
+            )
+
+
+class W07(Checker):
+    """UTC dates."""
+
+    requirement = Requirement(
+        "W07",
+        "UTC dates",
+        "Dates carry a time zone; they should be in UTC.",
+        "OCPP-J 1.6 3.10; OCPP 2.0.1 Part 4, date and time",
+    )
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Judge the dates of a CALL."""
+        self._judge(view, fact, fact.call.payload)
+
+    @sees(Replied)
+    def replied(self, view: View, fact: Replied) -> None:
+        """Judge the dates of a CALLRESULT."""
+        if fact.frame[0] == 3:  # noqa: PLR2004 - CALLRESULT
+            self._judge(view, fact, fact.frame[2])
+
+    def _judge(self, view: View, fact: Called | Replied, payload: Any) -> None:
+        if not isinstance(payload, dict):
+            return
+        for name, value in _dates(payload):
+            self.exercised += 1
+            if value.endswith(("Z", "+00:00")):
+                continue
+            zoned = value[-6:-5] in {"+", "-"}
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected="a date in UTC",
+                seen=f"{name}: {value!r}",
+                events=(fact.event,),
+                grade=Grade.TOLERATED if zoned else Grade.VIOLATES,
+                subject=fact.sender,
+            )
+
+
+DATES = ("timestamp", "currentTime", "retrieveDate")
+FIRMWARE_DATES = ("retrieveDateTime", "installDateTime")
+
+
+def _dates(payload: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the dates of a payload that matter here, by name."""
+    found = [(n, payload[n]) for n in DATES if n in payload]
+    firmware = payload.get("firmware")
+    if isinstance(firmware, dict):
+        found += [(n, firmware[n]) for n in FIRMWARE_DATES if n in firmware]
+    return [(name, value) for name, value in found if isinstance(value, str)]
+
+
+class W08(Checker):
+    """Subprotocol."""
+
+    requirement = Requirement(
+        "W08",
+        "Subprotocol",
+        "A connection that is opened has agreed on exactly one OCPP version.",
+        "OCPP-J 1.6 3.2; OCPP 2.0.1 Part 4 3.2",
+    )
+
+    @sees(Opened)
+    def opened(self, view: View, fact: Opened) -> None:
+        """Judge what the handshake agreed on."""
+        self.exercised += 1
+        connection = fact.connection
+        if connection.subprotocol not in VERSIONS:
+            self.accuse(
+                view,
+                who=connection.station.id,
+                charger=connection.station.id,
+                expected=f"one of {', '.join(VERSIONS)}",
+                seen=connection.subprotocol or "no subprotocol",
+                events=(fact.event,),
+            )
+
+
+class W09(Checker):
+    """Boot first."""
+
+    requirement = Requirement(
+        "W09",
+        "Boot first",
+        "Before a station's first boot is accepted it sends nothing but BootNotification, and the "
+        "CSMS sends it no update command.",
+        "OCPP 2.0.1 B01.FR.08, B02.FR.02; OCPP 1.6 4.2",
+    )
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Judge a CALL of a station that was never accepted."""
+        station: Station = fact.station
+        if fact.call.action == "BootNotification":
+            self.exercised += 1
+            return
+        if station.accepted or fact.connection is None:
+            return
+        late = fact.sender is Subject.CSMS and not fact.call.trigger
+        asked = any(c.action == "TriggerMessage" for c in fact.connection.theirs.values())
+        if late or asked:
+            return
+        self.accuse(
+            view,
+            who=station.id,
+            charger=station.id,
+            expected="nothing but BootNotification before it is accepted",
+            seen=f"{fact.call.action} before the first accepted boot",
+            events=(fact.connection.opened, fact.event),
+            subject=fact.sender,
+        )
