@@ -65,15 +65,21 @@ def step(state: State, now: float) -> None:
     """Dispatch one batch of every rollout that has something to dispatch."""
     for rollout_id in list(state.ready):
         live = state.rollouts[rollout_id]
-        if _batch(state, live, now) == 0:
-            # Nothing more can leave now, and what left before this turn is on its way (D31).
-            del state.ready[rollout_id]
-            _finish(state, live)
+        dispatch = state.dispatches.get(rollout_id)
+        if _batch(state, live, dispatch, now) or (
+            dispatch is not None and dispatch.sequence == state.store.sequence
+        ):
+            continue
+        # Nothing more can leave now, and what left before is on its way (D31).
+        del state.ready[rollout_id]
+        if dispatch is not None:
+            del state.dispatches[rollout_id]
+            conclude(state, live, dispatch)
 
 
-def _batch(state: State, live: Live, now: float) -> int:
+def _batch(state: State, live: Live, dispatch: Dispatch | None, now: float) -> int:
     """Dispatch up to a batch; return how many were sent."""
-    sent, dispatch = 0, state.dispatches.get(live.rollout_id)
+    sent = 0
     while live.waiting and sent < state.settings.batch:
         charger_id = next(iter(live.waiting))
         again = live.row(charger_id).triggered
@@ -84,6 +90,7 @@ def _batch(state: State, live: Live, now: float) -> int:
             sent += 1
             if dispatch is not None and dispatch.halted is None:
                 dispatch.triggered[charger_id] = None
+                dispatch.sequence = state.store.sequence
     return sent
 
 
@@ -103,12 +110,6 @@ def trigger(state: State, live: Live, charger_id: str, now: float) -> bool:
         image=state.images.get(live.head.plan.firmware_url),
     )
     return bool(state.apply(live, charger_id, event, now).commands)
-
-
-def _finish(state: State, live: Live) -> None:
-    dispatch = state.dispatches.pop(live.rollout_id, None)
-    if dispatch is not None:
-        conclude(state, live, dispatch)
 
 
 def conclude(state: State, live: Live, dispatch: Dispatch) -> None:

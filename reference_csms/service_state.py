@@ -99,6 +99,9 @@ class Dispatch:
     stage: int
     begun: float
     triggered: dict[str, None] = field(default_factory=dict)
+    # The transaction that carries the latest frames. The answer goes with a later one, because
+    # only their release shows whether they could leave.
+    sequence: int = 0
     # Set by a pause that lands between two batches.
     halted: RolloutStatus | None = None
     # Idempotency-Key, None without one.

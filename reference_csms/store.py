@@ -79,9 +79,16 @@ class Store:
         self._clear()
         try:
             self._database = sqlite3.connect(path, isolation_level=None, timeout=0.2)
-            self._open(synchronous)
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise _translated(error) from error
+        try:
+            self._open(synchronous)
+        except sqlite3.Error as error:
+            self._database.close()
+            raise _translated(error) from error
+        except BaseException:
+            self._database.close()
+            raise
 
     def _open(self, synchronous: str) -> None:
         if synchronous not in {"NORMAL", "FULL"}:
