@@ -36,7 +36,7 @@ class ConnectFailed:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
-    """The socket is gone, whoever closed it; `code` is the WebSocket close code (1006 if none)."""
+    """The socket is gone, and not because the charger asked; `code` is the close code or 1006."""
 
     code: int
     reason: str = ""
@@ -137,7 +137,7 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """Close the socket; `abort` drops it without a closing handshake (power loss, half-open)."""
+    """Close the socket, no `Disconnected` follows; `abort` drops it without a closing handshake."""
 
     code: int = 1000
     abort: bool = False

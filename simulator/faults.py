@@ -154,4 +154,5 @@ class ChargerSpec(Frozen):
     reboot_time: Distribution = Fixed(value=30.0)
     install_faults: tuple[InstallFault, ...] = ()
     installed_before_reboot: bool = False
+    firmware_root: str | None = None  # PEM of the root that signing certificates must come from
     quirks: tuple[str, ...] = ()

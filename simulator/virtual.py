@@ -303,7 +303,6 @@ class VirtualFleet:
         code = 1006 if action.abort else action.code
         self._drop(slot, connection, code, "closed by the charger")
         self.peer.closed(self.scheduler.now, connection, code)
-        self.scheduler.at(self.scheduler.now, self._tell_disconnected, (slot, code))
 
     def _drop(self, slot: Slot, connection: Connection, code: int, reason: str) -> None:
         connection.open = False

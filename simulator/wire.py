@@ -180,6 +180,11 @@ class Endpoint:
         self.outstanding = Outstanding(call, now + self.timeout, ref)
         return call
 
+    @property
+    def idle(self) -> bool:
+        """Whether no CALL is outstanding and none waits."""
+        return self.outstanding is None and not self.waiting
+
     def new_id(self) -> str:
         """Return a message id never used before by this endpoint."""
         self._counter += 1

@@ -1,0 +1,279 @@
+"""One virtual charger: its power, its connection, its boot, its calls. A sans-IO core.
+
+`handle(now, input) -> actions` is all there is: whoever drives it owns the socket, the clock and
+the download (seam 1, `effects`). The life of a charger has four layers, each with a module:
+
+* `charger_link`, the lower half: power, offline windows, connect and reconnect;
+* here: boot until accepted, heartbeats, one CALL at a time;
+* `charger_calls`: what it answers when the CSMS calls;
+* `charger_update`: a firmware update from request to the first boot of the new version.
+
+Time is a handful of named timers of which the driver only ever sees the next one. Chance is a fresh
+named stream for each decision, so nothing that happens to one charger changes another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from simulator import effects, wire
+from simulator.charger_calls import answer
+from simulator.charger_link import ASK, TERMINAL_REF, Link
+from simulator.charger_update import Update
+from simulator.errors import PeerError
+from simulator.firmware import TERMINAL, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from simulator.dialect import UpdateRequest
+    from simulator.faults import ChargerSpec
+
+BOOT_RETRY = 10.0  # seconds until another BootNotification where the CSMS named no interval
+
+
+class Charger(Link):
+    """One charger. `start` is the Unix time at which the drill begins; equal seeds, equal lives."""
+
+    __slots__ = ("heartbeat", "installs", "last_status", "update")
+
+    def __init__(self, spec: ChargerSpec, *, seed: int, start: float) -> None:
+        super().__init__(spec, seed=seed, start=start)
+        self.update: Update | None = None
+        self.installs = 0  # how many installations were begun
+        self.heartbeat = 0.0  # seconds
+        self.last_status: tuple[str, int | None] = (Status.IDLE, None)
+
+    # ------------------------------------------------------------------ what the driver uses
+
+    def inbound_delay(self, now: float) -> float:
+        """Return how long a frame that just arrived travels inside, in seconds."""
+        del now  # the driver's clock; latency does not depend on it
+        return self.draw("latency/in", self.spec.latency)
+
+    def handle(self, now: float, incoming: effects.Input) -> list[effects.Action]:
+        """Take one input and return what follows from it, in order."""
+        self._now = now
+        out = self._out = []
+        self._INPUTS[type(incoming)](self, incoming)
+        self._flush()
+        if self._leaving is not None and self.endpoint.idle:
+            reason, away = self._leaving
+            self.reboot(reason, away=away)
+        self.set_wake()
+        return out
+
+    # ------------------------------------------------------------------ what its layers use
+
+    def call(self, action: str, payload: dict[str, Any], ref: str | None = None) -> None:
+        """Queue a CALL; dropped while there is no accepted connection to send it on."""
+        if self.ready:
+            self.endpoint.queue(action, payload, ref)
+
+    def report(self, status: str, request_id: int | None) -> None:
+        """Report a firmware status; an end that cannot be sent now is sent after the next boot."""
+        self.last_status = (status, request_id)
+        if self.ready:
+            action, payload = self.dialect.firmware_status(status, request_id)
+            ref = f"{TERMINAL_REF}{status}" if status in TERMINAL else None
+            self.endpoint.queue(action, payload, ref)
+        elif status in TERMINAL:
+            self.undelivered = (*self.undelivered, (status, request_id))
+
+    def connector(self, status: str) -> None:
+        """Report the state of the connector."""
+        self.call("StatusNotification", self.dialect.connector(status, self._now))
+
+    def begin_update(self, action: str, request: UpdateRequest) -> str:
+        """Start the update or refuse it; return the status of the answer."""
+        verdict = "Accepted"
+        if self.update is not None and not self.update.over:
+            if not self.update.cancel():
+                return "Rejected"
+            verdict = "AcceptedCanceled"
+        self.update = Update(self, request)
+        self.note("update", request_id=request.request_id, action=action)
+        self.update.begin()
+        return verdict
+
+    # ------------------------------------------------------------------ boot and heartbeat
+
+    def online_now(self) -> None:
+        """Boot where that is due, else go on where the last connection broke."""
+        if self.boot_reason is not None:
+            self._boot()
+        else:
+            self.booted = True
+            self._announce()
+
+    def end_lost(self, status: str) -> None:
+        """Keep the end of an update until it can be told."""
+        if self.update is not None:
+            self.undelivered = (*self.undelivered, (status, self.update.request.request_id))
+
+    def _boot(self) -> None:
+        reason = self.boot_reason or "PowerUp"
+        payload = self.dialect.boot(self.spec, self.firmware_version, reason)
+        self.endpoint.queue("BootNotification", payload)
+
+    def _boot_answered(self, payload: dict[str, Any]) -> None:
+        interval = payload.get("interval")
+        wait = float(interval) if isinstance(interval, int) and interval > 0 else 0.0
+        if payload.get("status") != "Accepted":
+            self.timers["boot"] = self._now + (wait or BOOT_RETRY)
+            return
+        self.booted = True
+        self.boot_reason = None
+        self.heartbeat = self.spec.heartbeat or wait or 300.0
+        self._announce()
+
+    def _announce(self) -> None:
+        """Say how we are, and what we could not say before."""
+        self.heartbeat = self.heartbeat or self.spec.heartbeat or 300.0
+        self.timers["heartbeat"] = self._now + self.heartbeat
+        self.connector("Available")
+        if self.update is not None:
+            self.update.booted()
+        waiting, self.undelivered = self.undelivered, ()
+        for status, request_id in waiting:
+            self.report(status, request_id)
+
+    # ------------------------------------------------------------------ frames
+
+    def _received(self, received: effects.Received) -> None:
+        try:
+            frame = wire.decode(received.text)
+        except PeerError as error:
+            self._refuse(error)
+            return
+        match frame:
+            case wire.Call():
+                try:
+                    payload = answer(self, frame)
+                except PeerError as error:
+                    error.message_id = frame.message_id
+                    self._refuse(error)
+                else:
+                    self._send(wire.CallResult(frame.message_id, payload))
+            case wire.CallResult() | wire.CallError():
+                self._settled(frame)
+            case _:
+                self.note("ignored", frame=type(frame).__name__)
+
+    def _refuse(self, error: PeerError) -> None:
+        self.note("peer_error", code=error.code, description=error.description)
+        if error.message_id is not None and error.code != "MessageTypeNotSupported":
+            code = self.dialect.error_code(error.code)
+            self._send(wire.CallError(error.message_id, code, error.description))
+
+    def _settled(self, frame: wire.CallResult | wire.CallError) -> None:
+        ended = self.endpoint.settle(frame)
+        if ended is None:
+            self.note("unexpected_answer", message_id=frame.message_id)
+            return
+        self.timers.pop("call", None)
+        if ended.ref is not None and ended.ref.startswith(ASK):
+            self.note("answered", ref=ended.ref.removeprefix(ASK), message_id=frame.message_id)
+        if ended.call.action == "BootNotification":
+            self._boot_answered(frame.payload if isinstance(frame, wire.CallResult) else {})
+
+    def _send(self, frame: wire.Frame) -> None:
+        delay = self.draw("latency/out", self.spec.latency)
+        self._out.append(effects.Send(wire.encode(frame), delay))
+
+    def _flush(self) -> None:
+        """Send the next CALL if the wire is free."""
+        if not self._online:
+            return
+        call = self.endpoint.next_call(self._now)
+        if call is None:
+            return
+        outstanding = self.endpoint.outstanding
+        if outstanding is not None:
+            self.timers["call"] = outstanding.deadline
+            if outstanding.ref is not None and outstanding.ref.startswith(ASK):
+                ref = outstanding.ref.removeprefix(ASK)
+                self.note("asked", ref=ref, message_id=call.message_id)
+        self._send(call)
+
+    def _asked(self, asked: effects.Asked) -> None:
+        if not self.ready:
+            why = "offline" if not self._online else "not booted"
+            self.note("unanswered", ref=asked.ref, why=why)
+            return
+        self.endpoint.queue(asked.action, asked.payload, f"{ASK}{asked.ref}")
+
+    def _fetch_ended(self, end: effects.Fetched | effects.FetchFailed) -> None:
+        if self.update is not None:
+            self.update.fetched(end)
+
+    # ------------------------------------------------------------------ time
+
+    def _woke(self, _: effects.Woke) -> None:
+        self._wake = None
+        due = sorted((time, name) for name, time in self.timers.items() if time <= self._now)
+        for time, name in due:
+            if self.timers.get(name) == time:  # an earlier one may have cancelled it
+                del self.timers[name]
+                self._due(name)
+
+    def _due(self, name: str) -> None:
+        kind, _, number = name.partition("/")
+        if kind == "offline":
+            self.open_window(int(number), self.spec.offline[int(number)])
+        elif kind == "online":
+            self.close_window(int(number))
+        else:
+            self._TIMERS[kind](self)
+
+    def _beat(self) -> None:
+        self.timers["heartbeat"] = self._now + self.heartbeat
+        self.call("Heartbeat", {})
+
+    def _reset(self) -> None:
+        """Do what a Reset asked for; an update that ran is interrupted by it."""
+        if self.update is not None:
+            self.update.interrupt()
+        away = self.draw("reboot_time", self.spec.reboot_time)
+        self.go_down("RemoteReset", away, abort=False)
+
+    def _update_due(self) -> None:
+        if self.update is None:
+            return
+        if self._rebooting:  # nothing happens while the power is off
+            self.timers["update"] = self.timers.get("power", self._now) + 1.0
+        else:
+            self.update.woke()
+
+    def _call_expired(self) -> None:
+        ended = self.endpoint.expired(self._now)
+        if ended is None:
+            return
+        self.note("call_timeout", action=ended.call.action, message_id=ended.call.message_id)
+        if ended.ref is not None and ended.ref.startswith(ASK):
+            self.note("unanswered", ref=ended.ref.removeprefix(ASK), why="timeout")
+        if ended.call.action == "BootNotification":
+            self.timers["boot"] = self._now + BOOT_RETRY
+
+    _INPUTS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        effects.Received: _received,
+        effects.Woke: _woke,
+        effects.Connected: Link.connected,
+        effects.Disconnected: Link.disconnected,
+        effects.ConnectFailed: Link.connect_failed,
+        effects.Asked: _asked,
+        effects.Fetched: _fetch_ended,
+        effects.FetchFailed: _fetch_ended,
+        effects.Marked: Link.marked_by,
+        effects.PoweredOn: Link.power_on,
+    }
+    _TIMERS: ClassVar[Mapping[str, Callable[[Any], None]]] = {
+        "connect": Link.connect,
+        "boot": _boot,
+        "heartbeat": _beat,
+        "call": _call_expired,
+        "power": Link.power_back,
+        "leave": Link.leave_anyway,
+        "reset": _reset,
+        "update": _update_due,
+    }

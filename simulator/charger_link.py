@@ -1,0 +1,245 @@
+"""The lower half of a charger: power, offline windows, connecting and coming back. A sans-IO core.
+
+`Link` keeps what every layer needs (time, chance, the CALL bookkeeping, the actions to return) and
+decides when the charger wants a connection. What it says on one is `charger.Charger`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator import effects, wire
+from simulator.dialect import dialect_of
+from simulator.faults import Fixed, stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from simulator.faults import ChargerSpec, Distribution, Window
+
+LEAVE_ANYWAY = 10.0  # seconds a reboot waits for answers that do not come
+ASK = "ask:"  # prefix of the ref of a CALL that the harness asked for
+TERMINAL_REF = "terminal:"  # prefix of the ref of a CALL that reports the end of an update
+
+
+class Link:
+    """A charger as far as its power and its connection go; `Charger` completes it."""
+
+    __slots__ = (
+        "_connecting", "_counters", "_dead", "_leaving", "_marked", "_now", "_online",
+        "_out", "_rebooting", "_refused", "_wake", "_windows_open", "boot_reason", "booted",
+        "dialect", "endpoint", "firmware_version", "seed", "spec", "timers", "undelivered",
+    )  # fmt: skip
+
+    def __init__(self, spec: ChargerSpec, *, seed: int, start: float) -> None:
+        self.spec = spec
+        self.seed = seed
+        self.dialect = dialect_of(spec)
+        self.endpoint = wire.Endpoint(f"{int(start * 1000):x}", spec.call_timeout)
+        self.firmware_version = spec.firmware_version
+        self.booted = False  # the CSMS accepted our boot, and we have not rebooted since
+        self.boot_reason: str | None = "PowerUp"  # None: a plain reconnect needs no boot
+        self.undelivered: tuple[tuple[str, int | None], ...] = ()  # ends not yet reported
+        self.timers: dict[str, float] = {}
+        self._online = self._connecting = self._rebooting = self._dead = False
+        self._windows_open: frozenset[int] = frozenset()  # offline windows, by their place in spec
+        self._leaving: tuple[str, float] | None = None  # (reason, away) once all calls are answered
+        self._refused = 0  # failed attempts to connect in a row
+        self._marked: tuple[str, ...] = ()
+        self._counters: dict[str, int] = {}
+        self._out: list[effects.Action] = []
+        self._wake: float | None = None
+        self._now = start
+
+    @property
+    def now(self) -> float:
+        """The time of the input that is being handled."""
+        return self._now
+
+    @property
+    def ready(self) -> bool:
+        """Whether it may send any CALL: connected, and accepted by the CSMS."""
+        return self._online and self.booted
+
+    @property
+    def online(self) -> bool:
+        """Whether a WebSocket is open."""
+        return self._online
+
+    @property
+    def _away(self) -> bool:
+        """Whether it wants no connection: bricked, rebooting, or in an offline window."""
+        return self._dead or self._rebooting or bool(self._windows_open)
+
+    def act(self, action: effects.Action) -> None:
+        """Have the driver do something."""
+        self._out.append(action)
+
+    def note(self, kind: str, **data: Any) -> None:
+        """Tell the history what the wire does not show."""
+        self._out.append(effects.Note(kind, data))
+
+    def draw(self, purpose: str, distribution: Distribution) -> float:
+        """Draw a value from a stream of its own: the n-th decision with this purpose."""
+        if isinstance(distribution, Fixed):
+            return distribution.value
+        count = self._counters[purpose] = self._counters.get(purpose, 0) + 1
+        return distribution.draw(stream(self.seed, self.spec.id, f"{purpose}/{count}"))
+
+    def reboot(self, reason: str, *, away: float, abort: bool = False) -> None:
+        """Go down now and come back after `away` seconds with a BootNotification."""
+        self._rebooting = True
+        self._leaving = None
+        self.booted = False
+        self.boot_reason = reason
+        kept = ("offline/", "online/", "update")
+        self.timers = {k: t for k, t in self.timers.items() if k.startswith(kept)}
+        self.timers["power"] = self._now + away
+        self.note("reboot", reason=reason, away=away)
+        self._hang_up(abort=abort)
+
+    def go_down(self, reason: str, away: float, *, abort: bool) -> None:
+        """Reboot: at once (`abort`), or as soon as every CALL of ours is answered."""
+        if abort or not self._online:
+            self.reboot(reason, away=away, abort=abort)
+        else:
+            self._leaving = (reason, away)
+            self.timers["leave"] = self._now + LEAVE_ANYWAY
+
+    def die(self) -> None:
+        """Never come back."""
+        self._dead = True
+        self.booted = False
+        self.timers = {}
+        self.note("bricked")
+        self._hang_up(abort=True)
+
+    # ------------------------------------------------------------------ what the upper half does
+
+    def online_now(self) -> None:
+        """Do what a charger does first on a new connection."""
+        raise NotImplementedError
+
+    def end_lost(self, status: str) -> None:
+        """Remember the end of an update whose report was lost with the connection."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ power and connection
+
+    def power_on(self, _: effects.PoweredOn) -> None:
+        """Begin: plan the first connect and the offline windows."""
+        self.timers["connect"] = self._now + self.draw("connect_after", self.spec.connect_after)
+        for number, window in enumerate(self.spec.offline):
+            if window.from_s:
+                self.timers[f"offline/{number}"] = self._now + window.from_s
+            elif window.from_mark is None:
+                self.open_window(number, window)
+
+    def marked_by(self, marked: effects.Marked) -> None:
+        """Open and close the offline windows that wait for this mark."""
+        mark = marked.name
+        for number, window in enumerate(self.spec.offline):
+            if number in self._windows_open:
+                if window.until_mark == mark:
+                    self.timers.setdefault(f"online/{number}", self._now + window.plus)
+            elif window.from_mark == mark:
+                self.open_window(number, window)
+        if mark not in self._marked:
+            self._marked = (*self._marked, mark)
+
+    def open_window(self, number: int, window: Window) -> None:
+        """Go offline until the window's end."""
+        self._windows_open |= {number}
+        self.note("offline")
+        if window.until_s is not None:
+            self.timers[f"online/{number}"] = self._now + window.until_s - (window.from_s or 0.0)
+        elif window.from_mark is None and window.until_mark in self._marked:
+            self.timers[f"online/{number}"] = self._now + window.plus
+        self.timers.pop("connect", None)
+        self._hang_up(abort=True)
+
+    def close_window(self, number: int) -> None:
+        """Come back online, unless another window is open."""
+        self._windows_open -= {number}
+        self.note("online")
+        self._refused = 0
+        self.connect()
+
+    def connect(self) -> None:
+        """Ask for a connection, unless there is one or none is wanted."""
+        if self._online or self._connecting or self._away:
+            return
+        self._connecting = True
+        self.timers.pop("connect", None)
+        self.act(effects.Connect((self.dialect.subprotocol,)))
+
+    def _plan_connect(self) -> None:
+        """Try again after the policy's wait (fixed or exponential, part of it random)."""
+        policy = self.spec.reconnect
+        wait = min(policy.most, policy.first * policy.factor ** max(0, self._refused - 1))
+        if policy.jitter:
+            count = self._counters["reconnect"] = self._counters.get("reconnect", 0) + 1
+            rng = stream(self.seed, self.spec.id, f"reconnect/{count}")
+            wait *= 1.0 - policy.jitter * rng.random()
+        if not self._away:
+            self.timers["connect"] = self._now + wait
+
+    def connected(self, _: effects.Connected) -> None:
+        """Take a fresh connection."""
+        self._connecting = False
+        self._online = True
+        self._refused = 0
+        if self._away:  # it went away while connecting
+            self._hang_up(abort=True)
+        else:
+            self.online_now()
+
+    def connect_failed(self, _: effects.ConnectFailed) -> None:
+        """Try again later."""
+        self._connecting = False
+        self._refused += 1
+        self._plan_connect()
+
+    def disconnected(self, gone: effects.Disconnected) -> None:
+        """Forget what was under way, and try again later."""
+        if not (self._online or self._connecting):
+            return
+        self._online = self._connecting = False
+        self._lost(self.endpoint.reset(), gone.code)
+        for timer in ("call", "boot", "heartbeat"):
+            self.timers.pop(timer, None)
+        self._refused += 1
+        self._plan_connect()
+
+    def _hang_up(self, *, abort: bool) -> None:
+        if self._online:
+            self._online = False
+            self._lost(self.endpoint.reset(), 1000)
+            self.act(effects.Disconnect(abort=abort))
+
+    def _lost(self, calls: Iterable[tuple[str, str | None]], code: int) -> None:
+        """Remember what a broken connection swallowed: fences, and ends that must be told."""
+        for _, ref in calls:
+            if ref is None:
+                continue
+            if ref.startswith(ASK):
+                self.note("unanswered", ref=ref.removeprefix(ASK), why=f"closed ({code})")
+            elif ref.startswith(TERMINAL_REF):
+                self.end_lost(ref.removeprefix(TERMINAL_REF))
+
+    def power_back(self) -> None:
+        """Come back after a reboot."""
+        self._rebooting = False
+        self.connect()
+
+    def leave_anyway(self) -> None:
+        """Reboot although a CALL of ours is still unanswered."""
+        if self._leaving is not None:
+            self.reboot(self._leaving[0], away=self._leaving[1])
+
+    def set_wake(self) -> None:
+        """Ask the driver for the next timer, unless it knows."""
+        wake = min(self.timers.values()) if self.timers else None
+        if wake is not None and wake != self._wake:
+            self._wake = wake
+            self._out.append(effects.WakeAt(wake))

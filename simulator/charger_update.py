@@ -1,0 +1,310 @@
+"""One firmware update in one charger, from the request to the first boot of the new version.
+
+A core. Phases: waiting (for the date) -> downloading <-> retrying -> installing -> away (rebooting)
+-> over. What is reported in each follows the tables of `firmware`; which faults strike an
+installation was decided when the cohort was expanded (`ChargerSpec.install_faults`).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from simulator import image, signing
+from simulator.effects import CancelFetch, Fetch, Fetched, FetchFailed
+from simulator.firmware import Status
+
+if TYPE_CHECKING:
+    from simulator.charger import Charger
+    from simulator.dialect import UpdateRequest
+    from simulator.faults import InstallFault
+
+DEFAULT_RETRIES = 3  # "left to the station" where the request does not say
+DEFAULT_RETRY_INTERVAL = 30.0
+ROLLBACK_AFTER = 20.0  # seconds a version runs before it rolls back
+LOOPS = 5  # boots of a boot loop before the charger stays with its old version
+
+
+class Phase(StrEnum):
+    """Where an update stands."""
+
+    WAITING = "waiting"
+    DOWNLOADING = "downloading"
+    RETRYING = "retrying"
+    SCHEDULED = "scheduled"  # downloaded, waits for its installation date
+    INSTALLING = "installing"
+    AWAY = "away"
+    ROLLING_BACK = "rolling back"
+    OVER = "over"
+
+
+class Update:
+    """An update of one charger; `begin`, then whatever happens to it."""
+
+    __slots__ = ("attempts", "charger", "fault", "header", "kept", "loops", "phase", "request")
+
+    def __init__(self, charger: Charger, request: UpdateRequest) -> None:
+        self.charger = charger
+        self.request = request
+        self.phase = Phase.WAITING
+        self.attempts = 0  # downloads begun
+        self.kept = 0  # bytes of a broken download that a resume can use
+        self.header: image.Header | None = None
+        self.fault: InstallFault | None = None
+        self.loops = 0
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.phase in {Phase.OVER, Phase.ROLLING_BACK}
+
+    def begin(self) -> None:
+        """Start downloading when the date has come (L01.FR.13: scheduled until then)."""
+        if self.request.retrieve > self.charger.now and self.charger.dialect.many_statuses:
+            self._report(Status.DOWNLOAD_SCHEDULED)
+        self._wait(max(0.0, self.request.retrieve - self.charger.now))
+
+    def cancel(self) -> bool:
+        """Give way to another request, unless it is too late (L01.FR.24, FR.27)."""
+        if self.phase in {Phase.INSTALLING, Phase.AWAY}:
+            return False
+        if self.phase is Phase.DOWNLOADING:
+            self.charger.act(CancelFetch())
+        self._end()
+        return True
+
+    def interrupt(self) -> None:
+        """Lose power or be reset: what ran is lost, and told after the next boot."""
+        match self.phase:
+            case Phase.DOWNLOADING | Phase.RETRYING:
+                self.charger.act(CancelFetch())
+                self._fail(Status.DOWNLOAD_FAILED)
+            case Phase.INSTALLING | Phase.SCHEDULED:
+                self._fail(Status.INSTALLATION_FAILED)
+            case _:
+                pass
+
+    def woke(self) -> None:
+        """Do what this phase waited for."""
+        match self.phase:
+            case Phase.WAITING | Phase.RETRYING:
+                self._download()
+            case Phase.SCHEDULED:
+                self._install()
+            case Phase.INSTALLING:
+                self._installed()
+            case Phase.AWAY:
+                self._loop()
+            case Phase.ROLLING_BACK:
+                self._roll_back()
+            case Phase.DOWNLOADING | Phase.OVER:
+                pass
+
+    # ------------------------------------------------------------------ download
+
+    @property
+    def _attempts_allowed(self) -> int:
+        """How often to try: OCPP's `retries` come on top of the first attempt, or include it."""
+        retries = self.request.retries
+        retries = DEFAULT_RETRIES if retries is None else retries
+        return max(1, retries) if self.charger.spec.retries_mean == "attempts" else retries + 1
+
+    def _download(self) -> None:
+        spec = self.charger.spec
+        self.attempts += 1
+        self.phase = Phase.DOWNLOADING
+        if self.attempts == 1 or spec.reports_each_attempt:
+            self._report(Status.DOWNLOADING)
+        rate = spec.download_rate
+        self.charger.act(
+            Fetch(
+                self.request.location,
+                resume=self.kept > 0,
+                rate=None if rate is None else self.charger.draw("download_rate", rate),
+                stall_timeout=spec.stall_timeout,
+            )
+        )
+
+    def fetched(self, end: Fetched | FetchFailed) -> None:
+        """Take the end of a download."""
+        if self.phase is not Phase.DOWNLOADING:
+            return
+        if isinstance(end, FetchFailed):
+            self.kept = end.received
+            self._download_failed(end.reason, end.detail, end.retry_after)
+            return
+        self.kept = 0
+        try:
+            self.header = image.verify(end.head, end.length, end.body_sha256)
+        except image.ImageError as error:
+            self._download_failed("corrupt", str(error), None)
+            return
+        self._report(Status.DOWNLOADED)
+        if self._signature_holds(end.sha256):
+            self._schedule_install()
+
+    def _download_failed(self, reason: str, detail: str, retry_after: float | None) -> None:
+        left = self.attempts < self._attempts_allowed
+        self.charger.note(
+            "download_failed",
+            reason=reason,
+            detail=detail,
+            attempt=self.attempts,
+            retries_left=left,
+        )
+        if not left:
+            self._fail(Status.DOWNLOAD_FAILED)
+            return
+        if self.charger.spec.reports_each_attempt:
+            self._report(Status.DOWNLOAD_FAILED)
+        interval = self.request.retry_interval
+        wait = DEFAULT_RETRY_INTERVAL if interval is None else interval
+        self.phase = Phase.RETRYING
+        self._wait(max(wait, retry_after or 0.0))
+
+    def _signature_holds(self, sha256: str) -> bool:
+        """Verify a secure update's signature and report the outcome (L01.FR.03, FR.04)."""
+        certificate, signature = self.request.certificate, self.request.signature
+        if certificate is None or signature is None:
+            return True
+        if signing.verified(certificate, signature, sha256):
+            self._report(Status.SIGNATURE_VERIFIED)
+            return True
+        self._fail(Status.INVALID_SIGNATURE)
+        charger = self.charger
+        charger.call(*charger.dialect.security_event("InvalidFirmwareSignature", charger.now))
+        return False
+
+    # ------------------------------------------------------------------ installation
+
+    def _schedule_install(self) -> None:
+        wait = (self.request.install or 0.0) - self.charger.now
+        if wait > 0 and self.charger.dialect.many_statuses:
+            self.phase = Phase.SCHEDULED
+            self._report(Status.INSTALL_SCHEDULED)
+            self._wait(wait)
+        else:
+            self._install()
+
+    def _install(self) -> None:
+        charger = self.charger
+        charger.installs += 1
+        self.phase = Phase.INSTALLING
+        self.fault = _strike(charger.spec.install_faults, charger.installs)
+        self._report(Status.INSTALLING)
+        length = charger.draw("install_time", charger.spec.install_time)
+        match self.fault.how if self.fault else None:
+            case "hangs":
+                charger.note("install_hangs")
+            case "power_loss":
+                share = self.fault.at if self.fault and self.fault.at is not None else 0.5
+                self._wait(length * share)
+            case _:
+                self._wait(length)
+
+    def _installed(self) -> None:
+        """The installation has run its time: succeed, or fail as this charger's fate says."""
+        header, spec = self.header, self.charger.spec
+        if header is None or not header.fits(spec.vendor, spec.model):
+            self._fail(Status.INSTALLATION_FAILED)
+            return
+        match self.fault.how if self.fault else None:
+            case "fails":
+                self._fail(Status.INSTALLATION_FAILED)
+            case "verification_fails":
+                self._fail(
+                    Status.INSTALL_VERIFICATION_FAILED
+                    if self.charger.dialect.many_statuses
+                    else Status.INSTALLATION_FAILED
+                )
+            case "power_loss":
+                self._restart("PowerUp", abort=True)
+            case "bricked":
+                self.phase = Phase.OVER
+                self.charger.die()
+            case "claims_installed":
+                self._report(Status.INSTALLED)
+                self._end()
+            case _:
+                self._activate(header)
+
+    def _activate(self, header: image.Header) -> None:
+        charger = self.charger
+        how = self.fault.how if self.fault else None
+        if how not in {"old_version", "boot_loop"}:
+            charger.firmware_version = header.version
+        if charger.spec.installed_before_reboot:
+            self._report(Status.INSTALLED)
+        elif charger.dialect.many_statuses:
+            self._report(Status.INSTALL_REBOOTING)
+        self._restart("FirmwareUpdate", abort=False)
+
+    def _restart(self, reason: str, *, abort: bool) -> None:
+        self.phase = Phase.AWAY
+        charger = self.charger
+        charger.go_down(reason, charger.draw("reboot_time", charger.spec.reboot_time), abort=abort)
+
+    def booted(self) -> None:
+        """The charger is back and accepted: tell the end."""
+        if self.phase is not Phase.AWAY:
+            return
+        match self.fault.how if self.fault else None:
+            case "old_version" | "power_loss":
+                self._fail(Status.INSTALLATION_FAILED)
+            case "boot_loop":
+                self.loops += 1
+                self._wait(1.0)
+            case "rolls_back":
+                self._succeed()
+                self.phase = Phase.ROLLING_BACK
+                self._wait(ROLLBACK_AFTER)
+            case _:
+                self._succeed()
+
+    def _succeed(self) -> None:
+        charger = self.charger
+        if not charger.spec.installed_before_reboot:
+            self._report(Status.INSTALLED)
+        self._end()
+        if charger.dialect.many_statuses:
+            charger.call(*charger.dialect.security_event("FirmwareUpdated", charger.now))
+
+    def _loop(self) -> None:
+        """A boot loop goes down again, until the watchdog keeps the old version."""
+        if self.loops < LOOPS:
+            self._restart("Watchdog", abort=True)
+        else:
+            self._fail(Status.INSTALLATION_FAILED)
+
+    def _roll_back(self) -> None:
+        charger = self.charger
+        charger.firmware_version = charger.spec.firmware_version
+        self.phase = Phase.OVER
+        away = charger.draw("reboot_time", charger.spec.reboot_time)
+        charger.reboot("Watchdog", away=away, abort=True)
+
+    # ------------------------------------------------------------------ helpers of all phases
+
+    def _report(self, status: str) -> None:
+        gives_id = self.charger.dialect.gives_request_id
+        self.charger.report(status, self.request.request_id if gives_id else None)
+
+    def _fail(self, status: str) -> None:
+        self._report(status)
+        self._end()
+
+    def _end(self) -> None:
+        self.phase = Phase.OVER
+        self.charger.timers.pop("update", None)
+
+    def _wait(self, seconds: float) -> None:
+        self.charger.timers["update"] = self.charger.now + seconds
+
+
+def _strike(faults: tuple[InstallFault, ...], count: int) -> InstallFault | None:
+    """Return the fault that meets the `count`-th installation (from 1)."""
+    for fault in faults:
+        if fault.times is None or count <= fault.times:
+            return fault
+        count -= fault.times
+    return None
