@@ -1,0 +1,59 @@
+"""Writes JSON lines to a stream from a thread of its own, so that a slow reader blocks nobody.
+
+A shell. The firmware server tells its story on standard output; when whoever reads it is busy, the
+pipe fills up, and a server that waited for it would stall every download.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LineWriter:
+    """A queue of lines and the thread that writes them; `lost` is called once if nobody reads.
+
+    Lines are ASCII JSON: whatever a client sent, it cannot forge a line or move a cursor.
+    """
+
+    def __init__(self, stream: TextIO, *, lost: Callable[[], object] = lambda: None) -> None:
+        self._stream = stream
+        self._lost = lost
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
+        self._thread.start()
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Queue one line; returns at once."""
+        self._lines.put(json.dumps(line, separators=(",", ":")) + "\n")
+
+    def close(self, *, within: float = 2.0) -> None:
+        """Write what is queued, but wait no longer than `within` seconds for it."""
+        self._lines.put(None)
+        self._thread.join(within)
+
+    def _run(self) -> None:
+        try:
+            while self._drain():
+                self._stream.flush()
+            with contextlib.suppress(ValueError):
+                self._stream.flush()
+        except OSError:  # the reader is gone
+            self._lost()
+
+    def _drain(self) -> bool:
+        """Write everything that is queued; False once the end was reached."""
+        line = self._lines.get()
+        while line is not None:
+            self._stream.write(line)
+            try:
+                line = self._lines.get_nowait()
+            except queue.Empty:
+                return True
+        return False
