@@ -47,7 +47,9 @@ def _update(charger: Charger, call: Call) -> dict[str, Any]:
 
 
 def _trigger(charger: Charger, call: Call) -> dict[str, Any]:
-    wanted, _ = charger.dialect.trigger(call.payload)
+    wanted = call.payload.get("requestedMessage")
+    if not isinstance(wanted, str):
+        raise PeerError("TypeConstraintViolation", "requestedMessage is not a string")
     send = TRIGGERED.get(wanted)
     if send is None:
         return {"status": "NotImplemented"}
@@ -86,7 +88,8 @@ def _get_configuration(charger: Charger, call: Call) -> dict[str, Any]:
     wanted = call.payload.get("key")
     known = {"HeartbeatInterval": str(int(charger.heartbeat)),
              "SupportedFeatureProfiles": "Core,FirmwareManagement,RemoteTrigger"}  # fmt: skip
-    names = wanted if isinstance(wanted, list) and wanted else list(known)
+    asked = wanted if isinstance(wanted, list) and wanted else list(known)
+    names = [name for name in asked if isinstance(name, str)]
     found = [{"key": name, "readonly": name != "HeartbeatInterval", "value": known[name]}
              for name in names if name in known]  # fmt: skip
     unknown = [name for name in names if name not in known]

@@ -102,10 +102,6 @@ class Dialect:
         del action, status
         return {}
 
-    def trigger(self, payload: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        """Return (requested message, rest) of a TriggerMessage."""
-        return _text(payload.get("requestedMessage", "")), payload
-
     def error_code(self, code: str) -> str:
         """Return the spelling of an error code in this version (1.6 misspells two)."""
         return {"FormatViolation": "FormationViolation",
