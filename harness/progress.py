@@ -1,0 +1,185 @@
+"""Running counters over a history: what `when:` steps ask for and the live view shows.
+
+A core: a fold over events, constant work an event. Nothing here decides a verdict. `version` grows
+with every event, so that a view can tell whether anything happened.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from harness.contract import TERMINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.history import Event
+
+FAILED = frozenset({
+    "DownloadFailed", "InstallationFailed", "InvalidSignature", "InstallVerificationFailed",
+})  # fmt: skip
+SETTLED_ROW = frozenset({"installed", "failed"})
+
+
+class Progress:
+    """What has happened so far, counted."""
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.calls: Counter[str] = Counter()  # CALLs of either side, by action
+        self.reports: Counter[str] = Counter()  # firmware status notifications, by status
+        self.downloads: Counter[str] = Counter()  # finished requests to the firmware server
+        self.marks: Counter[str] = Counter()
+        self.operations: Counter[str] = Counter()  # answered requests: `pause ok`, `create fail`
+        self.online: set[str] = set()
+        self.booted: dict[str, str] = {}  # charger -> answer to its last BootNotification
+        self.trouble: dict[str, str] = {}  # charger -> why it could not connect, the last reason
+        self.triggered: dict[str, int] = {}  # charger -> update commands received
+        self.state: dict[str, str] = {}  # charger -> its last firmware status
+        self.rollouts: dict[str, dict[str, Any]] = {}  # id -> the last body that GET showed
+        self.bytes_served = 0
+        self.garbled = 0
+
+    def count(self, name: str) -> int:
+        """Return how often something happened: an action, a firmware status, a mark, an outcome.
+
+        Names never clash: actions and statuses are OCPP's, marks and outcomes are lower case.
+        """
+        for counter in (self.calls, self.reports, self.marks, self.downloads, self.operations):
+            if name in counter:
+                return counter[name]
+        return {
+            "online": len(self.online),
+            "triggered": len(self.triggered),
+            "failed": sum(self.reports[status] for status in FAILED),
+        }.get(name, 0)
+
+    def rollout(self, rollout_id: str) -> dict[str, Any]:
+        """Return the last body that a GET of this rollout showed ({} if none)."""
+        return self.rollouts.get(rollout_id, {})
+
+    def states(self) -> Counter[str]:
+        """Count the chargers by their last firmware status."""
+        return Counter(self.state.values())
+
+    def see(self, event: Event) -> None:
+        """Take one event in."""
+        self.version += 1
+        charger = event.charger
+        if charger is not None:
+            fold = _CHARGER.get(event.kind)
+            if fold is not None:
+                fold(self, charger, event)
+        elif event.source == "operator":
+            self._operator(event)
+        elif event.source == "firmware":
+            self.downloads[str(event.data.get("outcome"))] += 1
+            sent = event.data.get("sent")
+            self.bytes_served += sent if isinstance(sent, int) else 0
+        elif event.kind == "mark":
+            self.marks[event.name] += 1
+
+    def _operator(self, event: Event) -> None:
+        if event.kind == "invoke":
+            return
+        self.operations[f"{event.name} {event.kind}"] += 1
+        body = event.data.get("body")
+        if event.kind != "ok" or not isinstance(body, dict):
+            return
+        rollout_id = body.get("rollout_id")
+        if event.name == "read" and isinstance(rollout_id, str):
+            self.rollouts[rollout_id] = body
+
+    def _opened(self, charger: str, _: Event) -> None:
+        self.online.add(charger)
+        self.trouble.pop(charger, None)
+
+    def _closed(self, charger: str, _: Event) -> None:
+        self.online.discard(charger)
+
+    def _noted(self, charger: str, event: Event) -> None:
+        if event.name == "connect_failed":
+            detail = event.data.get("detail") or event.data.get("reason") or "unknown"
+            self.trouble[charger] = str(detail)
+
+    def _received(self, charger: str, event: Event) -> None:
+        frame = event.data.get("frame")
+        if not isinstance(frame, list) or not frame:
+            self.garbled += 1
+            return
+        if frame[0] == 2:  # noqa: PLR2004 - OCPP-J's CALL
+            self.calls[event.name] += 1
+            if event.name in {"UpdateFirmware", "SignedUpdateFirmware"}:
+                self.triggered[charger] = self.triggered.get(charger, 0) + 1
+        elif event.name == "BootNotification":
+            self.booted[charger] = _boot_status(frame)
+
+    def _sent(self, _: str, event: Event) -> None:
+        frame = event.data.get("frame")
+        if not isinstance(frame, list) or len(frame) < 4 or frame[0] != 2:  # noqa: PLR2004 - CALL
+            return
+        self.calls[event.name] += 1
+        if event.name not in {"FirmwareStatusNotification", "SignedFirmwareStatusNotification"}:
+            return
+        status = frame[3].get("status") if isinstance(frame[3], dict) else None
+        if isinstance(status, str) and event.charger is not None:
+            self.reports[status] += 1
+            if status != "Idle":
+                self.state[event.charger] = status
+
+
+_CHARGER: dict[str, Callable[[Progress, str, Event], None]] = {
+    "open": Progress._opened,  # noqa: SLF001 - the table is part of the class
+    "close": Progress._closed,  # noqa: SLF001
+    "note": Progress._noted,  # noqa: SLF001
+    "recv": Progress._received,  # noqa: SLF001
+    "send": Progress._sent,  # noqa: SLF001
+}
+
+
+def _boot_status(frame: list[Any]) -> str:
+    """Say what the CSMS answered to a BootNotification."""
+    if frame[0] == 3 and len(frame) > 2 and isinstance(frame[2], dict):  # noqa: PLR2004 - CALLRESULT
+        return str(frame[2].get("status"))
+    return f"CALLERROR {frame[2]}" if len(frame) > 2 else "CALLERROR"  # noqa: PLR2004
+
+
+# ---------------------------------------------------------------------- reading a rollout's body
+
+
+def finished(body: dict[str, Any]) -> bool:
+    """Whether a GET body shows a terminal rollout."""
+    return body.get("status") in TERMINAL
+
+
+def settled_stages(body: dict[str, Any]) -> list[bool]:
+    """Say for each stage of a GET body whether all of its chargers are installed or failed."""
+    return [
+        all(row.get("status") in SETTLED_ROW for row in _dicts(stage.get("chargers")))
+        for stage in _dicts(body.get("stages"))
+    ]
+
+
+def begun_stage(body: dict[str, Any]) -> int:
+    """Return the number of the current stage (0: none was executed)."""
+    current = body.get("current_stage")
+    return current if isinstance(current, int) else 0
+
+
+def by_status(body: dict[str, Any]) -> list[Counter[str]]:
+    """Count the chargers of each stage by the status that GET shows."""
+    return [
+        Counter(str(row.get("status")) for row in _dicts(stage.get("chargers")))
+        for stage in _dicts(body.get("stages"))
+    ]
+
+
+def in_flight(body: dict[str, Any]) -> int:
+    """Count the chargers that a GET body shows as triggered and not settled."""
+    idle = SETTLED_ROW | {"pending"}
+    return sum(n for stage in by_status(body) for s, n in stage.items() if s not in idle)
+
+
+def _dicts(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

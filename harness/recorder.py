@@ -1,0 +1,124 @@
+"""Turns what happens into events of the history: chargers' frames, requests, server logs, marks.
+
+A core: the clock is handed in. Every frame is parsed once, here; an answer gets the action of the
+CALL it answers by its message id on that connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.world import Ok, Refused, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.history import Event, History
+    from harness.world import Outcome, Request
+
+CALL = 2
+_FRAME = msgspec.json.Decoder(list[Any])
+
+
+class Recorder:
+    """Writes one drill into a history; `now` gives the seconds since its start."""
+
+    def __init__(self, history: History, now: Callable[[], float]) -> None:
+        self.history = history
+        self._now = now
+        self._connections: dict[str, int] = {}
+        self._asked: dict[str, dict[str, str]] = {}  # charger -> open message id -> action
+        self._operations = 0
+        self._fences = 0
+
+    # ------------------------------------------------------------------ chargers
+
+    def observe(self, charger: str, kind: str, text: str | None, data: dict[str, Any]) -> None:
+        """Take what a fleet driver observed (seam 3); call it synchronously."""
+        if kind in {"send", "recv"}:
+            self._frame(charger, kind, text or "")
+        elif kind == "note":
+            said = {key: value for key, value in data.items() if key != "note"}
+            self._charger(charger, "note", str(data.get("note", "")), "", said)
+        else:
+            if kind == "open":
+                self._connections[charger] = self._connections.get(charger, 0) + 1
+                self._asked[charger] = {}
+            self._charger(charger, kind, "", f"{charger}#{self._connections.get(charger, 0)}", data)
+
+    def _frame(self, charger: str, kind: str, text: str) -> None:
+        try:
+            frame = _FRAME.decode(text)
+        except (msgspec.DecodeError, UnicodeError):
+            self._charger(charger, kind, "", "", {"text": text})
+            return
+        ref = frame[1] if len(frame) > 1 and isinstance(frame[1], str) else ""
+        self._charger(charger, kind, self._action(charger, kind, frame, ref), ref, {"frame": frame})
+
+    def _action(self, charger: str, kind: str, frame: list[Any], ref: str) -> str:
+        """Return the action of a CALL, or of the CALL that this frame answers."""
+        asked = self._asked.setdefault(charger, {})
+        if frame and frame[0] == CALL:
+            action = frame[2] if len(frame) > 2 and isinstance(frame[2], str) else ""  # noqa: PLR2004
+            asked[f"{kind}/{ref}"] = action
+            return action
+        return asked.pop(f"{'recv' if kind == 'send' else 'send'}/{ref}", "")
+
+    def _charger(self, charger: str, kind: str, name: str, ref: str, data: dict[str, Any]) -> None:
+        self.history.record(self._now(), f"charger:{charger}", kind, name, ref=ref, data=data)
+
+    # ------------------------------------------------------------------ the operator
+
+    def invoke(self, request: Request) -> str:
+        """Record a request just before it is written; return its operation id."""
+        self._operations += 1
+        ref = f"op-{self._operations}"
+        data: dict[str, Any] = {
+            "method": request.method,
+            "path": request.path,
+            "body": request.body,
+            "rollout": request.rollout,
+        }
+        if request.headers:
+            data["headers"] = dict(request.headers)
+        if request.key != "right":
+            data["key"] = request.key
+        self._operator("invoke", request.operation, ref, data)
+        return ref
+
+    def outcome(self, request: Request, ref: str, outcome: Outcome) -> None:
+        """Record what became of a request, right after its reply was read."""
+        match outcome:
+            case Ok(status, body):
+                self._operator("ok", request.operation, ref, {"status": status, "body": body})
+            case Refused(status, body):
+                self._operator("fail", request.operation, ref, {"status": status, "body": body})
+            case Unknown(error, status, body):
+                data: dict[str, Any] = {"error": error}
+                if status is not None:
+                    data |= {"status": status, "body": body}
+                self._operator("info", request.operation, ref, data)
+
+    def _operator(self, kind: str, name: str, ref: str, data: dict[str, Any]) -> None:
+        self.history.record(self._now(), "operator", kind, name, ref=ref, data=data)
+
+    # ------------------------------------------------------------------ everything else
+
+    def served(self, line: dict[str, Any]) -> None:
+        """Record one line of the firmware server's log."""
+        client, path = str(line.get("client", "")), str(line.get("path", ""))
+        self.history.record(self._now(), "firmware", "get", path, ref=client, data=line)
+
+    def fence(self, after: str, charger: str, outcome: str) -> None:
+        """Record that one charger made (or could not make) a round trip after an operation."""
+        self._fences += 1
+        data = {"charger": charger, "outcome": outcome, "message_id": None}
+        self.history.record(
+            self._now(), "harness", "fence", f"fence-{self._fences}", ref=after, data=data
+        )
+
+    def mark(self, name: str, **data: Any) -> Event:
+        """Record a named moment of the drill."""
+        return self.history.record(self._now(), "harness", "mark", name, data=data)
