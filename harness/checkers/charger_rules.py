@@ -79,7 +79,9 @@ class C01(Checker):
                 seen = f"{status} that belongs to no update it accepted"
                 self._accuse(view, fact, "statuses of accepted updates", seen, None)
             return
-        last, event, connection = self._last.get(trigger, (START, trigger.event, None))
+        last, event, connection = self._last.get(
+            trigger, (START, trigger.event, trigger.connection)
+        )
         self._last[trigger] = (status, fact.event, fact.station.connection)
         full = is_full(trigger)
         if not known(status, full=full):

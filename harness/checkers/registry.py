@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from harness.checkers import (
     answers,
     charger_rules,
+    deriving,
     fleet_rules,
     ordering,
     pausing,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 MODULES = (
     answers,
     charger_rules,
+    deriving,
     fleet_rules,
     ordering,
     pausing,

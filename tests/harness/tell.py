@@ -281,7 +281,7 @@ class Tale:
         url = url or f"https://firmware.example/{rollout}/image.bin"
         request = {"charger_ids": ids, "firmware_url": url, "strategy": strategy} | fields
         ref = self.invoke("create", body=request)
-        plan = stages or _split(strategy, list(dict.fromkeys(ids)), fields)
+        plan = _split(strategy, list(dict.fromkeys(ids)), fields) if stages is None else stages
         self.plans[rollout] = {
             "rollout_id": rollout,
             "strategy": strategy,
@@ -344,15 +344,17 @@ class Tale:
         """An operation is refused."""
         self.fail(name, self.invoke(name, rollout), status)
 
-    def pause(self, rollout: str, reason: str | None = None, **body: Any) -> None:
-        """Pause a rollout."""
+    def pause(
+        self, rollout: str, reason: str | None = None, said: str | None = None, **body: Any
+    ) -> None:
+        """Pause a rollout for a reason; the answer may say another."""
         ref = self.invoke("pause", rollout, body={"reason": reason} if reason else None)
         self.status[rollout] = "paused"
         reply = {
             "rollout_id": rollout,
             "status": "paused",
             "paused_at": self.stamp(),
-            "reason": reason,
+            "reason": said or reason,
         }
         self.ok("pause", ref, reply | body)
 
@@ -377,7 +379,7 @@ class Tale:
                     "stage": stage["stage"],
                     "label": stage["label"],
                     "status": self._stage_status(rollout, stage),
-                    "chargers": [self.state[rollout][c] for c in stage["charger_ids"]],
+                    "chargers": [dict(self.state[rollout][c]) for c in stage["charger_ids"]],
                 }
                 for stage in plan["stages"]
             ],

@@ -1,0 +1,217 @@
+"""R13-R17: once, rightly, and nobody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.verdict import Grade, Verdict
+from tests.harness.tell import Tale
+
+
+def one(**fields: Any) -> tuple[Tale, str]:
+    """Two booted chargers, both triggered in one stage."""
+    t = Tale(started_at="2026-01-01T00:00:00Z")
+    t.boot("A", "B")
+    r = t.create("AB", "all_at_once", **fields)
+    t.execute(r)
+    return t, r
+
+
+def test_r13_accuses_a_second_command() -> None:
+    """An answered command is not repeated."""
+    t, r = one()
+    assert t.result("R13").verdict is Verdict.PASS
+    t.trigger(r, "A")
+    result = t.result("R13")
+    assert result.verdict is Verdict.FAIL
+    assert "number 2" in result.findings[0].witness.seen
+    assert len(result.findings[0].witness.steps) == 3
+
+
+def test_r13_accuses_two_commands_back_to_back() -> None:
+    """A repeat while the first is unanswered on a live socket has no excuse."""
+    t = Tale()
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    t.invoke("execute_stage", r)
+    t.command(r, "A")
+    t.command(r, "A")
+    assert t.result("R13").findings[0].grade is Grade.VIOLATES
+
+
+def lost() -> tuple[Tale, str]:
+    """A command that may be lost: the connection broke before its answer."""
+    t = Tale()
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    t.invoke("execute_stage", r)
+    t.command(r, "A")
+    t.rollout_of["A"] = r
+    t.close("A", 1006)
+    t.boot("A")
+    return t, r
+
+
+def test_r13_allows_a_repeat_after_idle() -> None:
+    """A lost command may be repeated once the charger says that it is Idle."""
+    t, r = lost()
+    t.report("A", "Idle")
+    t.trigger(r, "A")
+    assert t.result("R13").verdict is Verdict.PASS
+
+
+def test_r13_calls_a_blind_repeat_a_difference() -> None:
+    """Not asking first differs from D21, but the command may have been lost."""
+    t, r = lost()
+    t.trigger(r, "A")
+    assert t.result("R13").findings[0].grade is Grade.DIFFERS
+
+
+def test_r13_accuses_a_repeat_despite_a_status() -> None:
+    """A charger that reported since shows that it has the command."""
+    t, r = lost()
+    t.report("A", "Downloading")
+    t.trigger(r, "A")
+    assert t.result("R13").findings[0].grade is Grade.VIOLATES
+
+
+def test_r13_allows_a_repeat_after_a_kill() -> None:
+    """A crash may lose even an answer; the charger must still be Idle."""
+    t, r = one()
+    t.event("harness", "kill", "csms")
+    t.close("A")
+    t.event("harness", "up", "csms")
+    t.boot("A")
+    t.report("A", "Idle")
+    t.trigger(r, "A")
+    assert t.result("R13").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("status", ["installed", "failed"])
+def test_r14_accuses_an_invented_end(status: str) -> None:
+    """An end without evidence is made up."""
+    t, r = one()
+    t.report("A", "Downloading")
+    t.show(r, "A", status=status)
+    t.read(r)
+    result = t.result("R14")
+    assert result.verdict is Verdict.FAIL
+    assert result.findings[0].charger == "A"
+
+
+def test_r14_accepts_every_kind_of_evidence() -> None:
+    """Own reports, refusals, time-outs, removal and a boot with a new version are evidence."""
+    t = Tale()
+    t.boot(*"ABCDE")
+    r = t.create("ABCDEF", "all_at_once", update_timeout=60)
+    ref = t.invoke("execute_stage", r)
+    t.trigger(r, "A", "B", "C", "D")
+    t.trigger(r, "E", answer=["NotSupported", "", {}])
+    t.executed(r, ref, 1, list("ABCDE"))
+    t.update("A")
+    t.report("B", "Downloading", "Downloaded", "Installing", "InstallationFailed")
+    t.close("C")
+    t.boot("C", version="2.0.0")
+    t.show(r, "C", status="installed")
+    t.wait(61)
+    t.show(r, "D", status="failed", reason="timeout")
+    t.show(r, "E", status="failed", reason="rejected")
+    t.show(r, "F", status="failed", reason="removed")
+    t.read(r)
+    result = t.result("R14")
+    assert result.verdict is Verdict.PASS
+    assert result.exercised == 6
+
+
+def test_r14_accuses_installed_without_a_trigger() -> None:
+    """A charger that never got the command cannot have installed it."""
+    t = Tale()
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r, [], listed=[])
+    t.show(r, "A", status="installed")
+    t.read(r)
+    assert "without ever being triggered" in t.result("R14").findings[0].witness.seen
+
+
+def test_r15_accuses_a_forgotten_charger() -> None:
+    """Completed leaves nobody out."""
+    t, r = one()
+    t.update("A")
+    t.read(r, status="completed")
+    assert t.result("R15").verdict is Verdict.FAIL
+    t, r = one()
+    t.update("A", "B")
+    t.read(r, status="completed")
+    assert t.result("R15").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("extra", "seen"),
+    [
+        ({"location": "https://elsewhere.example/x"}, "no rollout's url"),
+        ({"retries": -1}, "retries is -1"),
+        ({"retryInterval": -5}, "retryInterval is -5"),
+        ({"retrieveDate": "soon"}, "missing or unreadable"),
+        ({"retrieveDate": "2026-01-02T00:00:00Z"}, "more"),
+    ],
+)
+def test_r16_names_what_is_wrong_with_a_command(extra: dict[str, Any], seen: str) -> None:
+    """Url, date and retries of every command are checked."""
+    t = Tale(started_at="2026-01-01T00:00:00Z")
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r, [])
+    t.trigger(r, "A", **extra)
+    result = t.result("R16")
+    assert result.verdict is Verdict.FAIL
+    assert seen in result.findings[0].witness.seen
+
+
+def test_r16_compares_an_explicit_date() -> None:
+    """An explicit retrieve_date reaches the charger, whatever its offset."""
+    t = Tale(started_at="2026-01-01T00:00:00Z")
+    t.boot("A", "B")
+    r = t.create("AB", "all_at_once", retrieve_date="2026-01-05T02:00:00+02:00")
+    t.invoke("execute_stage", r)
+    t.trigger(r, "A", retrieveDate="2026-01-05T00:00:00Z")
+    assert t.result("R16").verdict is Verdict.PASS
+    t.trigger(r, "B")
+    assert t.result("R16").verdict is Verdict.FAIL
+
+
+def test_r16_accuses_a_command_to_an_outsider() -> None:
+    """Only chargers of the rollout receive its command."""
+    t, r = one()
+    t.boot("Z")
+    body = {"location": t.plans[r]["firmware_url"], "retrieveDate": t.stamp()}
+    t.call("Z", "UpdateFirmware", body, by="csms")
+    assert "belongs to no stage" in t.result("R16").findings[0].witness.seen
+
+
+def test_r17_accuses_two_updates_at_once() -> None:
+    """A second rollout waits for the first one's update."""
+    t, _ = one()
+    other = t.create("A", "all_at_once")
+    t.execute(other)
+    assert t.result("R17").verdict is Verdict.FAIL
+
+
+def test_r17_allows_the_next_update_after_the_first() -> None:
+    """A settled charger may be updated again."""
+    t, _ = one()
+    t.update("A")
+    other = t.create("A", "all_at_once")
+    t.execute(other)
+    assert t.result("R17").verdict is Verdict.PASS
+
+
+def test_never_exercised_triggering_is_inconclusive() -> None:
+    """Without a trigger these rules prove nothing."""
+    t = Tale()
+    t.boot("A")
+    t.create("A")
+    for name in ("R13", "R14", "R15", "R16", "R17"):
+        assert t.result(name).verdict is Verdict.INCONCLUSIVE
