@@ -136,6 +136,12 @@ class Store:
         """Close the database; what was not committed is gone."""
         self._database.close()
 
+    def restart(self) -> None:
+        """Forget the open transaction, as the death of the process does: for virtual time."""
+        self._clear()
+        self.sequence += 1
+        self.epoch += 1
+
     # -------------------------------------------------- the open transaction
 
     def _clear(self) -> None:

@@ -93,12 +93,15 @@ class Rig:
 
     def crash(self, **fields: Any) -> None:
         """Kill the process: uncommitted changes and connections are gone; start it again."""
-        self.store.close()
         self.links.clear()
         self.calls.clear()
         for name, value in fields.items():
             setattr(self, name, value)
-        self.store = Store(self.path)
+        if self.path == ":memory:":
+            self.store.restart()
+        else:
+            self.store.close()
+            self.store = Store(self.path)
         self.service = Service(self.store, self.settings, self.now)
         self.turn()
 

@@ -1,0 +1,329 @@
+"""The whole service against hostile schedules of commits, crashes, pauses and lost frames.
+
+The machine plays operators, chargers and the network. Its chargers are honest but their frames may
+be lost, so "was triggered" has a truth that the service cannot see: a charger must never *receive*
+two commands of one rollout, whatever it was told.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from reference_csms.errors import Problem
+from reference_csms.model import (
+    Answered,
+    AskStatus,
+    Boot,
+    CallResult,
+    CreateRollout,
+    Hangup,
+    NewCharger,
+    Reply,
+    SendUpdate,
+    Settings,
+    Ticket,
+)
+from tests.reference_csms.rig import Rig
+
+CHARGERS = [f"CP-{number}" for number in range(6)]
+WAYS = [
+    ["Downloading"],
+    ["Downloading", "DownloadFailed"],
+    ["Downloading", "Downloaded"],
+    ["Downloading", "Downloaded", "Installing", "Installed"],
+    ["InstallationFailed"],
+]
+chargers = st.sampled_from(CHARGERS)
+rollouts = st.integers(0, 2)
+
+
+class Wire(Rig):
+    """A rig that lets the machine see every item before it is delivered."""
+
+    machine: ServiceMachine
+
+    def deliver(self, item: Any) -> None:
+        """Deliver one released item and tell the machine."""
+        before = len(self.log)
+        if isinstance(item, Answered):
+            self.machine.answering(item)
+        super().deliver(item)
+        if len(self.log) > before and isinstance(item, SendUpdate):
+            self.machine.sent(item)
+
+
+class ServiceMachine(RuleBasedStateMachine):
+    """Operators, chargers and a network over one service."""
+
+    @initialize(
+        batch=st.integers(1, 3),
+        strategy=st.sampled_from(["canary", "rolling", "all_at_once"]),
+        window=st.none() | st.integers(1, 3),
+        here=st.lists(chargers, min_size=2, unique=True),
+    )
+    def begin(self, batch: int, strategy: str, window: int | None, here: list[str]) -> None:
+        """Start a CSMS with six registered chargers, some connected, and a first rollout."""
+        self.rig = Wire(settings=Settings(instance="machine", batch=batch))
+        self.rig.machine = self
+        self.ids: list[str] = []
+        self.members: dict[str, list[list[str]]] = {}
+        # How many execute-stages were accepted, and how many were called at all.
+        self.executes: dict[str, int] = {}
+        self.calls: dict[str, int] = {}
+        # Rollouts whose pause was answered and that no execute-stage was called on since.
+        self.silent: set[str] = set()
+        self.received: dict[tuple[str, str], int] = {}
+        self.lose_next = False
+        # What each charger is doing: the rollout whose command it holds.
+        self.holds: dict[str, str | None] = dict.fromkeys(CHARGERS)
+        self.last: dict[str, str] = dict.fromkeys(CHARGERS, "Idle")
+        self.tickets: dict[int, tuple[str, str, int]] = {}
+        self.kept: list[Ticket] = []
+        self.rig.ok(
+            lambda: self.rig.service.register(self.rig.now, [NewCharger(one) for one in CHARGERS])
+        )
+        for one in here:
+            self.rig.connect(one, "1.0")
+        self.create(CHARGERS, strategy, window, None)
+
+    # ---------------------------------------------- what is judged when it happens
+
+    def sent(self, item: SendUpdate) -> None:
+        """Judge a command that has just left."""
+        assert item.rollout_id not in self.silent, "a charger was triggered after the pause"
+        stages = self.members[item.rollout_id]
+        stage = next(number for number, ids in enumerate(stages) if item.charger_id in ids)
+        assert self.executes[item.rollout_id] > stage, "a stage ran that nobody executed"
+        if self.lose_next:
+            self.lose_next = False
+            return
+        key = (item.rollout_id, item.charger_id)
+        self.received[key] = self.received.get(key, 0) + 1
+        assert self.received[key] == 1, "a charger received its command twice"
+        # An honest charger that holds a command never answers Idle (it is downloading soon).
+        self.holds[item.charger_id], self.last[item.charger_id] = item.rollout_id, "Downloading"
+
+    def answering(self, item: Answered) -> None:
+        """Judge an answer that is about to be given."""
+        kind, rollout_id, since = self.tickets.pop(id(item.ticket), ("", "", 0))
+        # An execute-stage that was called before the pause was answered may come after it.
+        overtaken = kind == "pause" and self.calls[rollout_id] != since
+        if kind == "pause" and isinstance(item.outcome, Reply) and not overtaken:
+            self.silent.add(rollout_id)
+        if kind == "execute" and isinstance(item.outcome, Reply):
+            frames = [i for k, i in self.rig.log[since:] if k == "frame"]
+            sent = {
+                i.charger_id
+                for i in frames
+                if isinstance(i, SendUpdate) and i.rollout_id == rollout_id
+            }
+            told = item.outcome.body["chargers_triggered"]
+            assert len(told) == len(set(told))
+            assert set(told) == sent, "chargers_triggered is not who was sent"
+
+    # ---------------------------------------------- operators
+
+    @rule(
+        ids=st.lists(chargers, min_size=1, max_size=6, unique=True),
+        strategy=st.sampled_from(["canary", "rolling", "all_at_once"]),
+        window=st.none() | st.integers(1, 3),
+        offline=st.none() | st.just(500.0),
+    )
+    def create(self, ids: list[str], strategy: str, window: int | None, offline: Any) -> None:
+        """Plan a rollout, if its chargers are free."""
+        if len(self.ids) == 3:
+            return
+        request = CreateRollout(
+            tuple(ids),
+            f"https://e/{len(self.ids)}",
+            strategy,
+            batch_size=2 if strategy == "rolling" else None,
+            max_in_flight=window,
+            offline_timeout=offline,
+            update_timeout=1000.0,
+        )
+        try:
+            body = self.rig.ok(lambda: self.rig.service.create_rollout(self.rig.now, request))
+        except Problem as problem:
+            assert problem.status == 409  # noqa: PT017 - either outcome is legal here
+            return
+        self.ids.append(body["rollout_id"])
+        self.members[body["rollout_id"]] = [stage["charger_ids"] for stage in body["stages"]]
+        self.executes[body["rollout_id"]] = self.calls[body["rollout_id"]] = 0
+        assert [one for stage in body["stages"] for one in stage["charger_ids"]] == ids
+
+    @rule(which=rollouts)
+    def execute(self, which: int) -> None:
+        """Call execute-stage and leave its turns to chance."""
+        if which >= len(self.ids):
+            return
+        rollout_id = self.ids[which]
+        was_silent = rollout_id in self.silent
+        self.silent.discard(rollout_id)
+        self.executes[rollout_id] += 1
+        self.calls[rollout_id] += 1
+        try:
+            ticket = self.rig.service.execute_stage(self.rig.now, rollout_id)
+        except Problem as problem:
+            assert problem.status == 409  # noqa: PT017 - either outcome is legal here
+            self.executes[rollout_id] -= 1
+            if was_silent:
+                self.silent.add(rollout_id)
+            return
+        self.kept.append(ticket)
+        self.tickets[id(ticket)] = ("execute", rollout_id, len(self.rig.log))
+
+    @rule(which=rollouts)
+    def pause(self, which: int) -> None:
+        """Call pause and leave its turns to chance."""
+        if which >= len(self.ids):
+            return
+        rollout_id = self.ids[which]
+        try:
+            ticket = self.rig.service.pause(self.rig.now, rollout_id, "because")
+        except Problem as problem:
+            assert problem.status == 409  # noqa: PT017 - either outcome is legal here
+            return
+        self.kept.append(ticket)
+        self.tickets[id(ticket)] = ("pause", rollout_id, self.calls[rollout_id])
+
+    # ---------------------------------------------- the process
+
+    @rule()
+    def half_a_turn(self) -> None:
+        """Let the service decide without committing."""
+        self.rig.service.wake(self.rig.now)
+
+    @rule()
+    def turn(self) -> None:
+        """Let the service come to rest."""
+        self.rig.turn()
+
+    @rule(decided=st.booleans())
+    def crash(self, *, decided: bool) -> None:
+        """Kill the process, perhaps in the middle of a turn, and start it again."""
+        if decided:
+            self.rig.service.wake(self.rig.now)
+        self.tickets.clear()
+        self.rig.crash()
+
+    @rule()
+    def crash_after_commit(self) -> None:
+        """Kill the process when all is durable and nothing has left."""
+        self.rig.service.wake(self.rig.now)
+        self.rig.service.commit(self.rig.now)
+        self.tickets.clear()
+        self.rig.crash()
+
+    @rule(seconds=st.sampled_from([1.0, 6.0, 100.0, 600.0]))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.rig.pass_time(seconds)
+
+    @rule()
+    def lose(self) -> None:
+        """Let the network swallow the next command."""
+        self.lose_next = True
+
+    # ---------------------------------------------- chargers
+
+    @rule(one=chargers, boot=st.booleans())
+    def connect(self, one: str, *, boot: bool) -> None:
+        """Open a (new) connection."""
+        if one in self.rig.links:
+            self.rig.disconnect(one)
+        self.rig.connect(one, "1.0" if boot else None)
+
+    @rule(one=chargers)
+    def disconnect(self, one: str) -> None:
+        """Drop the connection."""
+        if one in self.rig.links:
+            self.rig.disconnect(one)
+
+    @rule(one=chargers)
+    def respond(self, one: str) -> None:
+        """Answer the outstanding call honestly: one that was lost is never answered."""
+        call = self.rig.calls.get(one)
+        if isinstance(call, AskStatus):
+            self.rig.answer(one)
+            self.rig.report(one, self.last[one] if self.holds[one] else "Idle")
+        elif call is not None and self.holds[one] == call.rollout_id:
+            self.rig.answer(one, CallResult("Accepted"))
+        elif call is not None:
+            self.rig.time_out(one)
+
+    @rule(one=chargers, way=st.sampled_from(WAYS))
+    def work(self, one: str, way: list[str]) -> None:
+        """Report statuses of the update that the charger holds."""
+        if one in self.rig.links and self.holds[one]:
+            self.rig.service.heard(self.rig.now, one, self.rig.links[one])
+            for status in way:
+                self.last[one] = status
+                self.rig.report(one, status)
+            if way[-1].startswith("Install") and way[-1] != "Installing":
+                self.holds[one] = None
+
+    # ---------------------------------------------- what always holds
+
+    @invariant()
+    def readers_see_one_consistent_rollout(self) -> None:
+        """Write-ahead, prefix of stages, settled predecessors, and pauses that show."""
+        for rollout_id in getattr(self, "ids", []):
+            state = self.rig.service._state
+            body = {
+                one: state.rollouts[rollout_id].row(one)
+                for stage in self.members[rollout_id]
+                for one in stage
+            }
+            head = state.rollouts[rollout_id].head
+            if rollout_id in self.silent:
+                assert head.status in {"paused", "completed", "failed"}
+            for one, row in body.items():
+                if self.received.get((rollout_id, one)):
+                    assert row.started_at is not None, "a frame left before its intent was durable"
+            started = [any(body[one].triggered for one in s) for s in self.members[rollout_id]]
+            assert started == sorted(started, reverse=True), "the stages begun are not a prefix"
+            for number in range(1, len(started)):
+                if started[number]:
+                    before = self.members[rollout_id][number - 1]
+                    assert all(body[one].settled for one in before), "overtook its predecessor"
+
+    def teardown(self) -> None:
+        """Heal everything and see every rollout come to its end."""
+        if not getattr(self, "ids", None):
+            return
+        for one in CHARGERS:
+            self.connect(one, boot=True)
+        for _ in range(40):
+            self.lose_next = False
+            for one in CHARGERS:
+                for _ in range(3):
+                    self.respond(one)
+                self.work(one, WAYS[3])
+            for which in range(len(self.ids)):
+                self.execute(which)
+                self.rig.turn()
+            self.rig.pass_time(1100.0)
+            ends = [self.rig.service._state.rollouts[one].head.terminal for one in self.ids]
+            if all(ends):
+                return
+        raise AssertionError("a rollout never ends although every charger is well")
+
+
+TestService = ServiceMachine.TestCase
+TestService.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+
+
+def test_a_removed_charger_is_hung_up_on() -> None:
+    """Its connection is closed with the removal, not before it is durable."""
+    rig = Rig()
+    rig.fleet(1)
+    link = rig.links["CP-001"]
+    rig.ok(lambda: rig.service.remove_charger(rig.now, "CP-001"))
+    assert [item for kind, item in rig.log if kind == "other"] == [Hangup("CP-001", link)]
+    assert rig.service.known("CP-001") is None
+    assert rig.service.booted(rig.now, "CP-001", link, Boot()).status == "Rejected"
