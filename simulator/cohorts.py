@@ -1,0 +1,310 @@
+"""Cohorts: how a scenario describes many chargers, and how they become charger specs. A core.
+
+Whatever is decided once per charger (does its download fail?) is decided here, from a stream of its
+own, `seed/charger/purpose`: removing one charger never changes another's fate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+
+from simulator.distributions import DurationDistribution, RateDistribution
+from simulator.faults import (
+    ChargerSpec,
+    DownloadFault,
+    Fixed,
+    Frozen,
+    InstallFault,
+    Reconnect,
+    Uniform,
+    Window,
+    stream,
+)
+from simulator.units import Duration, Rate, Share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Chosen(Frozen):
+    """Whom a fault strikes: some by number, an exact count, or each with a probability.
+
+    Of the faults in one list at most one strikes a charger. `only` is looked at first, then
+    `count`, then `p` (the probabilities of one list add up).
+    """
+
+    p: Share = Field(0.0, description="Probability for each charger.")
+    count: int = Field(0, ge=0, description="Exactly this many chargers of the cohort.")
+    only: tuple[int, ...] = Field((), description="These chargers, by their number in the cohort.")
+    times: int | None = Field(
+        1, ge=1, description="How many requests or installs of a charger it strikes (null: all)."
+    )
+
+
+class At(Frozen):
+    """Where in the image a fault strikes."""
+
+    at: Share = Field(0.5, description="After this share of the bytes.")
+
+
+class DownloadFailure(Chosen):
+    """A failing download: whom it strikes, and exactly one kind of failure."""
+
+    cut: At | None = Field(None, description="The connection is cut.")
+    stall: At | None = Field(None, description="The server stops sending but stays connected.")
+    wrong_length: At | None = Field(None, description="Fewer bytes come than were announced.")
+    status: int | None = Field(None, ge=400, le=599, description="The server answers this status.")
+    retry_after: Duration | None = Field(None, description="Retry-After beside `status`.")
+    throttle: Rate | None = Field(None, description="The server sends no faster than this.")
+    corrupt: bool = Field(False, description="Some bytes are wrong.")
+    html: bool = Field(False, description="A web page comes instead of an image.")
+    redirect: bool = Field(False, description="Redirects without end.")
+    no_range: bool = Field(False, description="The server ignores Range and starts anew.")
+    changed: bool = Field(False, description="The image changes between two ranges.")
+    refuse: bool = Field(False, description="The connection is reset before any byte.")
+
+    def model_post_init(self, _: Any) -> None:
+        """Refuse a failure of no kind, or of two."""
+        if len(self._kinds()) != 1:
+            kinds = ", ".join(_KINDS)
+            raise ValueError(f"a failing download has exactly one of {kinds}")
+
+    def _kinds(self) -> list[str]:
+        return [kind for kind in _KINDS if getattr(self, kind) not in {None, False}]
+
+    @property
+    def fault(self) -> DownloadFault:
+        """The fault in the words of the firmware server."""
+        kind: Any = self._kinds()[0]
+        where = getattr(self, kind)
+        return DownloadFault(
+            kind=kind,
+            at=where.at if isinstance(where, At) else None,
+            status=self.status,
+            retry_after=self.retry_after,
+            rate=self.throttle,
+            times=self.times,
+        )
+
+
+_KINDS = ("cut", "stall", "wrong_length", "status", "throttle", "corrupt", "html", "redirect",
+          "no_range", "changed", "refuse")  # fmt: skip
+
+
+class InstallFailure(Chosen):
+    """A failing installation."""
+
+    how: Literal[
+        "fails", "verification_fails", "hangs", "old_version", "rolls_back", "boot_loop",
+        "bricked", "power_loss", "claims_installed",
+    ] = Field(description="What goes wrong.")  # fmt: skip
+    at: Share | None = Field(None, description="After this share of the install time.")
+
+    @property
+    def fault(self) -> InstallFault:
+        """The fault as the charger knows it."""
+        return InstallFault(how=self.how, at=self.at, times=self.times)
+
+
+class ReconnectPolicy(Frozen):
+    """When a charger that lost its connection tries again."""
+
+    first: Duration = Field(1.0, description="The first wait.")
+    most: Duration = Field(60.0, description="The longest wait.")
+    factor: float = Field(2.0, ge=1, description="Each wait is this much longer; 1: fixed.")
+    jitter: Share = Field(0.5, description="Share of each wait that is random.")
+
+
+class Network(Frozen):
+    """Between the charger and the CSMS."""
+
+    latency: DurationDistribution = Field(Fixed(value=0.0), description="One way, per frame.")
+    connect_after: DurationDistribution = Field(
+        Uniform(low=0.0, high=1.0), description="From power-on to the first connect."
+    )
+    reconnect: ReconnectPolicy = Field(ReconnectPolicy(), description="Coming back.")
+    call_timeout: Duration = Field(30.0, description="How long a CALL may stay unanswered.")
+
+
+class Download(Frozen):
+    """How a charger downloads."""
+
+    rate: RateDistribution | None = Field(None, description="Bytes a second (default: no cap).")
+    stall_timeout: Duration = Field(30.0, description="Patience without a byte.")
+    retries_mean: Literal["retries", "attempts"] = Field(
+        "retries", description="`retries: 2` is two more attempts, or two attempts in all."
+    )
+    reports_each_attempt: bool = Field(False, description="DownloadFailed after each attempt.")
+    fail: tuple[DownloadFailure, ...] = Field((), description="What goes wrong, for whom.")
+
+
+class Install(Frozen):
+    """How a charger installs."""
+
+    time: DurationDistribution = Field(Uniform(low=20.0, high=60.0), description="Installing.")
+    reboot: DurationDistribution = Field(Fixed(value=30.0), description="Offline for the reboot.")
+    installed_before_reboot: bool = Field(False, description="Reports Installed too early.")
+    fail: tuple[InstallFailure, ...] = Field((), description="What goes wrong, for whom.")
+
+
+class Moment(Frozen):
+    """A moment: some time after power-on, or after a mark of the drill."""
+
+    after: str | None = Field(None, description="A mark: create, execute_stage, pause, resume…")
+    plus: Duration = Field(0.0, description="This long after the mark, or after power-on.")
+
+
+def _read_moment(value: Any) -> Any:
+    return value if isinstance(value, dict | Moment) or value is None else {"plus": value}
+
+
+MomentField = Annotated[Moment, BeforeValidator(_read_moment)]
+
+
+class Offline(Frozen):
+    """A window without connection; without `from` it begins at power-on."""
+
+    begin: MomentField | None = Field(None, alias="from", description="When it begins.")
+    until: MomentField | None = Field(None, description="When it ends (default: never).")
+
+    @property
+    def window(self) -> Window:
+        """The window as the charger knows it."""
+        begin, until = self.begin or Moment(), self.until or Moment()
+        return Window(
+            from_s=None if begin.after else begin.plus,
+            from_mark=begin.after,
+            until_s=until.plus if self.until is not None and not until.after else None,
+            until_mark=until.after,
+            plus=until.plus,
+        )
+
+
+def _one_or_more(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class Cohort(Frozen):
+    """Chargers of one kind."""
+
+    cohort: str = Field(min_length=1, description="The cohort's name.")
+    count: int = Field(ge=0, le=1_000_000, description="How many chargers.")
+    id: str | None = Field(None, description="Id template; default `<cohort>-{n:04}`.")
+    ocpp: Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"] = Field("ocpp1.6", description="Version.")
+    signed: bool = Field(False, description="1.6 with the security extension: signed updates.")
+    vendor: str = Field("Acme", max_length=20, description="Charger vendor.")
+    model: str = Field("One", max_length=20, description="Charger model.")
+    firmware_version: str = Field("1.0.0", max_length=50, description="Version before the drill.")
+    site_id: str | None = Field(None, description="Where they stand.")
+    heartbeat: Duration | None = Field(None, description="Overrides the CSMS's interval.")
+    network: Network = Field(Network(), description="Between charger and CSMS.")
+    download: Download = Field(Download(), description="How they download.")
+    install: Install = Field(Install(), description="How they install.")
+    offline: Annotated[
+        tuple[Offline, ...],
+        BeforeValidator(_one_or_more),
+        PlainSerializer(lambda windows: [
+            window.model_dump(by_alias=True, exclude_unset=True) for window in windows
+        ]),
+    ] = Field((), description="Windows without connection.")  # fmt: skip
+    quirks: tuple[str, ...] = Field((), description="Known misbehaviours.")
+
+    def model_post_init(self, _: Any) -> None:
+        """Refuse an id template that cannot tell chargers apart."""
+        template = self.id or f"{self.cohort}-{{n:04}}"
+        try:
+            ids = {template.format(n=number) for number in (1, 2)}
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError(f"the id template '{template}' is broken: {error}") from error
+        if len(ids) < 2 <= self.count:  # noqa: PLR2004
+            raise ValueError(f"the id template '{template}' needs {{n}}: all ids would be the same")
+
+    def ids(self) -> list[str]:
+        """Return the ids of its chargers, in order."""
+        template = self.id or f"{self.cohort}-{{n:04}}"
+        return [template.format(n=number) for number in range(1, self.count + 1)]
+
+    def chargers(self, seed: int) -> list[ChargerSpec]:
+        """Return its chargers, their fates drawn."""
+        ids = self.ids()
+        downloads = _strike(seed, "download", ids, self.download.fail)
+        installs = _strike(seed, "install", ids, self.install.fail)
+        shared = self._shared()
+        return [
+            ChargerSpec(
+                id=charger,
+                serial=charger,
+                download_faults=tuple(failure.fault for failure in downloads.get(charger, ())),
+                install_faults=tuple(failure.fault for failure in installs.get(charger, ())),
+                **shared,
+            )
+            for charger in ids
+        ]
+
+    def _shared(self) -> dict[str, Any]:
+        network, download, install = self.network, self.download, self.install
+        return {
+            "cohort": self.cohort,
+            "ocpp": self.ocpp,
+            "signed": self.signed,
+            "vendor": self.vendor,
+            "model": self.model,
+            "firmware_version": self.firmware_version,
+            "site_id": self.site_id,
+            "latency": network.latency,
+            "reconnect": Reconnect(**network.reconnect.__dict__),
+            "connect_after": network.connect_after,
+            "offline": tuple(window.window for window in self.offline),
+            "heartbeat": self.heartbeat,
+            "call_timeout": network.call_timeout,
+            "download_rate": download.rate,
+            "stall_timeout": download.stall_timeout,
+            "retries_mean": download.retries_mean,
+            "reports_each_attempt": download.reports_each_attempt,
+            "install_time": install.time,
+            "reboot_time": install.reboot,
+            "installed_before_reboot": install.installed_before_reboot,
+            "quirks": self.quirks,
+        }
+
+
+_F = TypeVar("_F", bound=Chosen)
+
+
+def _strike(
+    seed: int, purpose: str, ids: Sequence[str], failures: Iterable[_F]
+) -> dict[str, tuple[_F, ...]]:
+    """Return whom each failure strikes: at most one failure a charger."""
+    failures = tuple(failures)
+    struck: dict[str, tuple[_F, ...]] = {}
+    for failure in failures:
+        for number in failure.only:
+            if 1 <= number <= len(ids):
+                struck.setdefault(ids[number - 1], (failure,))
+    for place, failure in enumerate(failures):
+        if failure.count:
+            free = [charger for charger in ids if charger not in struck]
+            free.sort(
+                key=lambda charger: stream(seed, charger, f"{purpose}/count/{place}").random()
+            )
+            struck |= dict.fromkeys(free[: failure.count], (failure,))
+    for charger in ids:
+        if charger not in struck:
+            draw = stream(seed, charger, f"{purpose}/p").random()
+            for failure in failures:
+                draw -= failure.p
+                if draw < 0:
+                    struck[charger] = (failure,)
+                    break
+    return struck
+
+
+def download_plan(specs: Iterable[ChargerSpec]) -> dict[str, list[dict[str, Any]]]:
+    """Return the firmware server's faults per client, in its wire format (seam 4)."""
+    return {
+        spec.id: [fault.model_dump(exclude_none=False) for fault in spec.download_faults]
+        for spec in specs
+        if spec.download_faults
+    }

@@ -1,0 +1,93 @@
+"""How a scenario writes a distribution: `30 s`, `{uniform: [20 s, 60 s]}`, and so on. A core.
+
+The values themselves are `faults.Distribution`; here are the pydantic types that read and write
+them with durations or rates inside.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from simulator import units
+from simulator.faults import Distribution, Exponential, Fixed, Lognormal, Uniform
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FORMS = "a value, {uniform: [low, high]}, {lognormal: {median, p95}} or {exponential: {mean}}"
+
+
+def _named(read: Callable[[Any], float], value: Any, *names: str) -> list[float]:
+    if not isinstance(value, dict) or set(value) != set(names):
+        raise ValueError(f"needs exactly {' and '.join(names)}")
+    return [read(value[name]) for name in names]
+
+
+def _reader(read: Callable[[Any], float]) -> Callable[[Any], Any]:
+    def form(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return Fixed(value=read(value))
+        match value:
+            case {"uniform": [low, high], **rest} if not rest:
+                low, high = read(low), read(high)
+                if high < low:
+                    raise ValueError("the higher bound comes second")
+                return Uniform(low=low, high=high)
+            case {"lognormal": inner, **rest} if not rest:
+                median, p95 = _named(read, inner, "median", "p95")
+                if not 0 < median <= p95:
+                    raise ValueError("the median is above zero and at most the p95")
+                return Lognormal(median=median, p95=p95)
+            case {"exponential": inner, **rest} if not rest:
+                (mean,) = _named(read, inner, "mean")
+                if mean <= 0:
+                    raise ValueError("the mean is above zero")
+                return Exponential(mean=mean)
+            case _:
+                raise ValueError(f"not a distribution; write {_FORMS}")
+
+    return lambda value: value if isinstance(value, _VALUES) else form(value)
+
+
+_VALUES = (Fixed, Uniform, Lognormal, Exponential)
+
+
+def _writer(write: Callable[[float], str]) -> Callable[[Any], Any]:
+    def form(value: Any) -> Any:
+        match value:
+            case Fixed(value=fixed):
+                return write(fixed)
+            case Uniform(low=low, high=high):
+                return {"uniform": [write(low), write(high)]}
+            case Lognormal(median=median, p95=p95):
+                return {"lognormal": {"median": write(median), "p95": write(p95)}}
+            case _:
+                return {"exponential": {"mean": write(value.mean)}}
+
+    return form
+
+
+def _schema(one: dict[str, Any]) -> dict[str, Any]:
+    def has(**properties: Any) -> dict[str, Any]:
+        return {"type": "object", "properties": properties, "required": list(properties),
+                "additionalProperties": False}  # fmt: skip
+
+    pair = {"type": "array", "items": one, "minItems": 2, "maxItems": 2}
+    return {"anyOf": [one, has(uniform=pair), has(lognormal=has(median=one, p95=one)),
+                      has(exponential=has(mean=one))]}  # fmt: skip
+
+
+DurationDistribution = Annotated[
+    Distribution,
+    BeforeValidator(_reader(units.read_duration)),
+    PlainSerializer(_writer(units.write_duration)),
+    WithJsonSchema(_schema(units.DURATION_SCHEMA)),
+]
+RateDistribution = Annotated[
+    Distribution,
+    BeforeValidator(_reader(units.read_rate)),
+    PlainSerializer(_writer(units.write_rate)),
+    WithJsonSchema(_schema(units.RATE_SCHEMA)),
+]

@@ -1,0 +1,120 @@
+"""YAML with places: every value knows its line and column, nothing is quietly converted. A core.
+
+The reading is stricter than YAML's: duplicate keys are refused, `yes`, `no`, `on`, `off` stay the
+words they are, dates stay text. Anchors and aliases are allowed, tags are not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value stands, both from 1."""
+
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.line}:{self.column}"
+
+
+class Places:
+    """Where every value of a document stands."""
+
+    def __init__(self) -> None:
+        self._marks: dict[Path, Place] = {}
+
+    def put(self, path: Path, mark: yaml.Mark) -> None:
+        """Remember where the value at `path` stands."""
+        self._marks[path] = Place(mark.line + 1, mark.column + 1)
+
+    def nearest(self, location: Sequence[str | int]) -> tuple[Place, str]:
+        """Return the place of a pydantic location, and its path as a reader would write it.
+
+        Elements that are not in the document (names of union members, missing fields) are skipped.
+        """
+        path: Path = ()
+        for element in location:
+            if (*path, element) in self._marks:
+                path = (*path, element)
+        place = self._marks.get(path, Place(1, 1))
+        shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+        return place, f"{shown.lstrip('.')}: " if shown else ""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's plain scalars: only true and false are booleans, and nothing is a date."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern)
+        for tag, pattern in resolvers
+        if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|false)$"), list("tf"))
+
+
+def read(text: str) -> tuple[Any, Places, list[str]]:
+    """Return (data, places, problems as `line:col: …`); data is None where nothing can be read."""
+    places = Places()
+    problems: list[str] = []
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None, places, ["1:1: the file is empty; `firmdrill scenario new` writes one"]
+        data = _value(loader, node, (), places, problems, depth=0)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        return None, places, [f"{where}: not YAML: {error.problem}"]
+    except (yaml.YAMLError, RecursionError) as error:
+        return None, places, [f"1:1: not YAML: {error}"]
+    finally:
+        loader.dispose()
+    return data, places, problems
+
+
+_DEEPEST = 50
+
+
+def _value(
+    loader: _Loader, node: yaml.Node, path: Path, places: Places, problems: list[str], *, depth: int
+) -> Any:
+    places.put(path, node.start_mark)
+    if depth > _DEEPEST:
+        raise yaml.YAMLError("nested too deeply")
+    if isinstance(node, yaml.SequenceNode):
+        return [
+            _value(loader, child, (*path, index), places, problems, depth=depth + 1)
+            for index, child in enumerate(node.value)
+        ]
+    if not isinstance(node, yaml.MappingNode):
+        return loader.construct_object(node)
+    result: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node)
+        mark = key_node.start_mark
+        if not isinstance(key, str):
+            problems.append(f"{mark.line + 1}:{mark.column + 1}: a field name is text, not {key!r}")
+            key = str(key)
+        if key in result:
+            problems.append(f"{mark.line + 1}:{mark.column + 1}: {key} is given twice")
+        result[key] = _value(loader, value_node, (*path, key), places, problems, depth=depth + 1)
+        places.put((*path, key), mark)
+    return result
