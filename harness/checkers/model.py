@@ -117,6 +117,8 @@ class Member:
     download_failures: int = 0  # each counted once per preceding Downloading (D30)
     final: str = ""  # the terminal OCPP status, '' while none is
     final_event: Event | None = None
+    acknowledged: Event | None = None  # the answer to its last status that changed anything
+    pending: Event | None = None  # its last status that changed anything
     said: set[str] = field(default_factory=set)  # every status of its own update
     idle: Event | None = None  # its last Idle
     upgraded: Event | None = None  # boot with a changed version after the trigger
@@ -177,6 +179,7 @@ class Call:
     event: Event
     payload: Any
     trigger: Trigger | None = None
+    member: Member | None = None  # the update that a status moved on
     answered: bool = False
 
 

@@ -116,6 +116,9 @@ class WireFold:
         if sender is Subject.CSMS:
             connection.fenced = max(connection.fenced, call.event.index)
             connection.fences += 1
+            member = call.member
+            if member is not None and member.pending is call.event and frame[0] == 3:  # noqa: PLR2004
+                member.acknowledged = event
             if call.action == "BootNotification" and _payload(frame).get("status") == "Accepted":
                 station.accepted = True
         elif call.trigger is not None:
@@ -127,7 +130,10 @@ class WireFold:
     def _charger_called(self, out: list[Fact], event: Event, station: Station, call: Call) -> None:
         payload = call.payload if isinstance(call.payload, dict) else {}
         if call.action in REPORTS:
-            out.append(self._report(event, station, payload))
+            report = self._report(event, station, payload)
+            if report.member is not None and report.member.pending is event:
+                call.member = report.member
+            out.append(report)
         elif call.action == "BootNotification":
             out.append(self._boot(event, station, payload))
 
@@ -224,6 +230,14 @@ def advance(member: Member, status: str, event: Event) -> None:
     if rank is None or (member.final and member.final != "DownloadFailed"):
         return
     member.reported = event
+    before = (member.status, member.final, member.download_failures)
+    _move(member, status, rank, event)
+    if before != (member.status, member.final, member.download_failures):
+        member.pending, member.acknowledged = event, None
+
+
+def _move(member: Member, status: str, rank: int, event: Event) -> None:
+    """Move one update to a status of this rank, unless it falls behind."""
     if status == "DownloadFailed":
         # One failure a Downloading; a charger may also fail before it ever says Downloading.
         if member.downloading is not None or member.download_failures == 0:
