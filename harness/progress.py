@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 FAILED = frozenset({
     "DownloadFailed", "InstallationFailed", "InvalidSignature", "InstallVerificationFailed",
 })  # fmt: skip
+ENDS = FAILED | {"Installed"}
 SETTLED_ROW = frozenset({"installed", "failed"})
 
 
 class Progress:
     """What has happened so far, counted."""
 
-    def __init__(self) -> None:
+    def __init__(self, fleet: int = 0) -> None:
+        self.fleet = fleet  # how many chargers there are
         self.version = 0
         self.calls: Counter[str] = Counter()  # CALLs of either side, by action
         self.reports: Counter[str] = Counter()  # firmware status notifications, by status
@@ -38,22 +40,32 @@ class Progress:
         self.triggered: dict[str, int] = {}  # charger -> update commands received
         self.state: dict[str, str] = {}  # charger -> its last firmware status
         self.rollouts: dict[str, dict[str, Any]] = {}  # id -> the last body that GET showed
+        self.in_flight: set[str] = set()  # triggered, and no end reported yet
+        self.movement = 0  # grows whenever a GET may show something new
         self.bytes_served = 0
         self.garbled = 0
+        self._states: dict[str, Callable[[], int]] = {
+            "online": lambda: len(self.online),
+            "offline": lambda: self.fleet - len(self.online),
+            "booted": lambda: sum(answer == "Accepted" for answer in self.booted.values()),
+            "triggered": lambda: len(self.triggered),
+            "in_flight": lambda: len(self.in_flight),
+            "failed": lambda: sum(self.reports[status] for status in FAILED),
+        }
 
     def count(self, name: str) -> int:
-        """Return how often something happened: an action, a firmware status, a mark, an outcome.
+        """Return how often something happened, or how many chargers are in a state now.
 
-        Names never clash: actions and statuses are OCPP's, marks and outcomes are lower case.
+        An OCPP action, a firmware status, a mark; or `booted`, `online`, `offline`, `in_flight`,
+        `triggered`, `failed`.
         """
-        for counter in (self.calls, self.reports, self.marks, self.downloads, self.operations):
+        number = self._states.get(name)
+        if number is not None:
+            return number()
+        for counter in (self.calls, self.reports, self.marks, self.operations, self.downloads):
             if name in counter:
                 return counter[name]
-        return {
-            "online": len(self.online),
-            "triggered": len(self.triggered),
-            "failed": sum(self.reports[status] for status in FAILED),
-        }.get(name, 0)
+        return 0
 
     def rollout(self, rollout_id: str) -> dict[str, Any]:
         """Return the last body that a GET of this rollout showed ({} if none)."""
@@ -97,6 +109,7 @@ class Progress:
 
     def _closed(self, charger: str, _: Event) -> None:
         self.online.discard(charger)
+        self.movement += 1
 
     def _noted(self, charger: str, event: Event) -> None:
         if event.name == "connect_failed":
@@ -112,10 +125,13 @@ class Progress:
             self.calls[event.name] += 1
             if event.name in {"UpdateFirmware", "SignedUpdateFirmware"}:
                 self.triggered[charger] = self.triggered.get(charger, 0) + 1
+                self.in_flight.add(charger)
+                self.movement += 1
         elif event.name == "BootNotification":
             self.booted[charger] = _boot_status(frame)
+            self.movement += 1
 
-    def _sent(self, _: str, event: Event) -> None:
+    def _sent(self, charger: str, event: Event) -> None:
         frame = event.data.get("frame")
         if not isinstance(frame, list) or len(frame) < 4 or frame[0] != 2:  # noqa: PLR2004 - CALL
             return
@@ -123,10 +139,16 @@ class Progress:
         if event.name not in {"FirmwareStatusNotification", "SignedFirmwareStatusNotification"}:
             return
         status = frame[3].get("status") if isinstance(frame[3], dict) else None
-        if isinstance(status, str) and event.charger is not None:
-            self.reports[status] += 1
-            if status != "Idle":
-                self.state[event.charger] = status
+        if isinstance(status, str):
+            self._reported(charger, status)
+
+    def _reported(self, charger: str, status: str) -> None:
+        self.movement += 1
+        self.reports[status] += 1
+        if status != "Idle":
+            self.state[charger] = status
+        if status in ENDS:
+            self.in_flight.discard(charger)
 
 
 _CHARGER: dict[str, Callable[[Progress, str, Event], None]] = {

@@ -83,6 +83,7 @@ class World(Protocol):
 
     recorder: Recorder
     progress: Progress
+    epoch: float  # Unix seconds at second 0 of the drill
 
     def now(self) -> float:
         """Return the seconds since the start of the drill."""
@@ -116,6 +117,12 @@ class World(Protocol):
 
     async def start_fleet(self) -> None:
         """Power every charger on; returns when the last one was."""
+
+    async def kill_target(self) -> None:
+        """Kill the system under test without warning; raises TargetError if it is not ours."""
+
+    async def restart_target(self) -> None:
+        """Start the killed system again on the same data and the same addresses."""
 
     def mark(self, name: str) -> None:
         """Tell the chargers that a named moment has passed, and record it."""

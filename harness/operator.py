@@ -1,0 +1,367 @@
+"""The operator: walks through a scenario's steps, awaiting only what a World offers.
+
+A core. Requests are recorded before they are sent and after they are answered. Silence is never
+proved by sleeping: after an answered pause, and again right before the next execute-stage, every
+online charger makes a Heartbeat round trip on its own socket (the fence of R18). Right before each
+execute-stage the rollout is read, because time-outs show nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from harness.progress import begun_stage, finished, settled_stages
+from harness.world import Ok, Refused, Request, Unknown
+from simulator import scenario_steps as steps
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from harness.world import Outcome, Running, World
+    from simulator.faults import ChargerSpec
+    from simulator.scenario_steps import Step, StepBase
+
+POLL = 0.5  # seconds between two reads while something moves
+QUIET = 5.0  # seconds between two reads while nothing moves
+_CREATE = (
+    "strategy", "canary_count", "batch_size", "max_in_flight", "failure_threshold",
+    "update_timeout", "offline_timeout", "retries", "retry_interval",
+)  # fmt: skip
+EXTENSIONS = frozenset(_CREATE[3:])
+
+
+class StepFailed(Exception):
+    """A step did not do what the scenario wants of it; the rest of the plan makes no sense."""
+
+    def __init__(self, expected: str, seen: str) -> None:
+        super().__init__(f"expected {expected}; {seen}")
+        self.expected = expected
+        self.seen = seen
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Where the plan broke: `number` counts steps from 1."""
+
+    number: int
+    step: str
+    expected: str
+    seen: str
+
+
+class Operator:
+    """One person at the desk of a rollout.
+
+    `firmware_url(tag)` gives every rollout a URL of its own. With `extensions` False the fields of
+    `create` that the published API does not know are left out.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        chargers: Sequence[ChargerSpec],
+        firmware_url: Callable[[str], str],
+        *,
+        extensions: bool = True,
+    ) -> None:
+        self._world = world
+        self._chargers = chargers
+        self._firmware_url = firmware_url
+        self._extensions = extensions
+        self.rollouts: dict[str, str] = {}  # the scenario's name -> the id that the CSMS gave
+        self.troubles: list[Trouble] = []
+        self._creates = 0
+        self._paused: set[str] = set()  # rollouts whose last answered request was a pause
+        self._background: list[tuple[str, Running]] = []
+
+    # ------------------------------------------------------------------ the plan
+
+    async def follow(self, plan: Sequence[Step]) -> None:
+        """Walk through the plan; stops at the first step that fails (`troubles` says which)."""
+        for number, step in enumerate(plan, start=1):
+            self._say(number, step)
+            if not await self._attempt(number, step):
+                break
+        for _, running in self._background:
+            await running.join()
+        self._background.clear()
+
+    def _say(self, number: int, step: StepBase) -> None:
+        """Record where the plan is; a mark for reports, chargers do not hear of it."""
+        self._world.recorder.mark("step", number=number, step=name_of(step))
+
+    async def _attempt(self, number: int, step: Step) -> bool:
+        """Do one step, in the background if it says so; False if it failed."""
+        try:
+            await self._when(step)
+        except StepFailed as failed:
+            self._trouble(number, step, failed)
+            return False
+        if step.background:
+            running = self._world.spawn(self._beside(number, step))
+            self._background.append((step.rollout, running))
+            return True
+        try:
+            await self._do(step)
+        except StepFailed as failed:
+            self._trouble(number, step, failed)
+            return False
+        return True
+
+    async def _beside(self, number: int, step: Step) -> None:
+        try:
+            await self._do(step)
+        except StepFailed as failed:
+            self._trouble(number, step, failed)
+
+    def _trouble(self, number: int, step: StepBase, failed: StepFailed) -> None:
+        self.troubles.append(Trouble(number, name_of(step), failed.expected, failed.seen))
+
+    async def _when(self, step: StepBase) -> None:
+        if step.when:
+            await self._until(step.when, step.within)
+
+    async def _until(self, wanted: Mapping[str, steps.Bound], within: float) -> None:
+        """Wait until all counters hold."""
+        progress, whole = self._world.progress, len(self._chargers)
+
+        def hold() -> bool:
+            return all(bound.holds(progress.count(name), whole) for name, bound in wanted.items())
+
+        if not await self._world.until(hold, within):
+            seen = ", ".join(f"{name} {progress.count(name)}" for name in wanted)
+            asked = ", ".join(f"{name} {bound}" for name, bound in wanted.items())
+            raise StepFailed(f"{asked} within {within:g} s", f"seen: {seen}")
+
+    async def _do(self, step: Step) -> None:
+        await self._DOERS[type(step)](self, step)
+
+    async def _hold(self, step: steps.HoldStep) -> None:
+        await self._world.sleep(step.seconds)
+
+    async def _read(self, step: steps.ReadStep) -> None:
+        await self.read(step.rollout)
+
+    async def _fleet(self, step: steps.FleetStep) -> None:
+        await self.fleet(step.site_id, step.vendor)
+
+    async def _fence(self, _: steps.FenceStep) -> None:
+        await self.fence("")
+
+    async def _mark(self, step: steps.MarkStep) -> None:
+        self._world.mark(step.name)
+
+    async def _kill(self, _: steps.KillStep) -> None:
+        await self._world.kill_target()
+
+    async def _restart(self, _: steps.RestartStep) -> None:
+        await self._world.restart_target()
+
+    # ------------------------------------------------------------------ requests
+
+    async def call(self, request: Request) -> tuple[str, Outcome]:
+        """Send one request, recorded on both ends; return its operation id and its outcome."""
+        recorder = self._world.recorder
+        ref = recorder.invoke(request)
+        outcome = await self._world.request(request)
+        recorder.outcome(request, ref, outcome)
+        return ref, outcome
+
+    async def read(self, rollout: str) -> dict[str, Any]:
+        """GET a rollout; {} if no usable body came."""
+        rollout_id = self._id(rollout)
+        path = f"/firmware/rollout/{rollout_id}"
+        _, outcome = await self.call(Request("read", "GET", path, rollout=rollout_id))
+        return outcome.body if isinstance(outcome, Ok) and isinstance(outcome.body, dict) else {}
+
+    async def fleet(self, site_id: str | None = None, vendor: str | None = None) -> None:
+        """GET the fleet's firmware versions."""
+        filters = {"site_id": site_id, "vendor": vendor}
+        query = "&".join(
+            f"{name}={quote(value, safe='')}" for name, value in filters.items() if value
+        )
+        path = "/fleet/firmware" + (f"?{query}" if query else "")
+        await self.call(Request("fleet", "GET", path))
+
+    async def fence(self, after: str) -> None:
+        """Let every online charger make a round trip, so that silence on its socket is proved."""
+        outcomes = await self._world.ask(self._world.online(), "Heartbeat", {})
+        for charger, outcome in outcomes.items():
+            self._world.recorder.fence(after, charger, outcome)
+
+    async def _create(self, step: steps.CreateStep) -> None:
+        self._creates += 1
+        request = Request("create", "POST", "/firmware/rollout", self._plan(step))
+        _, outcome = await self.call(request)
+        body = _demand(outcome, "the rollout to be created")
+        self._world.mark("create")
+        rollout_id = body.get("rollout_id")
+        if not isinstance(rollout_id, str) or not rollout_id:
+            raise StepFailed("a rollout_id in the answer to create", f"it was {rollout_id!r}")
+        self.rollouts[step.rollout] = rollout_id
+
+    def _plan(self, step: steps.CreateStep) -> dict[str, Any]:
+        """Return the body of a create."""
+        chosen = [
+            spec.id
+            for spec in self._chargers
+            if (step.cohorts is None or spec.cohort in step.cohorts)
+            and (step.chargers is None or spec.id in step.chargers)
+        ]
+        body: dict[str, Any] = {
+            # Explicit ids keep the order in which the scenario names them: it chooses the canary.
+            "charger_ids": list(step.chargers) if step.chargers is not None else chosen,
+            "firmware_url": self._firmware_url(f"{step.rollout}-{self._creates}"),
+        }
+        for name in _CREATE:
+            value = getattr(step, name)
+            if value is not None and (self._extensions or name not in EXTENSIONS):
+                body[name] = value
+        if step.retrieve_in is not None:
+            begin = self._world.epoch + self._world.now() + step.retrieve_in
+            body["retrieve_date"] = datetime.fromtimestamp(begin, UTC).isoformat()
+        return body
+
+    async def _execute(self, step: steps.ExecuteStep) -> None:
+        rollout_id = self._id(step.rollout)
+        resumes = step.rollout in self._paused
+        if resumes:
+            await self.fence("")
+        await self.read(step.rollout)
+        self._paused.discard(step.rollout)
+        path = f"/firmware/rollout/{rollout_id}/execute-stage"
+        _, outcome = await self.call(Request("execute_stage", "POST", path, rollout=rollout_id))
+        _demand(outcome, "execute-stage to be accepted")
+        self._world.mark("resume" if resumes else "execute_stage")
+
+    async def _pause(self, step: steps.PauseStep) -> None:
+        rollout_id = self._id(step.rollout)
+        body = {} if step.reason is None else {"reason": step.reason}
+        path = f"/firmware/rollout/{rollout_id}/pause"
+        ref, outcome = await self.call(Request("pause", "POST", path, body, rollout=rollout_id))
+        _demand(outcome, "the pause to be accepted")
+        self._world.mark("pause")
+        self._paused.add(step.rollout)
+        await self.fence(ref)
+
+    def _id(self, rollout: str) -> str:
+        rollout_id = self.rollouts.get(rollout)
+        if rollout_id is None:
+            raise StepFailed(f"a rollout called {rollout!r}", "none was created before this step")
+        return rollout_id
+
+    # ------------------------------------------------------------------ waiting
+
+    async def _wait(self, step: steps.WaitStep) -> None:
+        if step.until:
+            await self._until(step.until, step.within)
+        if step.stage is not None:
+            # Until execute-stage is answered, GET may still show the stage before.
+            await self._executed(step)
+            await self._watch(step, _stage_settled, "the stage to settle")
+        if step.status is not None:
+            wanted = step.status
+            await self._watch(step, lambda body: _shows(body, wanted), f"status {wanted}")
+
+    async def _executed(self, step: StepBase) -> None:
+        for rollout, running in self._background:
+            if rollout == step.rollout:
+                await self._world.until(partial(_finished, running), step.within)
+
+    async def _watch(
+        self, step: StepBase, done: Callable[[dict[str, Any]], bool], expected: str
+    ) -> None:
+        if not await self.watch(step.rollout, done, step.within):
+            body = self._world.progress.rollout(self._id(step.rollout))
+            raise StepFailed(f"{expected} within {step.within:g} s", f"GET shows {outline(body)}")
+
+    async def watch(
+        self, rollout: str, done: Callable[[dict[str, Any]], bool], within: float
+    ) -> bool:
+        """Read a rollout again and again until its body satisfies `done`; False if time is up."""
+        world = self._world
+        deadline = world.now() + within
+        while not done(await self.read(rollout)):
+            left = deadline - world.now()
+            if left <= 0.0:
+                return False
+            before = world.progress.movement
+            await world.until(partial(self._moved, before), min(left, QUIET))
+            await world.sleep(min(left, POLL))
+        return True
+
+    def _moved(self, before: int) -> bool:
+        """Whether anything happened since that a GET may show."""
+        return self._world.progress.movement != before
+
+    _DOERS: ClassVar[dict[type, Callable[[Operator, Any], Awaitable[None]]]] = {
+        steps.CreateStep: _create,
+        steps.ExecuteStep: _execute,
+        steps.PauseStep: _pause,
+        steps.WaitStep: _wait,
+        steps.HoldStep: _hold,
+        steps.ReadStep: _read,
+        steps.FleetStep: _fleet,
+        steps.FenceStep: _fence,
+        steps.MarkStep: _mark,
+        steps.KillStep: _kill,
+        steps.RestartStep: _restart,
+    }
+
+
+def _finished(running: Running) -> bool:
+    return running.finished
+
+
+def name_of(step: StepBase) -> str:
+    """Return the step's name as the scenario writes it."""
+    return str(getattr(step, "do", type(step).__name__))
+
+
+def outline(body: Mapping[str, Any]) -> str:
+    """Say in a few words what a GET body shows."""
+    if not body:
+        return "nothing"
+    unsettled = [
+        str(row.get("charge_point_id"))
+        for stage in body.get("stages") or ()
+        if isinstance(stage, dict) and stage.get("stage") == body.get("current_stage")
+        for row in stage.get("chargers") or ()
+        if isinstance(row, dict) and row.get("status") not in {"installed", "failed"}
+    ]
+    named = ", ".join(unsettled[:5]) + (", …" if len(unsettled) > 5 else "")  # noqa: PLR2004
+    return f"{body.get('status')}, stage {body.get('current_stage')}" + (
+        f", {len(unsettled)} unsettled in it ({named})" if unsettled else ""
+    )
+
+
+def _demand(outcome: Outcome, expected: str) -> dict[str, Any]:
+    """Return the body of an accepted request, or fail the step."""
+    match outcome:
+        case Ok(body=dict() as body):
+            return body
+        case Ok(status=status, body=body):
+            raise StepFailed(expected, f"the answer was {status} without a JSON object: {body!r}")
+        case Refused(status, body):
+            raise StepFailed(expected, f"it was refused: {status} {_short(body)}")
+        case Unknown(error):
+            raise StepFailed(expected, f"its outcome is unknown: {error}")
+
+
+def _stage_settled(body: dict[str, Any]) -> bool:
+    """Whether the current stage of a GET body is settled."""
+    current, stages = begun_stage(body), settled_stages(body)
+    return finished(body) or (0 < current <= len(stages) and stages[current - 1])
+
+
+def _shows(body: dict[str, Any], wanted: str) -> bool:
+    return finished(body) if wanted == "terminal" else body.get("status") == wanted
+
+
+def _short(body: Any) -> str:
+    text = str(body)
+    return text if len(text) <= 300 else text[:299] + "…"  # noqa: PLR2004 - a line of the report

@@ -1,0 +1,228 @@
+"""The systems that a drill is run against, seen through the published REST API.
+
+A shell. `RestApi` speaks to any base url; `start_reference` starts our CSMS as a process and
+registers the chargers. The bearer key comes from the environment and appears in no log, URL,
+argument or report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import aiohttp
+
+from harness import processes
+from harness.diagnosis import diagnose
+from harness.errors import TargetError
+from harness.world import Ok, Outcome, Refused, Request, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from harness.processes import Child
+    from simulator.faults import ChargerSpec
+
+KEY_VARIABLE = "FIRMDRILL_API_KEY"
+ANSWER_WITHIN = 30.0  # seconds; a slower answer is an unknown outcome
+_LARGEST_BODY = 64 << 20
+_WRONG_KEY = "firmdrill-probe-with-a-wrong-key"
+_REGISTER_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a target is: REST base url, OCPP url template with `{id}`, and what to report."""
+
+    api: str
+    ocpp: str
+    key: str = field(repr=False)
+    ext: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+    passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def charger_url(self, charger_id: str) -> str:
+        """Return the WebSocket url of one charger."""
+        quoted = quote(charger_id, safe="")
+        if "{id}" in self.ocpp:
+            return self.ocpp.replace("{id}", quoted)
+        return f"{self.ocpp.rstrip('/')}/{quoted}"
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a history and a report may say about it."""
+        return {"api": self.api, "ocpp": self.ocpp, **self.about}
+
+
+class RestApi:
+    """The published REST API at one base url; `open` before the first request, `close` last."""
+
+    def __init__(self, address: Address, *, within: float = ANSWER_WITHIN) -> None:
+        self.address = address
+        self._within = within
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Make the session (it belongs to the running loop)."""
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=self._within),
+            connector=aiohttp.TCPConnector(limit=0),
+        )
+
+    async def close(self) -> None:
+        """Close its connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def request(self, request: Request, *, base: str | None = None) -> Outcome:
+        """Send one request; never raises for what the system does."""
+        assert self._session is not None, "open() first"  # noqa: S101 - a programming error
+        url = (base or self.address.api).rstrip("/") + request.path
+        try:
+            async with self._session.request(
+                request.method,
+                url,
+                json=request.body,
+                headers={**self._authorization(request.key), **request.headers},
+                allow_redirects=False,  # a redirect would carry the key elsewhere
+            ) as answer:
+                raw = await answer.content.read(_LARGEST_BODY)
+                return _outcome(answer.status, raw)
+        except TimeoutError:
+            return Unknown(f"no answer within {self._within:.0f} s")
+        except (aiohttp.ClientError, OSError) as error:
+            return Unknown(f"{type(error).__name__}: {error}"[:300])
+
+    def _authorization(self, key: str) -> dict[str, str]:
+        if key == "missing":
+            return {}
+        value = self.address.key if key == "right" else _WRONG_KEY
+        return {"Authorization": f"Bearer {value}"}
+
+    async def check(self) -> None:
+        """Raise TargetError with a diagnosis unless the fleet list can be read."""
+        path = "/fleet/firmware"
+        outcome = await self.request(Request("fleet", "GET", path))
+        if isinstance(outcome, Ok):
+            return
+        url = self.address.api.rstrip("/") + path
+        if isinstance(outcome, Refused) or outcome.status is not None:
+            detail = f"GET {url} answered {outcome.status}"
+            hint = (
+                f"Set {KEY_VARIABLE} to a valid key."
+                if outcome.status in {401, 403}
+                else "Is this the base url of the firmware management API?"
+            )
+            raise TargetError(f"the CSMS cannot be used: {detail}. {hint}")
+        found = await diagnose(url, authorization=f"Bearer {self.address.key}")
+        raise TargetError(
+            f"the CSMS cannot be reached: {found.sentence(url)}"
+            if found.step != "ok"
+            else f"the CSMS answered GET {url} with nothing usable: {outcome.error}"
+        )
+
+
+def _outcome(status: int, raw: bytes) -> Outcome:
+    """Classify an answer: 2xx happened, 4xx did not, everything else is unknown."""
+    body = _body(raw)
+    if 200 <= status < 300:  # noqa: PLR2004 - HTTP's classes
+        return Ok(status, body)
+    # 408 and 425 say nothing about the effect; 429 promises that there was none.
+    if 400 <= status < 500 and status not in {408, 425}:  # noqa: PLR2004
+        return Refused(status, body)
+    return Unknown(f"HTTP {status}", status, body)
+
+
+def _body(raw: bytes) -> Any:
+    """Return the JSON of a body, or its text where it is none (cut: it is only evidence)."""
+    if not raw:
+        return None
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return raw[:2000].decode("utf-8", "replace")
+
+
+# ---------------------------------------------------------------------- our own CSMS
+
+
+@dataclass(slots=True)
+class Reference:
+    """Our CSMS as a running process."""
+
+    child: Child
+    address: Address
+
+    async def stop(self) -> None:
+        """End the process."""
+        await self.child.stop()
+
+
+async def start_reference(
+    folder: Path,
+    *,
+    options: Sequence[str] = (),
+    mutant: str | None = None,
+    log: Path | None = None,
+) -> Reference:
+    """Start the reference CSMS on free loopback ports with its database in `folder`.
+
+    With `mutant` it takes the one wrong decision of that name (harness.mutants.csms).
+    """
+    key = secrets.token_urlsafe(24)
+    module, prefix = "reference_csms", []
+    if mutant is not None:
+        module, prefix = "harness.mutants.csms", [mutant, "--"]
+    child = await processes.start(
+        "the reference CSMS",
+        module,
+        [*prefix, "--database", os.fspath(folder / "csms.sqlite"), *options],
+        environment={KEY_VARIABLE: key},
+        log=log,
+    )
+    ready = child.ready
+    about = {"name": "reference CSMS", **({"mutant": mutant} if mutant else {})}
+    address = Address(
+        api=str(ready.get("api")),
+        ocpp=str(ready.get("ocpp")),
+        key=key,
+        ext=str(ready.get("ext")),
+        about=about,
+    )
+    return Reference(child, address)
+
+
+async def provision(api: RestApi, chargers: Iterable[ChargerSpec]) -> None:
+    """Register chargers with a CSMS that has our extension; raises TargetError if it refuses."""
+    base = api.address.ext
+    if base is None:
+        return
+    passwords = api.address.passwords
+    rows = [
+        {
+            "charge_point_id": spec.id,
+            "site_id": spec.site_id,
+            "vendor": spec.vendor,
+            "model": spec.model,
+            **({"password": passwords[spec.id]} if spec.id in passwords else {}),
+        }
+        for spec in chargers
+    ]
+    for start in range(0, len(rows), _REGISTER_AT_ONCE):
+        body = {"chargers": rows[start : start + _REGISTER_AT_ONCE]}
+        request = Request("other", "POST", "/chargers", body)
+        outcome = await api.request(request, base=base)
+        if not isinstance(outcome, Ok):
+            await asyncio.sleep(0)
+            raise TargetError(f"the CSMS did not register the chargers: {_why(outcome)}")
+
+
+def _why(outcome: Outcome) -> str:
+    if isinstance(outcome, Unknown):
+        return outcome.error
+    return f"{outcome.status} {json.dumps(outcome.body)[:500]}"
