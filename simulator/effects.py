@@ -27,7 +27,7 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class ConnectFailed:
-    """The connection attempt failed; `reason` is refused, timeout, dns, tls, http, subprotocol or other."""
+    """The attempt failed; `reason` is refused, timeout, dns, tls, http, subprotocol or other."""
 
     reason: str
     detail: str = ""

@@ -98,7 +98,7 @@ class FirmwareServer:
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> str:
         """Listen and return the base url; raises `StartError` if the port cannot be had."""
         app = web.Application()
-        app.router.add_get("/{path:.*}", self._get)
+        app.router.add_get(r"/{path:(?s:.*)}", self._get)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5
         )
