@@ -37,7 +37,8 @@ def available(state: State, charger_id: str, now: float) -> None:
         state.release(AskStatus(charger_id, presence.connection, presence.asked))
         state.record("asked", live, charger_id, time=now)
     elif _may_be_triggered(live, row):
-        live.waiting[charger_id] = None
+        queue = live.again if row.triggered else live.waiting
+        queue[charger_id] = None
         state.ready[live.rollout_id] = None
 
 
@@ -46,6 +47,7 @@ def unavailable(state: State, charger_id: str) -> None:
     live = state.engagement(charger_id)
     if live is not None:
         live.waiting.pop(charger_id, None)
+        live.again.pop(charger_id, None)
 
 
 def _may_be_triggered(live: Live, row: Row) -> bool:
@@ -80,12 +82,9 @@ def step(state: State, now: float) -> None:
 def _batch(state: State, live: Live, dispatch: Dispatch | None, now: float) -> int:
     """Dispatch up to a batch; return how many were sent."""
     sent = 0
-    while live.waiting and sent < state.settings.batch:
-        charger_id = next(iter(live.waiting))
-        again = live.row(charger_id).triggered
-        if not again and not _window_open(live):
-            break
-        del live.waiting[charger_id]
+    while sent < state.settings.batch and (queue := _queue(live)):
+        charger_id = next(iter(queue))
+        del queue[charger_id]
         if trigger(state, live, charger_id, now):
             sent += 1
             if dispatch is not None and dispatch.halted is None:
@@ -94,9 +93,12 @@ def _batch(state: State, live: Live, dispatch: Dispatch | None, now: float) -> i
     return sent
 
 
-def _window_open(live: Live) -> bool:
+def _queue(live: Live) -> dict[str, None] | None:
+    """Return where the next charger to trigger stands; None if nobody may be triggered."""
+    if live.again:
+        return live.again
     most = live.head.plan.max_in_flight
-    return most is None or live.head.active < most
+    return live.waiting if most is None or live.head.active < most else None
 
 
 def trigger(state: State, live: Live, charger_id: str, now: float) -> bool:

@@ -218,7 +218,7 @@ def pause(state: State, now: float, rollout_id: str, reason: str | None) -> Tick
     reason = None if reason is None else clean(reason)
     if move is Move.HOLD:
         state.set_head(live, hold(live.head, reason, now))
-        live.waiting.clear()
+        live.hold_back()
         dispatch = state.dispatches.get(rollout_id)
         if dispatch is not None:
             dispatch.halted = live.head.status
@@ -246,7 +246,7 @@ def cancel_rollout(state: State, now: float, rollout_id: str, reason: str | None
         "cancelled", live, None, time=now, reason=None if reason is None else clean(reason)
     )
     state.set_head(live, cancel(live.head, now))
-    live.waiting.clear()
+    live.hold_back()
     for charger_id in live.charger_ids:
         row = live.row(charger_id)
         if not row.triggered and not row.settled:

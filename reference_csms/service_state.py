@@ -54,6 +54,9 @@ class Live:
     stages: dict[int, Stage] = field(default_factory=dict)
     # Reachable chargers of the current stage that may be triggered, first come first served.
     waiting: dict[str, None] = field(default_factory=dict)
+    # Those that were told, said they never heard of it, and may be told again (D21). They go
+    # first: they hold a place in the window already, so a closed window must not block them.
+    again: dict[str, None] = field(default_factory=dict)
     # Rendered JSON of rows for GET, dropped when a row changes.
     pieces: dict[str, msgspec.Raw] = field(default_factory=dict)
 
@@ -84,6 +87,11 @@ class Live:
     def current(self) -> Stage | None:
         """Return the current stage, None before the first."""
         return self.stage(self.head.current_stage) if self.head.current_stage else None
+
+    def hold_back(self) -> None:
+        """Forget who may be triggered: the rollout is paused or over."""
+        self.waiting.clear()
+        self.again.clear()
 
     def members(self, number: int) -> tuple[str, ...]:
         """Return the chargers of a stage in request order."""
@@ -163,7 +171,8 @@ class State:
         for row in rows:
             self._load_row(row)
         for live in self.open.values():
-            if live.head.current_stage:
+            # A settled stage has let its chargers go: another rollout may hold them by now.
+            if live.current is not None and live.current.unsettled:
                 self.engage(live)
         for row in rows:
             if row.intent is Intent.SENDING and not row.settled and not alive:
@@ -259,7 +268,7 @@ class State:
         self.store.put_head(head)
         if head.terminal and live.rollout_id in self.open:
             del self.open[live.rollout_id]
-            live.waiting.clear()
+            live.hold_back()
             at = head.updated_at
             self.record("rollout", live, None, time=at, status=head.status, verdict=head.verdict)
 

@@ -148,6 +148,25 @@ def test_d21_not_resent_before_the_retrieve_date_nor_after_another_version_boote
     assert rig.updates() == ["CP-001"]
 
 
+def test_d21_a_resend_needs_no_new_place_in_the_window() -> None:
+    """The charger holds its place in max_in_flight already; waiting for another would block it."""
+    rig, _ = started(2, max_in_flight=1)
+    rig.time_out("CP-001")
+    rig.answer("CP-001")
+    rig.report("CP-001", "Idle")
+    assert rig.updates() == ["CP-001", "CP-001"]
+
+
+def test_d21_an_idle_nobody_asked_for_is_no_reason_to_resend() -> None:
+    """It may have been said before the command arrived."""
+    rig, _ = started()
+    rig.report("CP-001", "Idle")
+    rig.disconnect("CP-001")
+    rig.report("CP-001", "Idle")
+    rig.connect("CP-001")
+    assert rig.updates() == ["CP-001"]
+
+
 def test_d21_a_late_answer_still_counts() -> None:
     """The CALLRESULT that came after the call time-out ends the doubt."""
     rig, rollout_id = started()

@@ -517,6 +517,21 @@ def test_d28_unknown_rollouts_are_404() -> None:
             assert "\ud800" not in problem.detail
 
 
+def test_d13_a_restart_keeps_chargers_with_the_stage_that_runs(tmp_path: Any) -> None:
+    """An older rollout whose stage is settled does not take a charger back at start."""
+    rig = Rig(path=str(tmp_path / "csms.db"))
+    rig.fleet(2, connect=False)
+    first = rig.create(["CP-001"])
+    second = rig.create(["CP-001", "CP-002"], "rolling", batch_size=1, offline_timeout=10.0)
+    rig.execute(second)
+    rig.pass_time(11)
+    assert rig.charger(second, "CP-001")["reason"] == "offline"
+    rig.execute(first)
+    rig.crash()
+    rig.connect("CP-001")
+    assert rig.updates(first) == ["CP-001"]
+
+
 def test_d35_timers_survive_a_restart(tmp_path: Any) -> None:
     """A deadline that passes while the process is down is kept, one in the future is not moved."""
     rig = Rig(path=str(tmp_path / "csms.db"))

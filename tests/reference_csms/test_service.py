@@ -29,7 +29,7 @@ from reference_csms.model import (
 )
 from tests.reference_csms.rig import Rig
 
-CHARGERS = [f"CP-{number}" for number in range(6)]
+CHARGERS = [f"CP-{number}" for number in range(4)]
 WAYS = [
     ["Downloading"],
     ["Downloading", "DownloadFailed"],
@@ -63,10 +63,10 @@ class ServiceMachine(RuleBasedStateMachine):
         batch=st.integers(1, 3),
         strategy=st.sampled_from(["canary", "rolling", "all_at_once"]),
         window=st.none() | st.integers(1, 3),
-        here=st.lists(chargers, min_size=2, unique=True),
+        here=st.lists(chargers, min_size=3, unique=True),
     )
     def begin(self, batch: int, strategy: str, window: int | None, here: list[str]) -> None:
-        """Start a CSMS with six registered chargers, some connected, and a first rollout."""
+        """Start a CSMS with four registered chargers, some connected, and a first rollout."""
         self.rig = Wire(settings=Settings(instance="machine", batch=batch))
         self.rig.machine = self
         self.ids: list[str] = []
@@ -128,7 +128,7 @@ class ServiceMachine(RuleBasedStateMachine):
     # ---------------------------------------------- operators
 
     @rule(
-        ids=st.lists(chargers, min_size=1, max_size=6, unique=True),
+        ids=st.lists(chargers, min_size=1, max_size=4, unique=True),
         strategy=st.sampled_from(["canary", "rolling", "all_at_once"]),
         window=st.none() | st.integers(1, 3),
         offline=st.none() | st.just(500.0),
@@ -267,6 +267,34 @@ class ServiceMachine(RuleBasedStateMachine):
             if way[-1].startswith("Install") and way[-1] != "Installing":
                 self.holds[one] = None
 
+    @rule(way=st.sampled_from(WAYS))
+    def everyone_works(self, way: list[str]) -> None:
+        """Let all connected chargers answer and go on."""
+        for one in CHARGERS:
+            self.respond(one)
+            self.work(one, way)
+
+    @rule(one=chargers)
+    def mumble(self, one: str) -> None:
+        """Say Idle unasked, truthfully: a command may be on its way at this very moment."""
+        if one in self.rig.links and not self.holds[one]:
+            self.rig.service.firmware_status(self.rig.now, one, "Idle")
+
+    @rule(one=chargers, which=rollouts, what=st.sampled_from(["mumble", "vanish", "pause"]))
+    def race(self, one: str, which: int, what: str) -> None:
+        """Let something happen between the decision to trigger and the frame."""
+        self.execute(which)
+        self.rig.service.wake(self.rig.now)
+        if what == "mumble":
+            for charger_id in CHARGERS:
+                self.mumble(charger_id)
+        elif what == "pause":
+            self.pause(which)
+        elif one in self.rig.links:
+            self.rig.service.disconnected(self.rig.now, one, self.rig.links.pop(one))
+            self.rig.calls.pop(one, None)
+        self.rig.turn()
+
     # ---------------------------------------------- what always holds
 
     @invariant()
@@ -285,6 +313,8 @@ class ServiceMachine(RuleBasedStateMachine):
             for one, row in body.items():
                 if self.received.get((rollout_id, one)):
                     assert row.started_at is not None, "a frame left before its intent was durable"
+            if all(row.settled for row in body.values()):
+                assert head.terminal, "everyone is settled and the rollout is not over"
             started = [any(body[one].triggered for one in s) for s in self.members[rollout_id]]
             assert started == sorted(started, reverse=True), "the stages begun are not a prefix"
             for number in range(1, len(started)):
