@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 from harness.checkers import (
     answers,
+    charger_life,
     charger_rules,
+    crashing,
     deriving,
     fleet_rules,
     linear,
+    liveness,
     ordering,
     pausing,
     plan_rules,
@@ -26,10 +29,13 @@ if TYPE_CHECKING:
 
 MODULES = (
     answers,
+    charger_life,
     charger_rules,
+    crashing,
     deriving,
     fleet_rules,
     linear,
+    liveness,
     ordering,
     pausing,
     plan_rules,

@@ -37,6 +37,7 @@ class View:
         self.by_id: dict[str, Rollout] = {}
         self.stations: dict[str, Station] = {}
         self.kills: list[int] = []  # event indexes
+        self.killed: Event | None = None  # the latest kill
         self.interfered = False  # someone used an extension that may end chargers or rollouts
         self.now = 0.0
         self.events = 0
@@ -92,6 +93,7 @@ class View:
             return []  # every answered CALL is a fence already: see WireFold
         if event.kind == "kill":
             self.kills.append(event.index)
+            self.killed = event
             self._plan.killed()
         name = event.name if event.kind == "mark" else event.kind
         return [facts.Marked(event, name)]
