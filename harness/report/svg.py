@@ -23,22 +23,23 @@ def timeline(picture: Picture) -> str:
         return ""
     most = max(sum(counts) for _, counts in picture.samples) or 1
     plot = _Plot(picture.duration, most)
-    parts = [
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" class="timeline" role="img" '
-        'aria-label="Chargers by state over time">'
-    ]
+    box = f"0 0 {WIDTH} {HEIGHT}"
+    parts = [f'<svg viewBox="{box}" class="timeline" role="img" aria-label="Chargers over time">']
     parts += plot.grid()
     parts += _areas(picture.samples, plot)
-    parts += [
-        f'<rect class="pause" x="{plot.x(a):.1f}" y="{TOP}" width="{plot.x(b) - plot.x(a):.1f}" '
-        f'height="{HEIGHT - TOP - BOTTOM}"><title>paused {a:.1f}–{b:.1f} s</title></rect>'
-        f'<text class="pauseword" x="{(plot.x(a) + plot.x(b)) / 2:.1f}" y="{TOP + 14}">paused</text>'
-        for a, b in picture.pauses
-    ]
+    parts += [_pause(plot.x(began), plot.x(ended)) for began, ended in picture.pauses]
     parts += _online(picture.online, plot)
     parts += _moments(picture.moments, plot)
     parts.append("</svg>")
     return "".join(parts)
+
+
+def _pause(left: float, right: float) -> str:
+    return (
+        f'<rect class="pause" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" '
+        f'height="{HEIGHT - TOP - BOTTOM}"/>'
+        f'<text class="pauseword" x="{(left + right) / 2:.1f}" y="{TOP + 14}">paused</text>'
+    )
 
 
 class _Plot:
