@@ -80,9 +80,15 @@ class Operator:
 
     # ------------------------------------------------------------------ the plan
 
-    async def follow(self, plan: Sequence[Step]) -> None:
-        """Walk through the plan; stops at the first step that fails (`troubles` says which)."""
+    async def follow(
+        self, plan: Sequence[Step], at_step: Callable[[int, str], None] = lambda *_: None
+    ) -> None:
+        """Walk through the plan; stops at the first step that fails (`troubles` says which).
+
+        `at_step(number, name)` is told of every step before it begins.
+        """
         for number, step in enumerate(plan, start=1):
+            at_step(number, name_of(step))
             self._say(number, step)
             if not await self._attempt(number, step):
                 break
@@ -167,7 +173,11 @@ class Operator:
         """Send one request, recorded on both ends; return its operation id and its outcome."""
         recorder = self._world.recorder
         ref = recorder.invoke(request)
-        outcome = await self._world.request(request)
+        try:
+            outcome = await self._world.request(request)
+        except BaseException:  # interrupted: it may have had its effect or not
+            recorder.outcome(request, ref, Unknown("interrupted before the answer came"))
+            raise
         recorder.outcome(request, ref, outcome)
         return ref, outcome
 

@@ -30,13 +30,20 @@ class Recorder:
         self._now = now
         self._connections: dict[str, int] = {}
         self._asked: dict[str, dict[str, str]] = {}  # charger -> open message id -> action
+        self._stopped = False
         self._operations = 0
         self._fences = 0
+
+    def stop(self) -> None:
+        """Record nothing any more: what follows is only the tidying up."""
+        self._stopped = True
 
     # ------------------------------------------------------------------ chargers
 
     def observe(self, charger: str, kind: str, text: str | None, data: dict[str, Any]) -> None:
         """Take what a fleet driver observed (seam 3); call it synchronously."""
+        if self._stopped:
+            return
         if kind in {"send", "recv"}:
             self._frame(charger, kind, text or "")
         elif kind == "note":
@@ -108,6 +115,8 @@ class Recorder:
 
     def served(self, line: dict[str, Any]) -> None:
         """Record one line of the firmware server's log."""
+        if self._stopped:
+            return
         client, path = str(line.get("client", "")), str(line.get("path", ""))
         self.history.record(self._now(), "firmware", "get", path, ref=client, data=line)
 

@@ -1,0 +1,281 @@
+"""The phases of a drill: connect, baseline, act, heal, drain, final reads.
+
+A core, like the operator: it awaits only a World, so sockets and virtual time run the same drill.
+The judge works on the history afterwards; here is only what a scenario wants of the outcome.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import TargetError
+from harness.operator import Operator, outline
+from harness.progress import finished
+from harness.run_record import Ending, ExitCode, Expectation, Phase
+from harness.verdict import Verdict
+from harness.world import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from harness.verdict import Judgement
+    from harness.world import World
+    from simulator.faults import ChargerSpec
+    from simulator.scenario import Expect, Scenario
+
+BOOT_WITHIN = 30.0  # seconds for a fleet to connect and boot, beside its own planned delays
+DRAIN_WITHIN = 10.0
+INTERRUPTED_DRAIN = 3.0
+SETTLED = 5.0  # an offline window that begins earlier may begin before the boot
+SHOWN = 3  # chargers named in a message
+
+
+class NotConnected(TargetError):
+    """Chargers did not connect or boot in time; `first` is the first of them."""
+
+    def __init__(self, message: str, first: str) -> None:
+        super().__init__(message)
+        self.first = first
+
+
+@dataclass(slots=True)
+class Drill:
+    """One drill in one world; `run` once, then read `phases`, `operator` and `ending`."""
+
+    world: World
+    scenario: Scenario
+    chargers: Sequence[ChargerSpec]
+    firmware_url: Callable[[str], str]
+    extensions: bool = True
+    phases: list[Phase] = field(default_factory=list)
+    ending: Ending = Ending.NOT_STARTED
+    where: str = "set-up"  # the phase, and in `act` the step: for the live view
+    operator: Operator = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operator = Operator(
+            self.world, self.chargers, self.firmware_url, extensions=self.extensions
+        )
+
+    async def run(self) -> None:
+        """Go through all phases; raises TargetError if the fleet never came up."""
+        interrupted = False
+        for phase in (self._connect, self._baseline, self._act, self._heal):
+            if not await self.world.interruptible(phase()):
+                interrupted = True
+                self.world.recorder.mark("interrupted")
+                break
+        self.ending = Ending.INTERRUPTED if interrupted else Ending.COMPLETED
+        within = INTERRUPTED_DRAIN if interrupted else self._patience()
+        for last in (self._drain(within), self._final()):
+            await self.world.interruptible(last)
+        self.world.recorder.mark("end")
+
+    # ------------------------------------------------------------------ the phases
+
+    async def _connect(self) -> None:
+        begun = self._begin("connect")
+        await self.world.start_fleet()
+        expected = [spec for spec in self.chargers if not _starts_offline(spec)]
+        planned = max((_longest_delay(spec) for spec in expected), default=0.0)
+        booted = self.world.progress.booted
+        ids = {spec.id for spec in expected}
+
+        def up() -> bool:
+            return sum(booted.get(charger) == "Accepted" for charger in ids) == len(ids)
+
+        if not await self.world.until(up, BOOT_WITHIN + planned):
+            raise self._not_connected([spec.id for spec in expected])
+        self._end("connect", begun)
+
+    def _not_connected(self, expected: list[str]) -> NotConnected:
+        progress = self.world.progress
+        missing = [charger for charger in expected if progress.booted.get(charger) != "Accepted"]
+        reasons = "; ".join(f"{charger}: {self._why(charger)}" for charger in missing[:SHOWN])
+        more = f"; and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        waited = f"{self.world.now():.0f} s"
+        return NotConnected(
+            f"{len(missing)} of {len(expected)} chargers are not accepted by the CSMS after "
+            f"{waited} ({reasons}{more})",
+            missing[0],
+        )
+
+    def _why(self, charger: str) -> str:
+        progress = self.world.progress
+        if charger in progress.trouble:
+            return f"cannot connect: {progress.trouble[charger]}"
+        if charger in progress.booted:
+            return f"BootNotification was answered {progress.booted[charger]}"
+        if charger in progress.online:
+            return "connected, but its BootNotification was not answered"
+        return "never connected"
+
+    async def _baseline(self) -> None:
+        begun = self._begin("baseline")
+        await self.operator.fleet()
+        await self._probe_keys("GET", "/fleet/firmware")
+        self._end("baseline", begun)
+
+    async def _act(self) -> None:
+        begun = self._begin("act")
+        await self.operator.follow(self.scenario.operator, self._at_step)
+        self._end("act", begun)
+
+    def _at_step(self, number: int, name: str) -> None:
+        self.where = f"step {number}/{len(self.scenario.operator)} {name}"
+
+    async def _heal(self) -> None:
+        """Faults stop; whatever is on its way must come to an end by itself."""
+        begun = self._begin("heal")
+        if not self.operator.troubles and self._should_end():
+            for rollout in self.operator.rollouts:
+                left = begun + self.scenario.heal.within - self.world.now()
+                await self.operator.watch(rollout, finished, max(left, 0.0))
+        self._end("heal", begun)
+
+    def _should_end(self) -> bool:
+        """Whether the scenario wants its rollouts to come to an end."""
+        return self.scenario.expect.rollout in {"completed", "failed"}
+
+    def _patience(self) -> float:
+        """Return how long chargers in flight may take to report their end."""
+        ended = all(map(finished, self.rollouts()))
+        return DRAIN_WITHIN if ended or self.operator.troubles else self.scenario.heal.within
+
+    async def _drain(self, within: float) -> None:
+        begun = self._begin("drain")
+        await self.world.until(lambda: not self.world.progress.in_flight, within)
+        # Behind this round trip every CALL that a charger had sent is answered, or never will be.
+        await self.operator.fence("")
+        self._end("drain", begun)
+
+    async def _final(self) -> None:
+        begun = self._begin("final")
+        for rollout, rollout_id in self.operator.rollouts.items():
+            await self.operator.read(rollout)
+            await self._probe_keys("GET", f"/firmware/rollout/{rollout_id}", rollout_id)
+        await self.operator.fleet()
+        for site, vendor in _filters(self.chargers):
+            await self.operator.fleet(site, vendor)
+        self._end("final", begun)
+
+    async def _probe_keys(self, method: str, path: str, rollout: str | None = None) -> None:
+        """Try without a key and with a wrong one (R45)."""
+        for key in ("missing", "wrong"):
+            await self.operator.call(Request("other", method, path, rollout=rollout, key=key))
+
+    def _begin(self, name: str) -> float:
+        self.where = name
+        self.world.mark(name)
+        return self.world.now()
+
+    def _end(self, name: str, begun: float) -> None:
+        self.phases.append(Phase(name, round(begun, 3), round(self.world.now(), 3)))
+
+    # ------------------------------------------------------------------ what came of it
+
+    def rollouts(self) -> tuple[dict[str, Any], ...]:
+        """Return what the last GET of each rollout showed."""
+        return tuple(self.world.progress.rollout(i) for i in self.operator.rollouts.values())
+
+    def expectations(self, judgement: Judgement) -> tuple[Expectation, ...]:
+        """Compare the outcome with what the scenario expects."""
+        return (*self._steps(), *_outcome(self.scenario.expect, self.rollouts()),
+                *_exercises(self.scenario.expect, judgement))  # fmt: skip
+
+    def _steps(self) -> list[Expectation]:
+        return [
+            Expectation(f"step {t.number} ({t.step})", t.expected, t.seen, met=False)
+            for t in self.operator.troubles
+        ]
+
+
+def _outcome(expect: Expect, bodies: tuple[dict[str, Any], ...]) -> list[Expectation]:
+    """Compare the rollouts' last bodies with `expect`."""
+    out = []
+    if expect.rollout is not None:
+        seen = [str(body.get("status")) for body in bodies]
+        met = bool(seen) and all(status == expect.rollout for status in seen)
+        said = ", ".join(map(outline, bodies)) or "no rollout was created"
+        out.append(Expectation("rollout", expect.rollout, said, met))
+    rows = [row for body in bodies for row in rows_of(body)]
+    for name, bound in (("installed", expect.installed), ("failed", expect.failed)):
+        if bound is not None:
+            count = sum(row.get("status") == name for row in rows)
+            met = bool(rows) and bound.holds(count, len(rows))
+            out.append(Expectation(name, str(bound), f"{count} of {len(rows)}", met))
+    return out
+
+
+def _exercises(expect: Expect, judgement: Judgement) -> list[Expectation]:
+    """Say which of the named properties were never put to the test."""
+    return [
+        Expectation("exercises", requirement, "it was never put to the test", met=False,
+                    inconclusive=True)
+        for requirement in judgement.unexercised(expect.exercises)
+    ]  # fmt: skip
+
+
+def conclude(
+    ending: Ending, judgement: Judgement, expectations: Sequence[Expectation]
+) -> tuple[str, ExitCode]:
+    """Return the verdict of the whole and the exit code."""
+    missed = [e for e in expectations if not e.met]
+    verdict, code = str(judgement.verdict), _CODES[judgement.verdict]
+    if judgement.verdict is not Verdict.FAIL:
+        if any(not e.inconclusive for e in missed) and ending is not Ending.INTERRUPTED:
+            verdict, code = str(Verdict.FAIL), ExitCode.FAILED
+        elif missed and code is ExitCode.PASSED:
+            verdict, code = str(Verdict.INCONCLUSIVE), ExitCode.NOT_RUN
+    return verdict, ExitCode.INTERRUPTED if ending is Ending.INTERRUPTED else code
+
+
+_CODES = {
+    Verdict.PASS: ExitCode.PASSED,
+    Verdict.NON_STRICT: ExitCode.PASSED,
+    Verdict.FAIL: ExitCode.FAILED,
+    Verdict.INCONCLUSIVE: ExitCode.NOT_RUN,
+    Verdict.NOT_APPLICABLE: ExitCode.NOT_RUN,
+    Verdict.ERROR: ExitCode.INTERNAL,
+}
+
+
+def rows_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the chargers of a GET body, all stages in order."""
+    return [
+        row
+        for stage in body.get("stages") or ()
+        if isinstance(stage, dict)
+        for row in stage.get("chargers") or ()
+        if isinstance(row, dict)
+    ]
+
+
+def _starts_offline(spec: ChargerSpec) -> bool:
+    """Whether this charger is not even meant to be connected when the drill begins."""
+    return any(window.from_mark is None and (window.from_s or 0.0) <= SETTLED
+               for window in spec.offline)  # fmt: skip
+
+
+def _longest_delay(spec: ChargerSpec) -> float:
+    """Return how late the first connect of this charger may be planned, roughly."""
+    match spec.connect_after.kind:
+        case "fixed":
+            return spec.connect_after.value
+        case "uniform":
+            return spec.connect_after.high
+        case "lognormal":
+            return 3.0 * spec.connect_after.p95
+        case "exponential":
+            return 10.0 * spec.connect_after.mean
+
+
+def _filters(chargers: Sequence[ChargerSpec]) -> list[tuple[str | None, str | None]]:
+    """Return a few filters for the fleet list: one site, one vendor, both."""
+    if not chargers:
+        return []
+    first = chargers[0]
+    sites = [(first.site_id, None)] if first.site_id else []
+    both = [(first.site_id, first.vendor)] if first.site_id else []
+    return [*sites, (None, first.vendor), *both]
