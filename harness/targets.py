@@ -7,7 +7,6 @@ argument or report.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import secrets
@@ -203,23 +202,25 @@ async def provision(api: RestApi, chargers: Iterable[ChargerSpec]) -> None:
     if base is None:
         return
     passwords = api.address.passwords
-    rows = [
-        {
-            "charge_point_id": spec.id,
-            "site_id": spec.site_id,
-            "vendor": spec.vendor,
-            "model": spec.model,
-            **({"password": passwords[spec.id]} if spec.id in passwords else {}),
-        }
-        for spec in chargers
-    ]
+    rows = [_row(spec, passwords.get(spec.id)) for spec in chargers]
     for start in range(0, len(rows), _REGISTER_AT_ONCE):
         body = {"chargers": rows[start : start + _REGISTER_AT_ONCE]}
         request = Request("other", "POST", "/chargers", body)
         outcome = await api.request(request, base=base)
         if not isinstance(outcome, Ok):
-            await asyncio.sleep(0)
             raise TargetError(f"the CSMS did not register the chargers: {_why(outcome)}")
+
+
+def _row(spec: ChargerSpec, password: str | None) -> dict[str, str]:
+    """Return one charger as the extension wants it: what is unknown is left out."""
+    fields = {
+        "charge_point_id": spec.id,
+        "site_id": spec.site_id,
+        "vendor": spec.vendor,
+        "model": spec.model,
+        "password": password,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def _why(outcome: Outcome) -> str:

@@ -1,0 +1,22 @@
+"""The group of commands, and the entry point."""
+
+from __future__ import annotations
+
+import click
+
+from harness.cli.drills import demo, run
+from harness.runner import version
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version(), prog_name="firmdrill")
+def main() -> None:
+    """Rehearse a firmware rollout before the fleet does.
+
+    Exit codes: 0 pass, 1 a property or an expectation failed, 2 wrong usage or an invalid
+    scenario, 3 target unreachable or nothing could be concluded, 4 our own error, 130 interrupted.
+    """
+
+
+for _command in (demo, run):
+    main.add_command(_command)
