@@ -17,13 +17,14 @@ from harness.checkers.facts import (
     Triggered,
 )
 from harness.checkers.settling import last_sign
-from harness.verdict import Grade, Subject
+from harness.verdict import Grade
 
 if TYPE_CHECKING:
     from harness.checkers.model import Member, Trigger
     from harness.checkers.view import View
     from harness.history import Event
 
+TRANSACTIONS = frozenset({"StopTransaction", "TransactionEvent"})
 PATIENCE = 60.0  # seconds after an update's end in which a charger puts things right again
 
 
@@ -46,7 +47,7 @@ class C06(Checker):
     def called(self, _view: View, fact: Called) -> None:
         """Follow transactions; 1.6 knows a transaction's id only from the answer to its start."""
         call, payload = fact.call, fact.call.payload
-        if fact.sender is not Subject.CHARGER or not isinstance(payload, dict):
+        if call.action not in TRANSACTIONS or not isinstance(payload, dict):
             return
         running = self._running.setdefault(fact.station.id, {})
         if call.action == "StopTransaction":

@@ -20,8 +20,9 @@ def known_settled(member: Member, at: float, fresh: float) -> bool:
     Time-outs and download failures that a retry may follow never count: only the CSMS knows when
     it gives them up, until it shows so.
     """
-    if member.shown is not None and member.shown.status in ENDED:
-        return member.shown.event.time <= at
+    shown = member.shown
+    if shown is not None and shown.status in ENDED and shown.event.time <= at:
+        return True
     trigger = member.triggers[-1] if member.triggers else None
     if trigger is None:
         return False

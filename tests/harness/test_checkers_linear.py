@@ -90,8 +90,8 @@ def test_overlapping_executes_have_one_winner() -> None:
         machine.invoke(Operation("b", "execute_stage", 0))
         assert machine.answer("a", first) == []
         assert machine.answer("b", second) == []
-    machine.invoke(Operation("c", "execute_stage", 0))
-    assert machine.answer("c", Answer("ok", stage=2)) == [Answer(REFUSED)]
+        machine.invoke(Operation("c", "execute_stage", 0))
+        assert machine.answer("c", Answer("ok", stage=2)) == [Answer(REFUSED)]
 
 
 def test_an_unknown_outcome_may_act_later() -> None:
