@@ -1,4 +1,4 @@
-"""C01-C04, C09, C11, C14: what a charger says about its update, and when it may say it."""
+"""C01-C03, C09, C11, C14: what a charger says about its update, and when it may say it."""
 
 from __future__ import annotations
 
@@ -186,72 +186,6 @@ class C03(Checker):
                 seen=f"Downloading {early:.0f} s earlier",
                 events=(trigger.event, fact.event),
             )
-
-
-class C04(Checker):
-    """Retries."""
-
-    requirement = charger_rule(
-        "C04",
-        "Retries",
-        "A failed download is tried again as often as the command says, in either reading of "
-        "retries, and not sooner than retryInterval.",
-        "OCPP 1.6 6.55 (errata 3.50); OCPP 2.0.1 L01.FR.30",
-    )
-
-    def __init__(self) -> None:
-        """Start with no attempts."""
-        super().__init__()
-        self._attempts: dict[Trigger, list[Event]] = {}
-        self._failed: dict[Trigger, Event] = {}
-
-    @sees(Reported)
-    def reported(self, view: View, fact: Reported) -> None:
-        """Count attempts and measure the time between them."""
-        trigger = fact.trigger
-        if trigger is None:
-            return
-        attempts = self._attempts.setdefault(trigger, [])
-        if fact.status == "DownloadFailed":
-            self._failed[trigger] = fact.event
-        if fact.status != "Downloading":
-            return
-        attempts.append(fact.event)
-        if trigger.retries is None or len(attempts) < 2:  # noqa: PLR2004 - the first is no retry
-            return
-        self.exercised += 1
-        failed = self._failed.pop(trigger, None)
-        if failed is None:
-            return  # a repeated Downloading need not be a new attempt
-        waited = fact.event.time - failed.time
-        if trigger.retry_interval is not None and waited < 0.9 * trigger.retry_interval:
-            self._accuse(
-                view,
-                fact,
-                trigger,
-                f"{trigger.retry_interval:.0f} s between attempts",
-                f"{waited:.1f} s",
-            )
-        if len(attempts) > trigger.retries + 1 and fact.before == "DownloadFailed":
-            self._accuse(
-                view,
-                fact,
-                trigger,
-                f"at most {trigger.retries} retries",
-                f"attempt {len(attempts)}",
-            )
-
-    def _accuse(
-        self, view: View, fact: Reported, trigger: Trigger, expected: str, seen: str
-    ) -> None:
-        self.accuse(
-            view,
-            who=fact.station.id,
-            charger=fact.station.id,
-            expected=expected,
-            seen=seen,
-            events=(trigger.event, *self._attempts[trigger][-2:]),
-        )
 
 
 class C09(Checker):

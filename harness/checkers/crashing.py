@@ -106,12 +106,15 @@ class R24(Checker):
         self._paused: dict[str, float] = {}  # seconds a rollout was certainly paused
 
     @sees(PauseEnded)
-    def ended(self, _view: View, fact: PauseEnded) -> None:
-        """Add a pause up, and count those whose clock it stopped."""
-        name = fact.rollout.name
+    def ended(self, view: View, fact: PauseEnded) -> None:
+        """Add a pause up; one longer than a time-out puts those to the test whose clock stopped."""
+        rollout = fact.rollout
         length = fact.event.time - fact.since.time
-        self._paused[name] = self._paused.get(name, 0.0) + length
-        self.exercised += len(held_back(fact.rollout))
+        total = self._paused[rollout.name] = self._paused.get(rollout.name, 0.0) + length
+        asked = [rollout.request.get(name) for name in ("offline_timeout", "update_timeout")]
+        asked.append(view.profile.number("D12", "update_timeout"))
+        if any(isinstance(limit, int | float) and total >= limit for limit in asked):
+            self.exercised += len(held_back(rollout))
 
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:

@@ -180,7 +180,7 @@ class R27(Checker):
 
     def _replayed(self, op: Op) -> bool:
         """Whether this request repeats an idempotency key: its answer is the first one's (D19)."""
-        key = op.invoked.data.get("idempotency_key")
+        key = op.key
         if key is None:
             return False
         name = f"{op.rollout_id}/{op.name}/{key}"
@@ -266,9 +266,9 @@ class R26(Checker):
         if not rivals:
             return
         self.exercised += 1
-        stage, key = executed_stage(op), op.invoked.data.get("idempotency_key")
+        stage, key = executed_stage(op), op.key
         for rival in rivals:
-            same = key is not None and rival.invoked.data.get("idempotency_key") == key
+            same = key is not None and rival.key == key
             # A pause between the two makes the second one a resume of the same stage.
             paused = any(
                 p.may_act

@@ -54,6 +54,16 @@ class Op:
         """Whether it had, or may yet have, an effect."""
         return self.outcome != "fail"
 
+    @property
+    def key(self) -> str | None:
+        """Its Idempotency-Key, if it carried one."""
+        headers = self.invoked.data.get("headers")
+        for name, value in headers.items() if isinstance(headers, dict) else ():
+            if str(name).lower() == "idempotency-key":
+                return str(value)
+        given = self.invoked.data.get("idempotency_key")
+        return str(given) if given is not None else None
+
     def overlaps(self, other: Op) -> bool:
         """Whether either order of the two is legal."""
         return not (self.before(other) or other.before(self))

@@ -292,7 +292,7 @@ class R06(Checker):
         rollout_id = op.reply.get("rollout_id")
         if not isinstance(rollout_id, str):
             return
-        key = op.invoked.data.get("idempotency_key") or ("op", op.id)
+        key = op.key or ("op", op.id)
         self.exercised += 1 if self._owners else 0
         first = self._first.setdefault(key, op)
         owner, other = self._owners.setdefault(rollout_id, (key, op))

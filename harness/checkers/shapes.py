@@ -165,7 +165,7 @@ def _created(op: Op, body: dict[str, Any]) -> tuple[str, str | None]:
     for name in ("strategy", "firmware_url"):
         if name in asked and body[name] != asked[name]:
             return f"{name} is {body[name]!r}, asked for {asked[name]!r}", None
-    if body["status"] != "pending" and not op.invoked.data.get("idempotency_key"):
+    if body["status"] != "pending" and not op.key:
         return f"a new rollout is {body['status']!r}", None
     for k, stage in enumerate(body["stages"]):
         problem = misfit(stage, STAGE | {"charger_ids": _texts}, f"stages[{k}].")

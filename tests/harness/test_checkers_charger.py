@@ -128,7 +128,27 @@ def test_c04_measures_retries() -> None:
     assert "attempt 4" in t.result("C04").findings[0].witness.seen
     t, _ = updating()
     t.report("A", "Downloading", "DownloadFailed", "Downloading")
-    assert "30 s between attempts" in t.result("C04").findings[0].witness.expected
+    assert "30 s apart" in t.result("C04").findings[0].witness.expected
+
+
+def test_c04_measures_at_the_server_where_latency_blurs_nothing() -> None:
+    """Statuses may bunch up on a slow line; requests at the server do not."""
+    for gap, verdict in ((1.0, Verdict.PASS), (0.5, Verdict.FAIL)):
+        t, r = updating(retryInterval=1)
+        url = t.plans[r]["firmware_url"]
+        t.report("A", "Downloading", "DownloadFailed", "Downloading")
+        t.served("A", url, time=100.0, outcome="cut", sent=10)
+        t.served("A", url, time=100.0 + gap)
+        assert t.result("C04").verdict is verdict
+
+
+def test_c04_does_not_measure_from_what_the_charger_ended() -> None:
+    """A stalled request may be over for the charger before the server notices."""
+    t, r = updating(retryInterval=1)
+    url = t.plans[r]["firmware_url"]
+    t.served("A", url, time=100.0, outcome="stalled", sent=10)
+    t.served("A", url, time=100.1)
+    assert t.result("C04").verdict is Verdict.INCONCLUSIVE
 
 
 def test_c05_compares_with_the_bytes_served() -> None:

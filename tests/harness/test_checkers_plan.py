@@ -147,6 +147,19 @@ def test_r06_accuses_an_id_that_is_given_twice() -> None:
     assert t.result("R06").verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize(("second", "verdict"), [("rollout_1", Verdict.PASS), ("r2", Verdict.FAIL)])
+def test_r06_knows_idempotency_keys(second: str, verdict: Verdict) -> None:
+    """A repeated key gives the same rollout, and is no second create."""
+    t = Tale()
+    url = "https://firmware.example/x.bin"
+    body = {"charger_ids": ["A"], "firmware_url": url, "strategy": "canary"}
+    for rollout in ("rollout_1", second):
+        ref = t.invoke("create", body=body, headers={"Idempotency-Key": "k"})
+        t.ok("create", ref, {"rollout_id": rollout, "status": "pending"}, 201)
+    assert t.result("R06").verdict is verdict
+    assert t.result("R27").findings == ()
+
+
 def _without(name: str) -> Callable[[dict[str, Any]], None]:
     return lambda body: body.pop(name)
 

@@ -1,0 +1,115 @@
+"""C04: how often and how soon a charger tries a failed download again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from harness.checkers.base import Checker, sees
+from harness.checkers.charger_rules import charger_rule
+from harness.checkers.facts import Reported, Served
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Trigger
+    from harness.checkers.view import View
+    from harness.history import Event
+
+SHARE = 0.9  # of retryInterval: timers round
+BLUR = 5.0  # seconds by which a charger's own latency may shift its statuses against each other
+ENDED_BY_SERVER = frozenset({"cut", "status"})
+
+
+class C04(Checker):
+    """Retries.
+
+    The interval is measured where nothing blurs it: between requests at the firmware server, by
+    the server's clock. A request that the server itself ended is over for the charger no sooner,
+    and the next one ends no sooner than it began. Without a server's log the statuses have to do,
+    with room for the charger's latency.
+    """
+
+    requirement = charger_rule(
+        "C04",
+        "Retries",
+        "A failed download is tried again as often as the command says, in either reading of "
+        "retries, and not sooner than retryInterval.",
+        "OCPP 1.6 6.55 (errata 3.50); OCPP 2.0.1 L01.FR.30",
+    )
+
+    def __init__(self) -> None:
+        """Start with no attempts."""
+        super().__init__()
+        self._attempts: dict[Trigger, list[Event]] = {}
+        self._failed: dict[Trigger, Event] = {}
+        self._ended: dict[tuple[str, str], Event] = {}  # client, path: the server broke it off
+
+    @sees(Served)
+    def served(self, view: View, fact: Served) -> None:
+        """Measure the time between two requests of a client for one image."""
+        client, line = unquote(fact.client), fact.event.data
+        key = (client, fact.url_path)
+        before = self._ended.pop(key, None)
+        if line.get("outcome") in ENDED_BY_SERVER:
+            self._ended[key] = fact.event
+        trigger = _command(view, client, fact.url_path)
+        if before is None or trigger is None or trigger.retry_interval is None:
+            return
+        self.exercised += 1
+        waited = _server_time(fact.event) - _server_time(before)
+        if waited < SHARE * trigger.retry_interval:
+            self.accuse(
+                view,
+                who=client,
+                charger=client,
+                expected=f"{trigger.retry_interval:.0f} s between attempts",
+                seen=f"the next request was over {waited:.2f} s after the server broke one off",
+                events=(trigger.event, before, fact.event),
+            )
+
+    @sees(Reported)
+    def reported(self, view: View, fact: Reported) -> None:
+        """Count the attempts that a charger reports."""
+        trigger = fact.trigger
+        if trigger is None:
+            return
+        attempts = self._attempts.setdefault(trigger, [])
+        if fact.status == "DownloadFailed":
+            self._failed[trigger] = fact.event
+        if fact.status != "Downloading":
+            return
+        attempts.append(fact.event)
+        failed = self._failed.pop(trigger, None)
+        if trigger.retries is None or failed is None:
+            return  # a repeated Downloading need not be a new attempt
+        self.exercised += 1
+        waited = fact.event.time - failed.time
+        interval = trigger.retry_interval or 0.0
+        problem = ""
+        if waited < SHARE * interval - BLUR:
+            problem = f"Downloading {waited:.1f} s after DownloadFailed"
+        if len(attempts) > trigger.retries + 1 and fact.before == "DownloadFailed":
+            problem = f"attempt {len(attempts)}"
+        if problem:
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected=f"at most {trigger.retries} retries, {interval:.0f} s apart",
+                seen=problem,
+                events=(trigger.event, failed, fact.event),
+            )
+
+
+def _command(view: View, client: str, path: str) -> Trigger | None:
+    """Return the latest command of a charger that named this path."""
+    station = view.stations.get(client)
+    for trigger in reversed(station.triggers if station else []):
+        if urlsplit(trigger.location).path == path:
+            return trigger
+    return None
+
+
+def _server_time(event: Event) -> float:
+    """Return when a request ended, by the server's clock where its line tells."""
+    time = event.data.get("time")
+    return float(time) if isinstance(time, int | float) else event.time
