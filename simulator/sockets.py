@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from simulator import effects
@@ -116,8 +117,8 @@ class Fleet:
         self._tls = ssl
         self._download_tls = download_ssl
         self._max_downloads = max_downloads
-        self._handshakes = asyncio.Semaphore(MOST_HANDSHAKES)
         self._connecting: set[asyncio.Task[None]] = set()
+        self._wishes: deque[tuple[Slot, tuple[str, ...]]] = deque()  # behind MOST_HANDSHAKES
         self._closing: set[Line] = set()
         self._marks: dict[str, int] = {}
         self._asked: dict[str, asyncio.Future[str]] = {}
@@ -192,6 +193,7 @@ class Fleet:
             self._stopped = True
             return
         self._stopped = True
+        self._wishes.clear()
         for task in self._connecting:
             task.cancel()
         for slot in self.slots.values():
@@ -321,22 +323,31 @@ class Fleet:
         self._handle(slot, effects.Woke())
 
     def _connect_soon(self, slot: Slot, action: effects.Connect) -> None:
-        task = asyncio.get_running_loop().create_task(self._connect(slot, action.subprotocols))
-        self._connecting.add(task)
-        task.add_done_callback(self._connecting.discard)
+        self._wishes.append((slot, action.subprotocols))
+        self._connect_next()
+
+    def _connect_next(self) -> None:
+        # A deque instead of a semaphore: a herd of ten thousand would be as many waiting tasks.
+        while self._wishes and len(self._connecting) < MOST_HANDSHAKES and not self._stopped:
+            task = asyncio.get_running_loop().create_task(self._connect(*self._wishes.popleft()))
+            self._connecting.add(task)
+            task.add_done_callback(self._connect_done)
+
+    def _connect_done(self, task: asyncio.Task[None]) -> None:
+        self._connecting.discard(task)
+        self._connect_next()
 
     async def _connect(self, slot: Slot, subprotocols: tuple[str, ...]) -> None:
-        async with self._handshakes:
-            self.observe(slot.id, "note", None, {"note": "connecting"})
-            password = self._password(slot.id)
-            failed = await open_line(
-                slot,
-                self._url(slot.id),
-                subprotocols=subprotocols,
-                tls=self._tls,
-                login=None if password is None else (slot.id, password),
-                within=HANDSHAKE_TIMEOUT,
-            )
+        self.observe(slot.id, "note", None, {"note": "connecting"})
+        password = self._password(slot.id)
+        failed = await open_line(
+            slot,
+            self._url(slot.id),
+            subprotocols=subprotocols,
+            tls=self._tls,
+            login=None if password is None else (slot.id, password),
+            within=HANDSHAKE_TIMEOUT,
+        )
         if failed is not None:
             self._connect_failed(slot, failed)
 

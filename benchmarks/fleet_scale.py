@@ -1,0 +1,46 @@
+"""How many chargers one process drives: time until all have booted, memory, idle CPU.
+
+Our driver and the floor (bare picows and json), both on uvloop, against a bare picows server in
+another process; connects unpaced but for our cap on handshakes at a time. After the boot each
+charger sends a Heartbeat every ten seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from benchmarks._proc import measured
+
+TITLE = "Scale: one process, thousands of chargers"
+REASON = """
+"""
+RATE = 3000.0  # connects a second: faster, and the floor's handshakes time out
+
+
+def once(variant: str, chargers: int, *, seconds: float) -> dict[str, Any]:
+    """Boot one fleet; the server's CPU is measured as well."""
+    with measured("benchmarks._answerer") as server:
+        url = f"ws://127.0.0.1:{server.line()['port']}"
+        size = ["--chargers", str(chargers), "--rate", str(RATE), "--seconds", str(seconds)]
+        with measured("benchmarks._fleet", variant, "--url", url, *size, "--heartbeat", "10") as it:
+            return it.line()
+
+
+def main(*, quick: bool) -> list[dict[str, object]]:
+    """Measure growing fleets."""
+    rows: list[dict[str, object]] = []
+    for chargers in (500,) if quick else (1000, 5000, 10_000):
+        for variant in ("picows-json-uvloop", "ours-uvloop"):
+            row = once(variant, chargers, seconds=2.0 if quick else 10.0)
+            rows.append(
+                {
+                    "client": variant,
+                    "chargers": chargers,
+                    "all booted after (s)": round(row["boot_seconds"], 2),
+                    "CPU of the boot (s)": round(row["boot_cpu_us"] * chargers / 1e6, 2),
+                    "KiB a charger": round(row["memory_kib"], 1),
+                    "CPU of a core while beating": f"{row['cpu_share']:.1%}",
+                }
+            )
+            print(rows[-1], flush=True)
+    return rows
