@@ -1,6 +1,6 @@
 """The REST API on aiohttp: routes, and what every answer has in common. A shell.
 
-Reading `ROUTES` tells the API. A handler turns a request into one operation of `Service`; the
+`api_routes.ROUTES` tells the API. A handler turns a request into one operation of `Service`; the
 middleware lets in only who has a key and turns every refusal, ours and aiohttp's, into
 `application/problem+json` (D28). Request bodies are read by `api_models`, without HTTP.
 """
@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
 
 from reference_csms import api_models as models
-from reference_csms import problems
+from reference_csms import openapi, problems
 from reference_csms.api_events import Events, Metrics
+from reference_csms.api_routes import OPEN_PATHS, ROUTES
 from reference_csms.auth import Failures
 from reference_csms.errors import CsmsError, Problem
+from reference_csms.model import RolloutStatus
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,11 +30,9 @@ if TYPE_CHECKING:
     from reference_csms.ocpp_facts import Outcome
     from reference_csms.turns import Turns
 
-API, EXT = "/api/v1/cpo", "/ext/v1"
 LARGEST_BODY = 16 * 1024 * 1024  # bytes: a list of 100 000 chargers
 _FAILURES = 100  # wrong keys a minute from one address before 401 becomes 429
 _LONGEST_KEY = 200
-_ROLLOUT = "/firmware/rollout"
 _STATUS_TITLES = {404: "Not found", 405: "Method not allowed", 413: "Body too large"}
 # The raw call must not go round the rollouts: they could not account for it (R13, R17).
 _RESERVED = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
@@ -92,8 +91,7 @@ class Api:
             return _problem(Problem(500, "Internal error", "This is a defect of the CSMS."))
 
     def _authorize(self, request: web.Request) -> None:
-        path = request.path
-        if not path.startswith(("/api/", "/ext/", "/metrics")):
+        if request.path in OPEN_PATHS:
             return
         headers, now = request.headers.getall("Authorization", []), self._turns.now()
         try:
@@ -210,6 +208,9 @@ class Api:
 
     async def _list_rollouts(self, request: web.Request) -> web.Response:
         status = request.query.get("status")
+        if status is not None and status not in set(RolloutStatus):
+            problem = f"must be one of {', '.join(RolloutStatus)}"
+            raise problems.invalid([{"field": "status", "problem": problem}])
         return await self._do(lambda now: self._service.list_rollouts(now, status))
 
     async def _cancel_rollout(self, request: web.Request) -> web.Response:
@@ -242,45 +243,9 @@ class Api:
         del request
         return web.Response(body=self._metrics.page(), content_type="text/plain", charset="utf-8")
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation of the API: `operation` names its handler and its OpenAPI operationId."""
-
-    method: str
-    path: str
-    operation: str
-    summary: str
-
-
-ROUTES = (
-    Route("GET", f"{API}/fleet/firmware", "list_firmware", "Versions running in the fleet"),
-    Route("POST", f"{API}{_ROLLOUT}", "create_rollout", "Create a pending rollout"),
-    Route("GET", f"{API}{_ROLLOUT}/{{rollout_id}}", "get_rollout", "Status and progress"),
-    Route(
-        "POST",
-        f"{API}{_ROLLOUT}/{{rollout_id}}/execute-stage",
-        "execute_stage",
-        "Start the next stage, or resume",
-    ),
-    Route("POST", f"{API}{_ROLLOUT}/{{rollout_id}}/pause", "pause_rollout", "Trigger nobody more"),
-    Route("POST", f"{EXT}/chargers", "register_chargers", "Register or change chargers"),
-    Route("GET", f"{EXT}/chargers", "list_chargers", "Registered chargers"),
-    Route("DELETE", f"{EXT}/chargers/{{charger_id}}", "remove_charger", "Forget a charger"),
-    Route(
-        "POST", f"{EXT}/chargers/{{charger_id}}/progress", "report_progress", "Download progress"
-    ),
-    Route("POST", f"{EXT}/chargers/{{charger_id}}/call", "call_charger", "Send one OCPP call"),
-    Route("POST", f"{EXT}/images", "put_image", "Catalogue a firmware image"),
-    Route("GET", f"{EXT}/images", "list_images", "The firmware catalogue"),
-    Route("GET", f"{EXT}/rollouts", "list_rollouts", "All rollouts, newest first"),
-    Route("POST", f"{EXT}/rollouts/{{rollout_id}}/cancel", "cancel_rollout", "Cancel a rollout"),
-    Route("POST", f"{EXT}/rollouts/{{rollout_id}}/retry", "retry_rollout", "Retry failed chargers"),
-    Route("GET", f"{EXT}/audit", "read_audit", "The audit trail"),
-    Route("GET", f"{EXT}/events", "stream_events", "Changes as server-sent events"),
-    Route("GET", "/healthz", "get_health", "Whether the process answers"),
-    Route("GET", "/metrics", "get_metrics", "Counters for Prometheus"),
-)
+    async def _get_document(self, request: web.Request) -> web.Response:
+        del request
+        return web.Response(text=openapi.text(), content_type="application/json")
 
 
 # ------------------------------------------------------------------ requests

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from reference_csms.api import API, EXT, Api
+from reference_csms.api import Api
+from reference_csms.api_routes import API, EXT
 from reference_csms.auth import (
     KEY_VARIABLE,
     ApiKeys,
