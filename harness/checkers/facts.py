@@ -147,10 +147,15 @@ class Served:
 
 @dataclass(slots=True, eq=False)
 class PauseBegan:
-    """From here on the rollout is certainly paused."""
+    """From `since` on the rollout is certainly paused, as `event` has shown.
+
+    `suspects` are commands that were certainly sent after `since`, before that was known.
+    """
 
     event: Event
     rollout: Rollout
+    since: Event
+    suspects: list[Trigger]
 
 
 @dataclass(slots=True, eq=False)

@@ -165,6 +165,8 @@ class Rollout:
     executes: list[Op] = field(default_factory=list)
     pauses: list[Op] = field(default_factory=list)
     paused_since: Event | None = None  # certainly paused from here on
+    tentative: Event | None = None  # paused from here on, if a later read says paused
+    suspects: list[Trigger] = field(default_factory=list)  # certainly sent after `tentative`
     status: str = ""  # as last shown
     finished: Op | None = None  # the first answer that showed a terminal status
     first_trigger: Trigger | None = None

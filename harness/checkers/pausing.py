@@ -62,24 +62,35 @@ class R18(Checker):
     def triggered(self, view: View, fact: Triggered) -> None:
         """Accuse a command that arrived behind a fence of the pause."""
         since = certainly_paused(fact.trigger)
-        rollout = fact.trigger.rollout
-        if since is None or rollout is None:
+        if since is not None:
+            self._accuse(view, fact.trigger, since, None)
+
+    @sees(PauseBegan)
+    def began(self, view: View, fact: PauseBegan) -> None:
+        """Accuse commands that a read, later on, shows to have been sent during the pause."""
+        for trigger in fact.suspects:
+            self._accuse(view, trigger, fact.since, fact.event)
+
+    def _accuse(self, view: View, trigger: Trigger, since: Event, shown: Event | None) -> None:
+        rollout = trigger.rollout
+        if rollout is None:
             return
         pause = rollout.pauses[-1] if rollout.pauses else None
         self.exercised += 1
         self.accuse(
             view,
             who=rollout.name,
-            charger=fact.trigger.station.id,
+            charger=trigger.station.id,
             expected="no UpdateFirmware between the answer to pause and the next execute-stage",
-            seen=f"{fact.trigger.station.id} received one "
-            f"{fact.event.time - since.time:.1f} s into the pause, after a round trip on its "
+            seen=f"{trigger.station.id} received one "
+            f"{trigger.event.time - since.time:.1f} s into the pause, after a round trip on its "
             "own socket that began after the pause was answered",
             events=(
                 pause.invoked if pause else None,
                 pause.answered if pause else None,
                 since,
-                fact.event,
+                trigger.event,
+                shown,
             ),
         )
 
@@ -241,18 +252,28 @@ class R21(Checker):
     @sees(Triggered)
     def triggered(self, view: View, fact: Triggered) -> None:
         """Accuse a command during a pause to a charger that came back during it."""
-        since, rollout = certainly_paused(fact.trigger), fact.trigger.rollout
-        back = self._returned.get(fact.trigger.station.id)
-        if since is None or rollout is None or back is None or back.index < since.index:
+        since = certainly_paused(fact.trigger)
+        if since is not None:
+            self._judge(view, fact.trigger, since)
+
+    @sees(PauseBegan)
+    def began(self, view: View, fact: PauseBegan) -> None:
+        """Judge commands that turn out to have been sent during the pause."""
+        for trigger in fact.suspects:
+            self._judge(view, trigger, fact.since)
+
+    def _judge(self, view: View, trigger: Trigger, since: Event) -> None:
+        back = self._returned.get(trigger.station.id)
+        if trigger.rollout is None or back is None or back.index < since.index:
             return
         self.accuse(
             view,
-            who=rollout.name,
-            charger=fact.trigger.station.id,
+            who=trigger.rollout.name,
+            charger=trigger.station.id,
             expected="a charger that comes back during a pause waits for the next execute-stage",
-            seen=f"{fact.trigger.station.id} came back {back.time - since.time:.1f} s into the "
+            seen=f"{trigger.station.id} came back {back.time - since.time:.1f} s into the "
             "pause and was triggered",
-            events=(since, back, fact.event),
+            events=(since, back, trigger.event),
         )
 
     @sees(PauseEnded)

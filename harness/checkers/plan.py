@@ -2,7 +2,7 @@
 
 A core. A rollout is known by its url from the moment its create is invoked, and by its id from the
 first body that names it. `paused_since` is set only where every legal order of overlapping requests
-leaves the rollout paused: see `_pause_is_certain`.
+leaves the rollout paused: see `_certain`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
-from harness.checkers.model import Member, Op, Rollout, Shown, Stage
+from harness.checkers.model import Member, Op, Rollout, Shown, Stage, Trigger
 from harness.contract import TERMINAL
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class PlanFold:
             if rollout.paused_since is not None:
                 out.append(facts.PauseEnded(event, rollout, rollout.paused_since))
                 rollout.paused_since = None
+            rollout.tentative, rollout.suspects = None, []
         elif rollout is not None and op.name == "pause":
             rollout.pauses.append(op)
         if op.name == "other" and _ends_things(event.data):
@@ -185,29 +186,67 @@ class PlanFold:
     # ------------------------------------------------------------------ pauses
 
     def _pause_began(self, rollout: Rollout, op: Op, event: Event) -> list[Fact]:
-        """Start a certain pause where this answer is the one that settles it."""
-        if rollout.paused_since is not None or not self._pause_is_certain(rollout, op):
+        """Start a certain pause where this answer is the one that settles it.
+
+        Where a pause and an execute-stage overlapped, a later read tells which came last: if it
+        says paused, the rollout has been paused since both were answered (`tentative`), for
+        nothing that was invoked in between could have paused it.
+        """
+        if rollout.paused_since is not None:
             return []
-        rollout.paused_since = event
-        return [facts.PauseBegan(event, rollout)]
+        acting = self._acting(rollout)
+        if any(not e.done for e in acting):
+            return []
+        shown = op.name == "read" and op.outcome == "ok"
+        if self._certain(rollout, op, acting):
+            since, suspects = event, list[Trigger]()
+            if rollout.tentative is not None and shown and self._nothing_else(rollout):
+                since, suspects = rollout.tentative, rollout.suspects
+            began = facts.PauseBegan(event, rollout, since, suspects)
+            rollout.paused_since, rollout.tentative, rollout.suspects = since, None, []
+            return [began]
+        if shown and rollout.tentative and op.invoked.index > rollout.tentative.index:
+            rollout.tentative, rollout.suspects = None, []  # it ran on
+        elif rollout.tentative is None and not shown and _answered_pause(rollout):
+            rollout.tentative = event
+        return []
 
     @staticmethod
-    def _pause_is_certain(rollout: Rollout, op: Op) -> bool:
-        """Whether, with `op` just answered, every legal order leaves the rollout paused.
+    def _acting(rollout: Rollout) -> list[Op]:
+        """Return the executes that had or may have an effect after which nothing paused them.
 
-        Some answered pause, or answer that says `paused`, must come after every execute-stage that
-        had or may have an effect, except executes whose own answer already says `paused`: the
-        pause landed before they ended (D31). Refused executes have no effect.
+        Refused ones have none; one whose own answer says paused ended after the pause (D31).
         """
-        acting = [
+        return [
             e for e in rollout.executes if e.may_act and e.outcome != "lost" and not _says_paused(e)
         ]
-        if any(not e.done for e in acting):
-            return False
+
+    @staticmethod
+    def _certain(rollout: Rollout, op: Op, acting: list[Op]) -> bool:
+        """Whether, with `op` just answered, every legal order leaves the rollout paused."""
         candidates = [p for p in rollout.pauses if p.outcome == "ok"][-1:]
         if op.outcome == "ok" and op.name == "read" and _says_paused(op):
             candidates.append(op)
         return any(all(e.before(p) for e in acting) for p in candidates)
+
+    @staticmethod
+    def _nothing_else(rollout: Rollout) -> bool:
+        """Whether no pause was invoked after the overlapping one was answered."""
+        start = rollout.tentative
+        return start is not None and all(
+            p.invoked.index < start.index for p in rollout.pauses if p.may_act
+        )
+
+
+def _answered_pause(rollout: Rollout) -> bool:
+    """Whether the last acting pause succeeded and overlapped the last acting execute-stage."""
+    pauses = [p for p in rollout.pauses if p.may_act]
+    executes = [e for e in rollout.executes if e.may_act]
+    return (
+        bool(pauses and executes)
+        and pauses[-1].outcome == "ok"
+        and (pauses[-1].overlaps(executes[-1]))
+    )
 
 
 def charger_ids(stage: dict[str, Any]) -> list[str]:

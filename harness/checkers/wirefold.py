@@ -161,6 +161,10 @@ class WireFold:
             station.by_request[trigger.request_id] = trigger
         trigger.rollout = self._view.by_url.get(trigger.location)
         self._view.adopt(trigger)
+        rollout, connection = trigger.rollout, trigger.connection
+        since = rollout.tentative if rollout is not None else None
+        if rollout and since and connection and connection.proves_after(since.index):
+            rollout.suspects.append(trigger)
         return trigger
 
     def _report(self, event: Event, station: Station, payload: dict[str, Any]) -> facts.Reported:

@@ -114,6 +114,33 @@ def test_r18_settles_an_overlap_by_what_the_csms_says(how: str) -> None:
     assert t.result("R18").verdict is Verdict.FAIL
 
 
+def test_r18_learns_from_a_later_read_what_an_overlap_meant() -> None:
+    """A read that says paused, later on, convicts a command sent before it."""
+    for status, verdict in (("paused", Verdict.FAIL), ("in_progress", Verdict.PASS)):
+        t, r, ref = half()
+        t.pause(r)
+        t.executed(r, ref, 1, ["A", "B"])
+        t.fence(*"ABCD")
+        t.trigger(r, "C")
+        t.read(r, status=status)
+        t.execute(r, "D", stage=1)
+        result = t.result("R18")
+        assert result.verdict is verdict or result.exercised == 0, status
+
+
+def test_r18_does_not_blame_the_time_before_a_second_pause() -> None:
+    """With another pause in between, the read does not tell since when it was paused."""
+    t, r, ref = half()
+    t.pause(r)
+    t.executed(r, ref, 1, ["A", "B"])
+    t.fence(*"ABCD")
+    t.trigger(r, "C")
+    pause = t.invoke("pause", r)
+    t.read(r, status="paused")
+    t.ok("pause", pause, {"rollout_id": r, "status": "paused", "paused_at": t.stamp()})
+    assert t.result("R18").findings == ()
+
+
 def test_r18_never_accuses_after_an_unknown_execute_stage() -> None:
     """An execute-stage whose outcome is unknown may take effect at any later time."""
     t, r, ref = half()
