@@ -207,6 +207,8 @@ class Operator:
         self._creates += 1
         request = Request("create", "POST", "/firmware/rollout", self._plan(step))
         _, outcome = await self.call(request)
+        if _refusal(step, outcome):
+            return
         body = _demand(outcome, "the rollout to be created")
         self._world.mark("create")
         rollout_id = body.get("rollout_id")
@@ -242,9 +244,11 @@ class Operator:
         if resumes:
             await self.fence("")
         await self.read(step.rollout)
-        self._paused.discard(step.rollout)
         path = f"/firmware/rollout/{rollout_id}/execute-stage"
         _, outcome = await self.call(Request("execute_stage", "POST", path, rollout=rollout_id))
+        if _refusal(step, outcome):
+            return
+        self._paused.discard(step.rollout)
         _demand(outcome, "execute-stage to be accepted")
         self._world.mark("resume" if resumes else "execute_stage")
 
@@ -253,6 +257,8 @@ class Operator:
         body = {} if step.reason is None else {"reason": step.reason}
         path = f"/firmware/rollout/{rollout_id}/pause"
         ref, outcome = await self.call(Request("pause", "POST", path, body, rollout=rollout_id))
+        if _refusal(step, outcome):
+            return
         _demand(outcome, "the pause to be accepted")
         self._world.mark("pause")
         self._paused.add(step.rollout)
@@ -360,6 +366,16 @@ def _demand(outcome: Outcome, expected: str) -> dict[str, Any]:
             raise StepFailed(expected, f"it was refused: {status} {_short(body)}")
         case Unknown(error):
             raise StepFailed(expected, f"its outcome is unknown: {error}")
+
+
+def _refusal(step: steps.CallStep, outcome: Outcome) -> bool:
+    """Whether this step wants a refusal and got it; StepFailed if it wants one and got none."""
+    if not step.refused:
+        return False
+    if not isinstance(outcome, Refused):
+        status = getattr(outcome, "status", None)
+        raise StepFailed("a refusal without any effect", f"the answer was {status}")
+    return True
 
 
 def _stage_settled(body: dict[str, Any]) -> bool:

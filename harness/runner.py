@@ -14,6 +14,7 @@ import re
 import shlex
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
@@ -23,10 +24,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness import processes, targets
 from harness.checkers import judge
 from harness.diagnosis import diagnose
-from harness.drill import Drill, NotConnected, conclude
+from harness.drill import Drill, NotConnected, conclude, rows_of
 from harness.errors import TargetError
 from harness.history import Header, History, encode
-from harness.progress import FAILED, Progress
+from harness.progress import Progress
 from harness.recorder import Recorder
 from harness.run_record import Counts, Ending, ExitCode, RunRecord
 from harness.socket_world import Clock, SocketWorld, interrupted_by_signals
@@ -313,7 +314,7 @@ class _Run:
             judgement=judgement,
             expectations=expectations,
             phases=tuple(drill.phases),
-            counts=counts(len(self.chargers), judgement, progress),
+            counts=counts(len(self.chargers), drill.rollouts(), judgement, progress),
             rollouts=drill.rollouts(),
             folder=self.options.folder,
         )
@@ -322,14 +323,19 @@ class _Run:
 # ---------------------------------------------------------------------- parts
 
 
-def counts(chargers: int, judgement: Judgement, progress: Progress) -> Counts:
-    """Return the numbers of the verdict block."""
-    last = progress.states()
+def counts(
+    chargers: int,
+    rollouts: tuple[dict[str, Any], ...],
+    judgement: Judgement,
+    progress: Progress,
+) -> Counts:
+    """Return the numbers of the verdict block; ends are counted as the last GET showed them."""
+    shown = Counter(str(row.get("status")) for body in rollouts for row in rows_of(body))
     return Counts(
         chargers=chargers,
         triggered=len(progress.triggered),
-        installed=last["Installed"],
-        failed=sum(last[status] for status in FAILED),
+        installed=shown["installed"],
+        failed=shown["failed"],
         calls=sum(progress.calls.values()),
         events=judgement.events,
         downloads=dict(progress.downloads),

@@ -265,6 +265,8 @@ class Update:
         charger = self.charger
         if not charger.spec.installed_before_reboot:
             self._report(Status.INSTALLED)
+        if "late_status" in charger.spec.quirks:
+            self._report(Status.DOWNLOADING)
         self._end()
         if charger.dialect.many_statuses:
             charger.call(*charger.dialect.security_event("FirmwareUpdated", charger.now))

@@ -100,7 +100,13 @@ class StepBase(Frozen):
         _known(self.when)
 
 
-class CreateStep(StepBase):
+class CallStep(StepBase):
+    """A request that changes something."""
+
+    refused: bool = Field(False, description="The CSMS must refuse it, and nothing may happen.")
+
+
+class CreateStep(CallStep):
     """Create a rollout over the fleet, in fleet order. Nothing is triggered by it."""
 
     do: Literal["create"] = "create"
@@ -120,13 +126,13 @@ class CreateStep(StepBase):
     retry_interval: Duration | None = Field(None, description="Extension: wait between retries.")
 
 
-class ExecuteStep(StepBase):
+class ExecuteStep(CallStep):
     """Start the next stage, or resume a paused rollout."""
 
     do: Literal["execute_stage"] = "execute_stage"
 
 
-class PauseStep(StepBase):
+class PauseStep(CallStep):
     """Pause the rollout; every charger then makes a fence round trip."""
 
     do: Literal["pause"] = "pause"

@@ -1,1 +1,69 @@
-"""Systems with one wrong decision each, to measure the judge."""
+"""Systems that are wrong in one decision each: what the judge must find, and what it must not.
+
+Values. A mutant that no property kills, or a benign variant that one does, is a defect of the
+harness. `csms.py` holds the decisions of the CSMS; a drill runs one with `--mutant NAME`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One wrong decision: at least one of `kills` must fail in the shipped scenario `scenario`.
+
+    A benign variant (`kills` empty) decides differently where the contract leaves it open.
+    """
+
+    name: str
+    wrong: str
+    kills: tuple[str, ...]
+    scenario: str
+
+    @property
+    def benign(self) -> bool:
+        """Whether it must pass."""
+        return not self.kills
+
+
+CSMS = (
+    Mutant("pause_ignored", "dispatch goes on while paused", ("R18",), "pause"),
+    Mutant(
+        "pause_ignored_on_reconnect",
+        "a charger that connects during a pause is triggered",
+        ("R18", "R21"),
+        "smoke",
+    ),
+    Mutant("stage_skipped", "execute-stage leaves one stage out", ("R07",), "rolling"),
+    Mutant(
+        "triggered_twice",
+        "a charger that is already updating gets the command again",
+        ("R13",),
+        "smoke",
+    ),
+    Mutant(
+        "next_stage_early",
+        "execute-stage starts the next stage while the last one still runs",
+        ("R09",),
+        "early",
+    ),
+    Mutant(
+        "late_status_overwrites",
+        "a status that arrives after the end moves a charger back",
+        ("R29",),
+        "late",
+    ),
+    Mutant("last_come_first_served", "a stage is dispatched from its end", (), "smoke"),
+    Mutant("other_progress", "downloading shows 42 percent instead of 10", (), "smoke"),
+)
+
+
+def names() -> list[str]:
+    """Return the names that `--mutant` takes."""
+    return [mutant.name for mutant in CSMS]
+
+
+def mutant(name: str) -> Mutant:
+    """Return one mutant; KeyError if there is none of that name."""
+    return {one.name: one for one in CSMS}[name]
