@@ -104,7 +104,7 @@ def picture(run: RunRecord) -> Picture:
         return Picture()
     with run.history.open(encoding="utf-8") as lines:
         _, events = read(lines)
-        drawn = _Drawing()
+        drawn = _Drawing(run.counts.chargers)
         for event in events:
             drawn.see(event)
     wanted = _wanted(run, drawn.picture.failures)
@@ -118,8 +118,9 @@ def picture(run: RunRecord) -> Picture:
 class _Drawing:
     """The fold behind `picture`."""
 
-    def __init__(self) -> None:
+    def __init__(self, chargers: int) -> None:
         self.picture = Picture()
+        self._unseen = chargers  # they wait as well, before anything is heard of them
         self._state: dict[str, str] = {}
         self._online: set[str] = set()
         self._changes: list[tuple[float, tuple[int, ...]]] = []
@@ -140,6 +141,7 @@ class _Drawing:
 
     def _charger(self, event: Event, charger: str) -> None:
         if charger not in self._state:
+            self._unseen -= 1
             self._move(event.time, charger, "waiting")
         if event.kind == "open":
             self._online.add(charger)
@@ -184,7 +186,9 @@ class _Drawing:
             self._counts[before] -= 1
         self._counts[state] += 1
         self._state[charger] = state
-        self._changes.append((time, tuple(self._counts[name] for name in STATES)))
+        waiting = self._counts["waiting"] + max(self._unseen, 0)
+        counts = (waiting, *(self._counts[name] for name in STATES[1:]))
+        self._changes.append((time if len(self._changes) else 0.0, counts))
 
     def _operator(self, event: Event) -> None:
         if event.kind == "invoke":

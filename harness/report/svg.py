@@ -35,10 +35,11 @@ def timeline(picture: Picture) -> str:
 
 
 def _pause(left: float, right: float) -> str:
+    middle = (HEIGHT + TOP - BOTTOM) / 2
     return (
         f'<rect class="pause" x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" '
         f'height="{HEIGHT - TOP - BOTTOM}"/>'
-        f'<text class="pauseword" x="{(left + right) / 2:.1f}" y="{TOP + 14}">paused</text>'
+        f'<text class="pauseword" x="{(left + right) / 2:.1f}" y="{middle:.0f}">paused</text>'
     )
 
 
