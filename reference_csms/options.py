@@ -18,6 +18,7 @@ security profile 0   nothing: for rehearsals on this machine
 security profile 1   register stations with a "password" (HTTP Basic)
 security profile 2   also --tls-cert and --tls-key
 security profile 3   also --client-ca: stations prove their id with a certificate's common name
+certificates to try 2 and 3: python -m reference_csms.certificates FOLDER --station ID
 
 exit codes: 0 stopped by SIGTERM, 2 wrong usage, 3 could not start, 130 interrupted
 """

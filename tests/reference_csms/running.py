@@ -62,7 +62,8 @@ class Running:
     def link(self, charger_id: str, version: str = "ocpp1.6", **options: Any) -> connect:
         """Return a connection to open with `async with`."""
         offered: list[Subprotocol] = options.pop("subprotocols", [version])
-        url = f"ws://127.0.0.1:{self.ocpp_port}/ocpp/{charger_id}"
+        scheme = "wss" if "ssl" in options else "ws"
+        url = f"{scheme}://127.0.0.1:{self.ocpp_port}/ocpp/{charger_id}"
         return connect(url, subprotocols=offered, proxy=None, ping_interval=None, **options)
 
 

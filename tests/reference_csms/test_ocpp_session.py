@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reference_csms.model import Image
 from reference_csms.ocpp_answers import ANSWERS, STATUS_ACTIONS
 from reference_csms.ocpp_facts import Outcome
 from reference_csms.ocpp_schemas import VERSIONS, Payloads
@@ -321,6 +322,54 @@ def test_update_firmware_in_2x(version: str) -> None:
     assert payload["retryInterval"] == 30
     assert isinstance(payload["requestId"], int)
     assert set(payload["firmware"]) == {"location", "retrieveDateTime"}
+
+
+SIGNED = Image(
+    url="https://x.example/f.bin", version="2", signature="c2ln", signing_certificate="PEM"
+)
+
+
+@pytest.mark.parametrize(
+    ("version", "extended", "action"),
+    [
+        ("ocpp1.6", False, "UpdateFirmware"),
+        ("ocpp1.6", True, "SignedUpdateFirmware"),
+        ("ocpp2.0.1", False, "UpdateFirmware"),
+        ("ocpp2.1", False, "UpdateFirmware"),
+    ],
+)
+def test_a_signed_image_takes_the_secure_path(version: str, extended: bool, action: str) -> None:
+    """Signature and certificate go along where the station can take them, and only there."""
+    one = station(version)
+    if extended:  # a 1.6 station shows that it speaks the security extension
+        one.call("SecurityEventNotification", SMALL[version]["SecurityEventNotification"])
+    one.csms.ok(lambda: one.csms.service.put_image(one.csms.now, SIGNED))
+    rollout = one.csms.rollout("CP-1")
+    _, message_id, sent, payload = one.command()
+    assert sent == action
+    validator = STRICT[version].request(action)
+    assert validator is not None
+    validator.validate(payload)
+    secure = action == "SignedUpdateFirmware" or version != "ocpp1.6"
+    assert (payload.get("firmware", {}).get("signature") == "c2ln") is secure
+    one.send([3, message_id, {"status": "Accepted"} if secure else {}])
+    if extended:
+        told = {"status": "SignatureVerified", "requestId": payload["requestId"]}
+        assert one.call("SignedFirmwareStatusNotification", told)[2] == {}
+        assert one.csms.charger(rollout, "CP-1")["status"] == "downloaded"
+
+
+def test_a_station_with_the_extension_is_asked_with_its_own_trigger() -> None:
+    """WP 6.8: ExtendedTriggerMessage is what yields the signed status."""
+    one = station("ocpp1.6")
+    one.call("LogStatusNotification", {"status": "Idle"})
+    one.csms.rollout("CP-1")
+    one.csms.turn(31)
+    _, _, action, payload = one.command()
+    assert action == "ExtendedTriggerMessage"
+    validator = STRICT["ocpp1.6"].request(action)
+    assert validator is not None
+    validator.validate(payload)
 
 
 def test_the_answer_and_the_statuses_reach_the_rollout() -> None:
