@@ -33,6 +33,10 @@ class LineWriter:
         """Queue one line; returns at once."""
         self._lines.put(json.dumps(line, separators=(",", ":")) + "\n")
 
+    def text(self, line: str) -> None:
+        """Queue one line that is encoded already, with its line break."""
+        self._lines.put(line)
+
     def close(self, *, within: float = 2.0) -> None:
         """Write what is queued, but wait no longer than `within` seconds for it."""
         self._lines.put(None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -19,26 +18,18 @@ from simulator.certificates import Authority, client_context, server_context
 from simulator.charger import Charger
 from simulator.faults import ChargerSpec, Fixed
 from simulator.sockets import Fleet
+from tests.simulator.socket_lab import World, csms, spec
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from pathlib import Path
 
-    from simulator.sockets import Driven
+    from simulator.socket_slot import Driven
 
     Answer = Callable[[ServerConnection], Awaitable[None]]
 
 pytestmark = [pytest.mark.sockets, pytest.mark.timeout(20)]
-
-
-def spec(number: int = 1, **options: Any) -> ChargerSpec:
-    """Return a charger's spec."""
-    about: dict[str, Any] = {
-        "id": f"CP-{number}", "cohort": "test", "ocpp": "ocpp1.6", "vendor": "ABB",
-        "model": "Terra", "serial": str(number), "firmware_version": "1.0",
-    }  # fmt: skip
-    return ChargerSpec(**about | options)
 
 
 class Scripted:
@@ -73,31 +64,6 @@ class Scripted:
     def texts(self) -> list[str]:
         """Return what it received."""
         return [each.text for each in self.seen if isinstance(each, effects.Received)]
-
-
-class World:
-    """A fleet, the url it connects to, and everything its observer heard."""
-
-    def __init__(self) -> None:
-        self.heard: list[tuple[str, str, str | None, dict[str, Any]]] = []
-        self.changed = asyncio.Event()
-        self.fleet: Fleet
-
-    def observe(self, charger: str, kind: str, text: str | None, data: dict[str, Any]) -> None:
-        """Remember what happened and wake whoever waits for it."""
-        self.heard.append((charger, kind, text, data))
-        self.changed.set()
-
-    def kinds(self, kind: str) -> list[tuple[str, str, str | None, dict[str, Any]]]:
-        """Return what was heard of this kind."""
-        return [each for each in self.heard if each[1] == kind]
-
-    async def until(self, holds: Callable[[], object]) -> None:
-        """Wait until something holds, looking after each thing heard."""
-        async with asyncio.timeout(10):
-            while not holds():
-                self.changed.clear()
-                await self.changed.wait()
 
 
 @contextlib.asynccontextmanager
@@ -136,21 +102,6 @@ async def listen(connection: ServerConnection) -> None:
     with contextlib.suppress(ConnectionClosed):
         async for _ in connection:
             pass
-
-
-async def csms(connection: ServerConnection) -> None:
-    """Answer like a CSMS: accept boots, tell the time, acknowledge everything else."""
-    with contextlib.suppress(ConnectionClosed):
-        async for text in connection:
-            frame = json.loads(text)
-            if frame[0] != 2:
-                continue
-            now = "2026-01-01T00:00:00Z"
-            payload = {
-                "BootNotification": {"status": "Accepted", "currentTime": now, "interval": 300},
-                "Heartbeat": {"currentTime": now},
-            }.get(frame[2], {})
-            await connection.send(json.dumps([3, frame[1], payload]))
 
 
 @pytest.mark.asyncio
