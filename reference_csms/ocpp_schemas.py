@@ -33,7 +33,7 @@ _SPELLING_1_6 = {
     "MessageTypeNotSupported": "ProtocolError",
 }
 _DESCRIPTION_LIMIT = 255
-_REMEMBERED = 1000
+_UNCONFIRMED = frozenset({"NotifyPeriodicEventStream"})
 
 
 class Violation(NamedTuple):
@@ -49,13 +49,15 @@ def spelled(version: str, code: str) -> str:
 
 
 @cache
-def _schema(version: str, name: str) -> dict[str, Any] | None:
-    """Return a schema by file name without `.json`, or None if this version has none."""
-    if not name.isalnum():
-        return None
+def _names(version: str) -> frozenset[str]:
+    """Return the names of a version's schemas: an action that a peer invents is looked up here."""
+    folder = files("ocpp").joinpath(_FOLDERS[version], "schemas")
+    return frozenset(one.name.removesuffix(".json") for one in folder.iterdir())
+
+
+def _schema(version: str, name: str) -> dict[str, Any]:
+    """Return one of the schemas that `_names` lists."""
     source = files("ocpp").joinpath(_FOLDERS[version], "schemas", f"{name}.json")
-    if not source.is_file():
-        return None
     schema: dict[str, Any] = json.loads(source.read_text("utf-8-sig"))
     return schema
 
@@ -66,39 +68,34 @@ class Payloads:
     def __init__(self, version: str, *, formats: bool = False) -> None:
         self.version = version
         self._formats = formats
-        self._requests: dict[str, jsonschema_rs.Validator | None] = {}
-        self._responses: dict[str, jsonschema_rs.Validator | None] = {}
+        self._requests: dict[str, jsonschema_rs.Validator] = {}
+        self._responses: dict[str, jsonschema_rs.Validator] = {}
 
-    def _compiled(self, *names: str) -> jsonschema_rs.Validator | None:
-        for name in names:
-            schema = _schema(self.version, name)
-            if schema is not None:
-                return jsonschema_rs.validator_for(schema, validate_formats=self._formats)
-        return None
+    def _compiled(self, name: str) -> jsonschema_rs.Validator | None:
+        if name not in _names(self.version):
+            return None
+        schema = _schema(self.version, name)
+        return jsonschema_rs.validator_for(schema, validate_formats=self._formats)
 
     def request(self, action: str) -> jsonschema_rs.Validator | None:
         """Return the validator of a request, or None where the version has no such action."""
-        try:
-            return self._requests[action]
-        except KeyError:
+        found = self._requests.get(action)
+        if found is None and not action.endswith(("Request", "Response")):
             # 1.6 names a request after the action alone; 2.1 does so for its one unconfirmed one.
-            found = (
-                None
-                if action.endswith("Response")
-                else self._compiled(
-                    action if self.version == "ocpp1.6" else f"{action}Request", action
-                )
-            )
-            # Actions are the peer's to invent: only so many wrong ones are remembered.
-            if found is not None or len(self._requests) < _REMEMBERED:
+            plain = self.version == "ocpp1.6" or action in _UNCONFIRMED
+            found = self._compiled(action if plain else f"{action}Request")
+            if found is not None:
                 self._requests[action] = found
-            return found
+        return found
 
     def response(self, action: str) -> jsonschema_rs.Validator | None:
         """Return the validator of a response, or None where the version has no such action."""
-        if action not in self._responses:
-            self._responses[action] = self._compiled(f"{action}Response")
-        return self._responses[action]
+        found = self._responses.get(action)
+        if found is None:
+            found = self._compiled(f"{action}Response")
+            if found is not None:
+                self._responses[action] = found
+        return found
 
     def violation(
         self, validator: jsonschema_rs.Validator, payload: dict[str, Any]

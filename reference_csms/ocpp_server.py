@@ -176,6 +176,10 @@ class OcppServer:
                 turns.soon()
         except ConnectionClosed:
             pass
+        except Exception:
+            # A defect of ours: the library would close with 1011 and tell nobody.
+            _log.exception("the connection of %r failed", charger_id)
+            raise
         finally:
             hub.close(turns.now(), line)
             turns.soon()

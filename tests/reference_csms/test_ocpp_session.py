@@ -173,6 +173,8 @@ REFUSED = [
     ("../../etc/passwd", {}, "NotImplemented", "NotImplemented"),
     ("Reset", {"type": "Soft"}, "NotSupported", "NotSupported"),
     ("HeartbeatResponse", {}, "NotImplemented", "NotImplemented"),
+    ("HeartbeatRequest", {}, "NotImplemented", "NotImplemented"),
+    ("A" * 5000, {}, "NotImplemented", "NotImplemented"),
     (
         "FirmwareStatusNotification",
         {},
