@@ -10,19 +10,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import TargetError
-from harness.operator import Operator, outline
+from harness.operator import Operator
 from harness.progress import finished
-from harness.run_record import Ending, ExitCode, Expectation, Phase
-from harness.verdict import Verdict
+from harness.run_record import Ending
 from harness.world import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.verdict import Judgement
     from harness.world import World
     from simulator.faults import ChargerSpec
-    from simulator.scenario import Expect, Scenario
+    from simulator.scenario import Scenario
 
 BOOT_WITHIN = 30.0  # seconds for a fleet to connect and boot, beside its own planned delays
 DRAIN_WITHIN = 10.0
@@ -48,7 +46,6 @@ class Drill:
     chargers: Sequence[ChargerSpec]
     firmware_url: Callable[[str], str]
     extensions: bool = True
-    phases: list[Phase] = field(default_factory=list)
     ending: Ending = Ending.NOT_STARTED
     where: str = "set-up"  # the phase, and in `act` the step: for the live view
     operator: Operator = field(init=False)
@@ -75,7 +72,7 @@ class Drill:
     # ------------------------------------------------------------------ the phases
 
     async def _connect(self) -> None:
-        begun = self._begin("connect")
+        self._begin("connect")
         await self.world.start_fleet()
         expected = [spec for spec in self.chargers if not _starts_offline(spec)]
         planned = max((_longest_delay(spec) for spec in expected), default=0.0)
@@ -87,7 +84,6 @@ class Drill:
 
         if not await self.world.until(up, BOOT_WITHIN + planned):
             raise self._not_connected([spec.id for spec in expected])
-        self._end("connect", begun)
 
     def _not_connected(self, expected: list[str]) -> NotConnected:
         progress = self.world.progress
@@ -112,15 +108,13 @@ class Drill:
         return "never connected"
 
     async def _baseline(self) -> None:
-        begun = self._begin("baseline")
+        self._begin("baseline")
         await self.operator.fleet()
         await self._probe_keys("GET", "/fleet/firmware")
-        self._end("baseline", begun)
 
     async def _act(self) -> None:
-        begun = self._begin("act")
+        self._begin("act")
         await self.operator.follow(self.scenario.operator, self._at_step)
-        self._end("act", begun)
 
     def _at_step(self, number: int, name: str) -> None:
         self.where = f"step {number}/{len(self.scenario.operator)} {name}"
@@ -132,7 +126,6 @@ class Drill:
             for rollout in self.operator.rollouts:
                 left = begun + self.scenario.heal.within - self.world.now()
                 await self.operator.watch(rollout, finished, max(left, 0.0))
-        self._end("heal", begun)
 
     def _should_end(self) -> bool:
         """Whether the scenario wants its rollouts to come to an end."""
@@ -144,112 +137,44 @@ class Drill:
         return DRAIN_WITHIN if ended or self.operator.troubles else self.scenario.heal.within
 
     async def _drain(self, within: float) -> None:
-        begun = self._begin("drain")
+        self._begin("drain")
         await self.world.until(lambda: not self.world.progress.in_flight, within)
         # Behind this round trip every CALL that a charger had sent is answered, or never will be.
         await self.operator.fence("")
-        self._end("drain", begun)
 
     async def _final(self) -> None:
-        begun = self._begin("final")
+        self._begin("final")
+        await self._probe_keys("POST", "/firmware/rollout", body={"charger_ids": []})
         for rollout, rollout_id in self.operator.rollouts.items():
+            path = f"/firmware/rollout/{rollout_id}"
+            await self._probe_keys("GET", path, rollout_id)
+            if finished(self.world.progress.rollout(rollout_id)):  # where a breach does no harm
+                await self._probe_keys("POST", f"{path}/execute-stage", rollout_id)
+                await self._probe_keys("POST", f"{path}/pause", rollout_id, {})
             await self.operator.read(rollout)
-            await self._probe_keys("GET", f"/firmware/rollout/{rollout_id}", rollout_id)
         await self.operator.fleet()
         for site, vendor in _filters(self.chargers):
             await self.operator.fleet(site, vendor)
-        self._end("final", begun)
 
-    async def _probe_keys(self, method: str, path: str, rollout: str | None = None) -> None:
+    async def _probe_keys(
+        self,
+        method: str,
+        path: str,
+        rollout: str | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> None:
         """Try without a key and with a wrong one (R45)."""
         for key in ("missing", "wrong"):
-            await self.operator.call(Request("other", method, path, rollout=rollout, key=key))
+            await self.operator.call(Request("other", method, path, body, rollout, key=key))
 
     def _begin(self, name: str) -> float:
         self.where = name
         self.world.mark(name)
         return self.world.now()
 
-    def _end(self, name: str, begun: float) -> None:
-        self.phases.append(Phase(name, round(begun, 3), round(self.world.now(), 3)))
-
-    # ------------------------------------------------------------------ what came of it
-
     def rollouts(self) -> tuple[dict[str, Any], ...]:
         """Return what the last GET of each rollout showed."""
         return tuple(self.world.progress.rollout(i) for i in self.operator.rollouts.values())
-
-    def expectations(self, judgement: Judgement) -> tuple[Expectation, ...]:
-        """Compare the outcome with what the scenario expects."""
-        return (*self._steps(), *_outcome(self.scenario.expect, self.rollouts()),
-                *_exercises(self.scenario.expect, judgement))  # fmt: skip
-
-    def _steps(self) -> list[Expectation]:
-        return [
-            Expectation(f"step {t.number} ({t.step})", t.expected, t.seen, met=False)
-            for t in self.operator.troubles
-        ]
-
-
-def _outcome(expect: Expect, bodies: tuple[dict[str, Any], ...]) -> list[Expectation]:
-    """Compare the rollouts' last bodies with `expect`."""
-    out = []
-    if expect.rollout is not None:
-        seen = [str(body.get("status")) for body in bodies]
-        met = bool(seen) and all(status == expect.rollout for status in seen)
-        said = ", ".join(map(outline, bodies)) or "no rollout was created"
-        out.append(Expectation("rollout", expect.rollout, said, met))
-    rows = [row for body in bodies for row in rows_of(body)]
-    for name, bound in (("installed", expect.installed), ("failed", expect.failed)):
-        if bound is not None:
-            count = sum(row.get("status") == name for row in rows)
-            met = bool(rows) and bound.holds(count, len(rows))
-            out.append(Expectation(name, str(bound), f"{count} of {len(rows)}", met))
-    return out
-
-
-def _exercises(expect: Expect, judgement: Judgement) -> list[Expectation]:
-    """Say which of the named properties were never put to the test."""
-    return [
-        Expectation("exercises", requirement, "it was never put to the test", met=False,
-                    inconclusive=True)
-        for requirement in judgement.unexercised(expect.exercises)
-    ]  # fmt: skip
-
-
-def conclude(
-    ending: Ending, judgement: Judgement, expectations: Sequence[Expectation]
-) -> tuple[str, ExitCode]:
-    """Return the verdict of the whole and the exit code."""
-    missed = [e for e in expectations if not e.met]
-    verdict, code = str(judgement.verdict), _CODES[judgement.verdict]
-    if judgement.verdict is not Verdict.FAIL:
-        if any(not e.inconclusive for e in missed) and ending is not Ending.INTERRUPTED:
-            verdict, code = str(Verdict.FAIL), ExitCode.FAILED
-        elif missed and code is ExitCode.PASSED:
-            verdict, code = str(Verdict.INCONCLUSIVE), ExitCode.NOT_RUN
-    return verdict, ExitCode.INTERRUPTED if ending is Ending.INTERRUPTED else code
-
-
-_CODES = {
-    Verdict.PASS: ExitCode.PASSED,
-    Verdict.NON_STRICT: ExitCode.PASSED,
-    Verdict.FAIL: ExitCode.FAILED,
-    Verdict.INCONCLUSIVE: ExitCode.NOT_RUN,
-    Verdict.NOT_APPLICABLE: ExitCode.NOT_RUN,
-    Verdict.ERROR: ExitCode.INTERNAL,
-}
-
-
-def rows_of(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the chargers of a GET body, all stages in order."""
-    return [
-        row
-        for stage in body.get("stages") or ()
-        if isinstance(stage, dict)
-        for row in stage.get("chargers") or ()
-        if isinstance(row, dict)
-    ]
 
 
 def _starts_offline(spec: ChargerSpec) -> bool:

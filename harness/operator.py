@@ -125,7 +125,15 @@ class Operator:
             self._trouble(number, step, failed)
 
     def _trouble(self, number: int, step: StepBase, failed: StepFailed) -> None:
-        self.troubles.append(Trouble(number, name_of(step), failed.expected, failed.seen))
+        trouble = Trouble(number, name_of(step), failed.expected, failed.seen)
+        self.troubles.append(trouble)
+        self._world.recorder.mark(
+            "step_failed",
+            number=number,
+            step=trouble.step,
+            expected=trouble.expected,
+            seen=trouble.seen,
+        )
 
     async def _when(self, step: StepBase) -> None:
         if step.when:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.checkers import judge
+from harness.about import quirky, scenario_facts
 from harness.drill import Drill
 from harness.history import Header, History
 from harness.inprocess import InProcessCsms
 from harness.progress import Progress
 from harness.recorder import Recorder
+from harness.review import review
 from harness.virtual_world import VirtualWorld
 from simulator.charger import Charger
 from simulator.virtual import Scheduler, VirtualFleet
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.history import Event
+    from harness.review import Review
     from harness.run_record import Expectation
     from harness.verdict import Judgement
     from simulator.scenario import Scenario
@@ -40,9 +42,18 @@ class Rehearsal:
     history: History
     drill: Drill
     progress: Progress
-    judgement: Judgement
-    expectations: tuple[Expectation, ...]
+    outcome: Review
     seconds: float  # virtual seconds that passed
+
+    @property
+    def judgement(self) -> Judgement:
+        """The verdict on every property."""
+        return self.outcome.judgement
+
+    @property
+    def expectations(self) -> tuple[Expectation, ...]:
+        """What the scenario expects, and whether it came true."""
+        return self.outcome.expectations
 
 
 def rehearse(
@@ -62,7 +73,10 @@ def rehearse(
     specs = scenario.chargers(seed)
     scheduler = Scheduler(START)
     about = header(seed) if header else Header(
-        scenario={"name": scenario.name}, seed=seed, target={"kind": "virtual"}
+        scenario=scenario_facts(scenario, specs),
+        seed=seed,
+        target={"kind": "virtual"},
+        quirky=quirky(specs),
     )  # fmt: skip
     history = History(about)
     recorder = Recorder(history, lambda: scheduler.now - START)
@@ -88,10 +102,7 @@ def rehearse(
         world.run(drill.run())
     finally:
         system.close()
-    judgement = judge(about, history.events)
-    return Rehearsal(
-        about, history, drill, progress, judgement, drill.expectations(judgement), world.now()
-    )
+    return Rehearsal(about, history, drill, progress, review(about, history.events), world.now())
 
 
 def _transfers(scheduler: Scheduler, scenario: Scenario, recorder: Recorder) -> Transfers:

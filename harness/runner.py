@@ -14,21 +14,20 @@ import re
 import shlex
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from harness import processes, targets
-from harness.checkers import judge
+from harness.about import quirky, scenario_facts, version
 from harness.diagnosis import diagnose
-from harness.drill import Drill, NotConnected, conclude, rows_of
+from harness.drill import Drill, NotConnected
 from harness.errors import TargetError
 from harness.history import Header, History, encode
 from harness.progress import Progress
 from harness.recorder import Recorder
+from harness.review import review
 from harness.run_record import Counts, Ending, ExitCode, RunRecord
 from harness.socket_world import Clock, SocketWorld, interrupted_by_signals
 from simulator.certificates import Authority, KeyPair, client_context
@@ -44,8 +43,8 @@ if TYPE_CHECKING:
 
     from harness.history import Event
     from harness.processes import Child
+    from harness.review import Review
     from harness.targets import Address, Reference, RestApi
-    from harness.verdict import Judgement
     from simulator.faults import ChargerSpec
     from simulator.scenario import Scenario
 
@@ -203,8 +202,7 @@ class _Run:
                 recorder.stop()
                 self.view.end()
             self.view.say("Judging …")
-            judgement = judge(header, history.events)
-        return self._record(drill, header, judgement, progress)
+            return self._record(header, review(header, history.events))
 
     def _served(self, line: dict[str, Any]) -> None:
         if self.recorder is not None:
@@ -280,10 +278,15 @@ class _Run:
     def _header(self, address: Address, clock: Clock) -> Header:
         return Header(
             versions={"firmdrill": version(), "python": platform.python_version()},
-            scenario={**self._about(), "text": self.options.text},
+            scenario=scenario_facts(
+                self.options.scenario,
+                self.chargers,
+                source=self.options.source,
+                text=self.options.text,
+            ),
             seed=self.options.actual_seed,
             target=address.describe(),
-            quirky=tuple(spec.id for spec in self.chargers if quirky(spec)),
+            quirky=quirky(self.chargers),
             started_at=datetime.fromtimestamp(clock.epoch, UTC).isoformat(),
         )
 
@@ -294,67 +297,27 @@ class _Run:
         found = await diagnose(url, subprotocols=(dialect_of(spec).subprotocol,))
         return f"{error}. Tried again: {found.sentence(url)}"
 
-    # ------------------------------------------------------------------ the outcome
-
-    def _record(
-        self, drill: Drill, header: Header, judgement: Judgement, progress: Progress
-    ) -> RunRecord:
-        expectations = drill.expectations(judgement)
-        verdict, code = conclude(drill.ending, judgement, expectations)
+    def _record(self, header: Header, outcome: Review) -> RunRecord:
         return RunRecord(
             scenario=self._about(),
             seed=self.options.actual_seed,
-            ending=drill.ending,
-            exit_code=code,
-            verdict=verdict,
+            ending=outcome.ending,
+            exit_code=outcome.exit_code,
+            verdict=outcome.verdict,
             reproduce=self.options.reproduce(),
             target=dict(header.target),
             header=header,
             history=self.options.folder / HISTORY,
-            judgement=judgement,
-            expectations=expectations,
-            phases=tuple(drill.phases),
-            counts=counts(len(self.chargers), drill.rollouts(), judgement, progress),
-            rollouts=drill.rollouts(),
+            judgement=outcome.judgement,
+            expectations=outcome.expectations,
+            phases=outcome.phases,
+            counts=outcome.counts,
+            rollouts=outcome.rollouts,
             folder=self.options.folder,
         )
 
 
 # ---------------------------------------------------------------------- parts
-
-
-def counts(
-    chargers: int,
-    rollouts: tuple[dict[str, Any], ...],
-    judgement: Judgement,
-    progress: Progress,
-) -> Counts:
-    """Return the numbers of the verdict block; ends are counted as the last GET showed them."""
-    shown = Counter(str(row.get("status")) for body in rollouts for row in rows_of(body))
-    return Counts(
-        chargers=chargers,
-        triggered=len(progress.triggered),
-        installed=shown["installed"],
-        failed=shown["failed"],
-        calls=sum(progress.calls.values()),
-        events=judgement.events,
-        downloads=dict(progress.downloads),
-        bytes_served=progress.bytes_served,
-    )
-
-
-def quirky(spec: ChargerSpec) -> bool:
-    """Whether this charger breaks OCPP's rules on purpose, by its quirks or its faults."""
-    lies = {"claims_installed", "old_version", "rolls_back"}
-    return bool(spec.quirks) or any(fault.how in lies for fault in spec.install_faults)
-
-
-def version() -> str:
-    """Return our own version, or "source" where the package is not installed."""
-    try:
-        return metadata.version("firmdrill")
-    except metadata.PackageNotFoundError:
-        return "source"
 
 
 def slug(name: str) -> str:

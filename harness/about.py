@@ -1,0 +1,46 @@
+"""What a history's header says about a drill: the same for sockets and for virtual time. A core."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from simulator.faults import ChargerSpec
+    from simulator.scenario import Scenario
+
+LIES = frozenset({"claims_installed", "old_version", "rolls_back"})
+
+
+def scenario_facts(
+    scenario: Scenario, chargers: Sequence[ChargerSpec], *, source: str = "", text: str = ""
+) -> dict[str, Any]:
+    """Return `Header.scenario`: enough to judge and to repeat the drill."""
+    return {
+        "name": scenario.name,
+        "proves": scenario.proves,
+        "file": source,
+        "text": text,
+        "chargers": len(chargers),
+        "expect": scenario.expect.model_dump(mode="json", exclude_unset=True),
+        "sites": {spec.id: spec.site_id for spec in chargers if spec.site_id},
+    }
+
+
+def quirky(chargers: Iterable[ChargerSpec]) -> tuple[str, ...]:
+    """Return the chargers that break OCPP's rules on purpose, by their quirks or their faults."""
+    return tuple(
+        spec.id
+        for spec in chargers
+        if spec.quirks or any(fault.how in LIES for fault in spec.install_faults)
+    )
+
+
+def version() -> str:
+    """Return our own version, or "source" where the package is not installed."""
+    try:
+        return metadata.version("firmdrill")
+    except metadata.PackageNotFoundError:
+        return "source"

@@ -1,0 +1,206 @@
+"""What came of a drill, read from its history alone.
+
+A core. `firmdrill run` and `firmdrill judge` both end here, so a recording judged again gives the
+verdict of the run: the history holds everything that decides it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from harness.checkers import Judge
+from harness.operator import outline
+from harness.progress import Progress
+from harness.run_record import Counts, Ending, ExitCode, Expectation, Phase
+from harness.verdict import Verdict
+from simulator.scenario import Expect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.history import Event, Header
+    from harness.verdict import Judgement
+
+PHASES = ("connect", "baseline", "act", "heal", "drain", "final")
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """The outcome of one drill."""
+
+    judgement: Judgement
+    expectations: tuple[Expectation, ...]
+    ending: Ending
+    verdict: str
+    exit_code: ExitCode
+    phases: tuple[Phase, ...]
+    counts: Counts
+    rollouts: tuple[dict[str, Any], ...]
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What the marks of a history tell about how the drill went."""
+
+    ending: Ending = Ending.NOT_STARTED
+    phases: list[Phase] = field(default_factory=list)
+    missed: list[Expectation] = field(default_factory=list)
+    rollouts: list[str] = field(default_factory=list)
+    _open: tuple[str, float] | None = None
+
+    def see(self, event: Event) -> None:
+        """Take one event in."""
+        if event.source == "operator" and event.name == "create" and event.kind == "ok":
+            body = event.data.get("body")
+            if isinstance(body, dict) and isinstance(body.get("rollout_id"), str):
+                self.rollouts.append(body["rollout_id"])
+        if event.source == "harness" and event.kind == "mark":
+            self._mark(event)
+
+    def _mark(self, event: Event) -> None:
+        if event.name in {*PHASES, "end"}:
+            self._close(event.time)
+            self._open = (event.name, event.time)
+        if event.name == "act":
+            self.ending = Ending.INTERRUPTED  # until we know better
+        elif event.name == "heal":
+            self.ending = Ending.COMPLETED
+        elif event.name == "interrupted":
+            self.ending = Ending.INTERRUPTED
+        elif event.name == "step_failed":
+            data = event.data
+            self.missed.append(
+                Expectation(
+                    f"step {data.get('number')} ({data.get('step')})",
+                    str(data.get("expected")),
+                    str(data.get("seen")),
+                    met=False,
+                )
+            )
+
+    def _close(self, now: float) -> None:
+        if self._open is not None and self._open[0] in PHASES:
+            self.phases.append(Phase(self._open[0], round(self._open[1], 3), round(now, 3)))
+        self._open = None
+
+
+def review(header: Header, events: Iterable[Event]) -> Review:
+    """Judge a history and compare it with what its scenario expects."""
+    chargers = header.scenario.get("chargers")
+    fleet = chargers if isinstance(chargers, int) else 0
+    judge, progress, plan = Judge(header), Progress(fleet), _Plan()
+    for event in events:
+        judge.see(event)
+        progress.see(event)
+        plan.see(event)
+    judgement = judge.judgement()
+    rollouts = tuple(progress.rollout(rollout) for rollout in plan.rollouts)
+    expect = expectations_of(header)
+    expectations = (*plan.missed, *_outcome(expect, rollouts), *_exercises(expect, judgement))
+    verdict, code = conclude(plan.ending, judgement, expectations)
+    return Review(
+        judgement=judgement,
+        expectations=expectations,
+        ending=plan.ending,
+        verdict=verdict,
+        exit_code=code,
+        phases=tuple(plan.phases),
+        counts=_counts(rollouts, judgement, progress),
+        rollouts=rollouts,
+    )
+
+
+def expectations_of(header: Header) -> Expect:
+    """Return what the scenario of a history expects; nothing if the header does not say."""
+    try:
+        return Expect.model_validate(header.scenario.get("expect") or {})
+    except ValidationError:
+        return Expect()
+
+
+def conclude(
+    ending: Ending, judgement: Judgement, expectations: Sequence[Expectation]
+) -> tuple[str, ExitCode]:
+    """Return the verdict of the whole and the exit code."""
+    missed = [e for e in expectations if not e.met]
+    verdict, code = str(judgement.verdict), _CODES[judgement.verdict]
+    if judgement.verdict is not Verdict.FAIL and ending is not Ending.INTERRUPTED:
+        if any(not e.inconclusive for e in missed):
+            verdict, code = str(Verdict.FAIL), ExitCode.FAILED
+        elif missed and code is ExitCode.PASSED:
+            verdict, code = str(Verdict.INCONCLUSIVE), ExitCode.NOT_RUN
+    return verdict, ExitCode.INTERRUPTED if ending is Ending.INTERRUPTED else code
+
+
+_CODES = {
+    Verdict.PASS: ExitCode.PASSED,
+    Verdict.NON_STRICT: ExitCode.PASSED,
+    Verdict.FAIL: ExitCode.FAILED,
+    Verdict.INCONCLUSIVE: ExitCode.NOT_RUN,
+    Verdict.NOT_APPLICABLE: ExitCode.NOT_RUN,
+    Verdict.ERROR: ExitCode.INTERNAL,
+}
+
+
+def rows_of(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the chargers of a GET body, all stages in order."""
+    return [
+        row
+        for stage in body.get("stages") or ()
+        if isinstance(stage, dict)
+        for row in stage.get("chargers") or ()
+        if isinstance(row, dict)
+    ]
+
+
+def _outcome(expect: Expect, bodies: tuple[dict[str, Any], ...]) -> list[Expectation]:
+    """Compare the rollouts' last bodies with `expect`."""
+    out = []
+    if expect.rollout is not None:
+        seen = [str(body.get("status")) for body in bodies]
+        met = bool(seen) and all(status == expect.rollout for status in seen)
+        said = ", ".join(map(outline, bodies)) or "no rollout was created"
+        out.append(Expectation("rollout", expect.rollout, said, met))
+    rows = [row for body in bodies for row in rows_of(body)]
+    for name, bound in (("installed", expect.installed), ("failed", expect.failed)):
+        if bound is not None:
+            count = sum(row.get("status") == name for row in rows)
+            met = bool(rows) and bound.holds(count, len(rows))
+            out.append(Expectation(name, str(bound), f"{count} of {len(rows)}", met))
+    return out
+
+
+def _exercises(expect: Expect, judgement: Judgement) -> list[Expectation]:
+    """Say which of the named properties were put to the test, and which were not."""
+    unexercised = set(judgement.unexercised(expect.exercises))
+    return [
+        Expectation(
+            "exercises",
+            requirement,
+            "it was never put to the test" if requirement in unexercised else "it was",
+            met=requirement not in unexercised,
+            inconclusive=requirement in unexercised,
+        )
+        for requirement in expect.exercises
+    ]
+
+
+def _counts(
+    rollouts: tuple[dict[str, Any], ...], judgement: Judgement, progress: Progress
+) -> Counts:
+    """Return the numbers of the verdict block; ends are counted as the last GET showed them."""
+    shown = Counter(str(row.get("status")) for body in rollouts for row in rows_of(body))
+    return Counts(
+        chargers=progress.fleet,
+        triggered=len(progress.triggered),
+        installed=shown["installed"],
+        failed=shown["failed"],
+        calls=sum(progress.calls.values()),
+        events=judgement.events,
+        downloads=dict(progress.downloads),
+        bytes_served=progress.bytes_served,
+    )
