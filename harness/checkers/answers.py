@@ -285,7 +285,7 @@ class R46(Checker):
     def __init__(self) -> None:
         """Start with no pause."""
         super().__init__()
-        self._kept: dict[str, tuple[Any, Op]] = {}
+        self._kept: dict[str, tuple[set[Any], Op]] = {}  # reasons that may be the kept one
 
     @sees(Answered)
     def answered(self, view: View, fact: Answered) -> None:
@@ -293,28 +293,36 @@ class R46(Checker):
         op, rollout = fact.op, fact.rollout
         if op.name != "pause" or op.outcome != "ok" or rollout is None:
             return
-        given = op.request.get("reason") if isinstance(op.request, dict) else None
-        said = op.reply.get("reason") if isinstance(op.reply, dict) else None
-        still = self._kept.get(rollout.name)
-        if any(p.overlaps(op) for p in rollout.pauses if p is not op):
-            return  # either reason may be the first
-        resumed = still is not None and any(not e.before(still[1]) for e in rollout.executes)
-        wanted, switch = (given, None) if still is None or resumed else (still[0], "D9")
-        self._kept[rollout.name] = (
-            (wanted, op) if switch is None else (wanted, still[1] if still else op)
-        )
-        if wanted is None and given is None:
+        given, said = reason_of(op.request), reason_of(op.reply)
+        allowed, first = self._allowed(rollout, op, given)
+        self._kept[rollout.name] = ({said} if said in allowed else allowed, op)
+        if given is None and allowed == {None}:
             return
         self.exercised += 1
-        if said not in {wanted, given} or (switch and said != wanted):
+        if said not in allowed:
             self.accuse(
                 view,
                 who=rollout.name,
-                expected=f"the reason {wanted!r}",
+                expected="the reason " + " or ".join(sorted(repr(r) for r in allowed)),
                 seen=f"{said!r}",
                 events=(op.invoked, fact.event),
-                switch=switch,
+                switch=None if first else "D9",
             )
+
+    def _allowed(self, rollout: Rollout, op: Op, given: Any) -> tuple[set[Any], bool]:
+        """Return the reasons that any legal order allows, and whether this pause is the first."""
+        others = [p for p in rollout.pauses if p is not op and p.may_act and p.overlaps(op)]
+        mine = {given} | {reason_of(p.request) for p in others}
+        kept = self._kept.get(rollout.name)
+        if kept is None:
+            return mine, not others
+        reasons, before = kept
+        since = [e for e in rollout.executes if e.may_act and not e.before(before)]
+        if not since:
+            return reasons | (mine - {given}), False
+        if any(before.before(e) and e.before(op) for e in since):
+            return mine, not others
+        return reasons | mine, False
 
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
@@ -323,11 +331,16 @@ class R46(Checker):
         if kept is None or fact.rollout.paused_since is None:
             return
         for name in ("reason", "pause_reason"):
-            if fact.body.get(name) is not None and fact.body[name] != kept[0]:
+            if fact.body.get(name) is not None and fact.body[name] not in kept[0]:
                 self.accuse(
                     view,
                     who=fact.rollout.name,
-                    expected=f"the reason {kept[0]!r} is kept",
+                    expected="the reason is kept: " + " or ".join(map(repr, kept[0])),
                     seen=f"GET says {fact.body[name]!r}",
                     events=(kept[1].answered, fact.event),
                 )
+
+
+def reason_of(body: Any) -> Any:
+    """Return the reason in a pause's body."""
+    return body.get("reason") if isinstance(body, dict) else None

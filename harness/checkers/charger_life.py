@@ -278,7 +278,7 @@ class C15(Checker):
         "C15",
         "Back-off",
         "A charger whose connection breaks does not hammer the CSMS: it does not connect five "
-        "times within five seconds.",
+        "times within five seconds without being accepted once.",
         "OCPP 2.0.1 Part 4 5.3; OCPP-J 1.6 errata 3.4",
     )
     MOST, WITHIN = 5, 5.0
@@ -287,6 +287,13 @@ class C15(Checker):
         """Start with no connects."""
         super().__init__()
         self._opened: dict[str, deque[Event]] = {}
+
+    @sees(Replied)
+    def replied(self, _view: View, fact: Replied) -> None:
+        """An accepted boot starts anew: reboots are no reconnects."""
+        call = fact.call
+        if call is not None and call.action == "BootNotification" and fact.station.accepted:
+            self._opened.pop(fact.station.id, None)
 
     @sees(Opened)
     def opened(self, view: View, fact: Opened) -> None:

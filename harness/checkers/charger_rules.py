@@ -256,7 +256,7 @@ class C11(Checker):
             self.exercised += 1
             idle = fact.status == "Idle"
             busy = last not in {"", "Installed"} and RANK.get(last, 0) < RANK["Installed"]
-            if (idle and busy) or (not idle and not last):
+            if (idle and busy) or (not idle and not last and fact.trigger is None):
                 self.accuse(
                     view,
                     who=fact.station.id,

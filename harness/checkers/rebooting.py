@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 from harness.checkers.base import Checker, sees
 from harness.checkers.charger_rules import charger_rule, is_full
 from harness.checkers.facts import Booted, Closed, Reported, Served
+from harness.checkers.settling import failed_for_good
 from harness.verdict import Grade
 
 if TYPE_CHECKING:
@@ -209,7 +210,7 @@ class C08(Checker):
         if fact.member is None:
             return
         charger = fact.station.id
-        if fact.member.final and fact.member.final != "Installed":
+        if failed_for_good(fact.member, fact.event.time):
             self._failed.setdefault(charger, (fact.member, fact.event, fact.station.version))
         else:
             self._failed.pop(charger, None)

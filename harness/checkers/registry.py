@@ -10,6 +10,7 @@ from harness.checkers import (
     charger_rules,
     crashing,
     deriving,
+    dispatching,
     fleet_rules,
     linear,
     liveness,
@@ -17,11 +18,13 @@ from harness.checkers import (
     pausing,
     plan_rules,
     rebooting,
+    resuming,
     retrying,
     shapes,
     showing,
     triggering,
     wire,
+    wire_fields,
 )
 from harness.checkers.base import Checker
 
@@ -34,6 +37,7 @@ MODULES = (
     charger_rules,
     crashing,
     deriving,
+    dispatching,
     fleet_rules,
     linear,
     liveness,
@@ -41,11 +45,13 @@ MODULES = (
     pausing,
     plan_rules,
     rebooting,
+    resuming,
     retrying,
     shapes,
     showing,
     triggering,
     wire,
+    wire_fields,
 )
 ORDER = {"R": 0, "L": 1, "C": 2, "W": 3}
 

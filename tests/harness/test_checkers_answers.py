@@ -222,6 +222,21 @@ def test_r46_accepts_a_new_reason_after_a_resume() -> None:
     assert (result.verdict, result.exercised) == (Verdict.PASS, 2)
 
 
+def test_r46_allows_either_reason_of_overlapping_pauses() -> None:
+    """Of two pauses at once either may be the first; its reason stays."""
+    t, r = running()
+    t.execute(r)
+    one = t.invoke("pause", r, body={"reason": "one"})
+    two = t.invoke("pause", r, body={"reason": "two"})
+    body = {"rollout_id": r, "status": "paused", "paused_at": t.stamp(), "reason": "two"}
+    t.ok("pause", one, body)
+    t.ok("pause", two, body)
+    t.pause(r, "three", said="two")
+    assert t.result("R46").verdict is Verdict.PASS
+    t.pause(r, "four", said="one")
+    assert t.result("R46").verdict is Verdict.FAIL
+
+
 def test_never_exercised_answers_are_inconclusive() -> None:
     """Without the requests nothing is proven."""
     t = Tale()

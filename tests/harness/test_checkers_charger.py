@@ -216,6 +216,15 @@ def test_c08_accuses_a_new_version_after_a_failure() -> None:
         assert t.result("C08").verdict is verdict
 
 
+def test_c08_knows_that_a_failed_download_may_be_retried() -> None:
+    """A DownloadFailed with retries left is not the update's end."""
+    t, _ = updating()
+    t.report("A", "Downloading", "DownloadFailed")
+    t.close("A")
+    t.boot("A", version="2.0.0")
+    assert t.result("C08").verdict is Verdict.INCONCLUSIVE
+
+
 def test_c09_wants_the_request_id() -> None:
     """Every status but Idle carries the id of its command, 0 included."""
     t, _ = updating("ocpp2.0.1", requestId=0)
@@ -233,6 +242,19 @@ def test_c11_wants_a_status_after_accepting_a_trigger() -> None:
     t.wait(60)
     t.mark("end")
     assert t.result("C11").verdict is Verdict.FAIL
+
+
+def test_c11_takes_a_status_of_the_running_update_as_the_answer() -> None:
+    """A status that the update sends meanwhile counts; one out of nowhere does not."""
+    body = {"requestedMessage": "FirmwareStatusNotification"}
+    for running, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):
+        t = updating()[0] if running else Tale()
+        if not running:
+            t.boot("A")
+        ref = t.call("A", "TriggerMessage", body, by="csms")
+        t.answer("A", ref, {"status": "Accepted"}, "charger")
+        t.report("A", "Downloading")
+        assert t.result("C11").verdict is verdict
 
 
 def test_c14_prefers_accepted_canceled() -> None:

@@ -131,6 +131,15 @@ def test_c15_accuses_a_hammering_charger() -> None:
         assert t.result("C15").verdict is verdict
 
 
+def test_c15_does_not_take_reboots_for_reconnects() -> None:
+    """A boot that was accepted in between starts anew."""
+    t = Tale()
+    for _ in range(6):
+        t.boot("A")
+        t.close("A", 1006)
+    assert t.result("C15").verdict is not Verdict.FAIL
+
+
 def test_never_exercised_life_is_inconclusive() -> None:
     """A plain update proves nothing about these."""
     t = updating()

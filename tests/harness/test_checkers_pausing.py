@@ -298,6 +298,19 @@ def test_r23_waits_for_slots_and_absent_chargers() -> None:
     assert t.result("R23").verdict is Verdict.PASS
 
 
+def test_r23_lets_a_resume_go_on_when_time_outs_settled_the_stage() -> None:
+    """What was left of the stage may have timed out as offline: then the next stage begins."""
+    t = Tale()
+    t.boot("A", "C")
+    r = t.create("ABC", "rolling", batch_size=2, offline_timeout=10)
+    t.execute(r, "A")
+    t.update("A")
+    t.wait(20)
+    t.pause(r)
+    t.execute(r, "C", stage=2)
+    assert t.result("R23").verdict is not Verdict.FAIL
+
+
 def test_never_exercised_pauses_are_inconclusive() -> None:
     """Without a pause that holds something back nothing is proven."""
     t = Tale()

@@ -1,0 +1,163 @@
+"""W06-W09: request ids, dates, subprotocols and the first boot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.checkers.base import Checker, sees
+from harness.checkers.facts import Called, Opened, Replied, Triggered
+from harness.checkers.schemas import VERSIONS
+from harness.verdict import Grade, Requirement, Subject
+
+if TYPE_CHECKING:
+    from harness.checkers.model import Station
+    from harness.checkers.view import View
+
+
+class W06(Checker):
+    """Fresh request ids."""
+
+    requirement = Requirement(
+        "W06",
+        "Fresh request ids",
+        "Every update command to a station carries a request id that no earlier one carried.",
+        "OCPP 2.0.1 L01.FR.10, reason code DuplicateRequestId",
+    )
+
+    def __init__(self) -> None:
+        """Start with no commands."""
+        super().__init__()
+        self._used: dict[tuple[str, int], Triggered] = {}
+
+    @sees(Triggered)
+    def triggered(self, view: View, fact: Triggered) -> None:
+        """Look the request id up."""
+        trigger = fact.trigger
+        if trigger.request_id is None:
+            return
+        self.exercised += 1
+        first = self._used.setdefault((trigger.station.id, trigger.request_id), fact)
+        if first is not fact:
+            self.accuse(
+                view,
+                who=trigger.station.id,
+                charger=trigger.station.id,
+                expected="a fresh requestId for every command",
+                seen=f"requestId {trigger.request_id} was used before",
+                events=(first.event, fact.event),
+            )
+
+
+class W07(Checker):
+    """UTC dates."""
+
+    requirement = Requirement(
+        "W07",
+        "UTC dates",
+        "Dates carry a time zone; they should be in UTC.",
+        "OCPP-J 1.6 3.10; OCPP 2.0.1 Part 4, date and time",
+    )
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Judge the dates of a CALL."""
+        self._judge(view, fact, fact.call.payload)
+
+    @sees(Replied)
+    def replied(self, view: View, fact: Replied) -> None:
+        """Judge the dates of a CALLRESULT."""
+        if fact.frame[0] == 3:  # noqa: PLR2004 - CALLRESULT
+            self._judge(view, fact, fact.frame[2])
+
+    def _judge(self, view: View, fact: Called | Replied, payload: Any) -> None:
+        if not isinstance(payload, dict):
+            return
+        for name, value in _dates(payload):
+            self.exercised += 1
+            if value.endswith(("Z", "+00:00")):
+                continue
+            zoned = value[-6:-5] in {"+", "-"}
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected="a date in UTC",
+                seen=f"{name}: {value!r}",
+                events=(fact.event,),
+                grade=Grade.TOLERATED if zoned else Grade.VIOLATES,
+                subject=fact.sender,
+            )
+
+
+DATES = ("timestamp", "currentTime", "retrieveDate")
+FIRMWARE_DATES = ("retrieveDateTime", "installDateTime")
+
+
+def _dates(payload: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the dates of a payload that matter here, by name."""
+    found = [(n, payload[n]) for n in DATES if n in payload]
+    firmware = payload.get("firmware")
+    if isinstance(firmware, dict):
+        found += [(n, firmware[n]) for n in FIRMWARE_DATES if n in firmware]
+    return [(name, value) for name, value in found if isinstance(value, str)]
+
+
+class W08(Checker):
+    """Subprotocol."""
+
+    requirement = Requirement(
+        "W08",
+        "Subprotocol",
+        "A connection that is opened has agreed on exactly one OCPP version.",
+        "OCPP-J 1.6 3.2; OCPP 2.0.1 Part 4 3.2",
+    )
+
+    @sees(Opened)
+    def opened(self, view: View, fact: Opened) -> None:
+        """Judge what the handshake agreed on."""
+        self.exercised += 1
+        connection = fact.connection
+        if connection.subprotocol not in VERSIONS:
+            self.accuse(
+                view,
+                who=connection.station.id,
+                charger=connection.station.id,
+                expected=f"one of {', '.join(VERSIONS)}",
+                seen=connection.subprotocol or "no subprotocol",
+                events=(fact.event,),
+            )
+
+
+class W09(Checker):
+    """Boot first."""
+
+    requirement = Requirement(
+        "W09",
+        "Boot first",
+        "Before a station's first boot is accepted it sends nothing but BootNotification, and the "
+        "CSMS sends it no update command.",
+        "OCPP 2.0.1 B01.FR.08, B02.FR.02; OCPP 1.6 4.2",
+    )
+
+    @sees(Called)
+    def called(self, view: View, fact: Called) -> None:
+        """Judge a CALL of a station that was never accepted."""
+        station: Station = fact.station
+        if fact.call.action == "BootNotification":
+            self.exercised += 1
+            return
+        if station.accepted or fact.connection is None:
+            return
+        late = fact.sender is Subject.CSMS and not fact.call.trigger
+        asked = any(c.action == "TriggerMessage" for c in fact.connection.theirs.values())
+        if late or asked:
+            return
+        self.accuse(
+            view,
+            who=station.id,
+            charger=station.id,
+            expected="nothing but BootNotification before it is accepted",
+            seen=f"{fact.call.action} before the first accepted boot",
+            events=(fact.connection.opened, fact.event),
+            subject=fact.sender,
+        )
