@@ -76,7 +76,7 @@ class Options:
     seed: int | None = None
     mutant: str | None = None
     target: Address | None = None  # None: our own CSMS, started for this drill
-    command: str = "run"
+    virtual: bool = False
 
     @property
     def actual_seed(self) -> int:
@@ -86,6 +86,8 @@ class Options:
     def reproduce(self) -> str:
         """Return one copyable command that repeats this run."""
         words = ["firmdrill", "run", self.source, "--seed", str(self.actual_seed)]
+        if self.virtual:
+            words.append("--virtual")
         if self.mutant is not None:
             words += ["--mutant", self.mutant]
         return shlex.join(words)
@@ -146,7 +148,7 @@ class _Run:
     def _nothing(self, problem: str, code: ExitCode) -> RunRecord:
         """Return the record of a run that never got to its operator."""
         return RunRecord(
-            scenario=self._about(),
+            scenario=about(self.options),
             seed=self.options.actual_seed,
             ending=Ending.NOT_STARTED,
             exit_code=code,
@@ -156,10 +158,6 @@ class _Run:
             counts=Counts(chargers=len(self.chargers)),
             folder=self.options.folder,
         )
-
-    def _about(self) -> dict[str, str]:
-        scenario = self.options.scenario
-        return {"name": scenario.name, "proves": scenario.proves, "file": self.options.source}
 
     # ------------------------------------------------------------------ the drill
 
@@ -202,7 +200,7 @@ class _Run:
                 recorder.stop()
                 self.view.end()
             self.view.say("Judging …")
-            return self._record(header, review(header, history.events))
+            return record_of(self.options, header, review(header, history.events))
 
     def _served(self, line: dict[str, Any]) -> None:
         if self.recorder is not None:
@@ -297,27 +295,35 @@ class _Run:
         found = await diagnose(url, subprotocols=(dialect_of(spec).subprotocol,))
         return f"{error}. Tried again: {found.sentence(url)}"
 
-    def _record(self, header: Header, outcome: Review) -> RunRecord:
-        return RunRecord(
-            scenario=self._about(),
-            seed=self.options.actual_seed,
-            ending=outcome.ending,
-            exit_code=outcome.exit_code,
-            verdict=outcome.verdict,
-            reproduce=self.options.reproduce(),
-            target=dict(header.target),
-            header=header,
-            history=self.options.folder / HISTORY,
-            judgement=outcome.judgement,
-            expectations=outcome.expectations,
-            phases=outcome.phases,
-            counts=outcome.counts,
-            rollouts=outcome.rollouts,
-            folder=self.options.folder,
-        )
-
 
 # ---------------------------------------------------------------------- parts
+
+
+def record_of(options: Options, header: Header, outcome: Review) -> RunRecord:
+    """Return the record of a drill that ran."""
+    return RunRecord(
+        scenario=about(options),
+        seed=options.actual_seed,
+        ending=outcome.ending,
+        exit_code=outcome.exit_code,
+        verdict=outcome.verdict,
+        reproduce=options.reproduce(),
+        target=dict(header.target),
+        header=header,
+        history=options.folder / HISTORY,
+        judgement=outcome.judgement,
+        expectations=outcome.expectations,
+        phases=outcome.phases,
+        counts=outcome.counts,
+        rollouts=outcome.rollouts,
+        folder=options.folder,
+    )
+
+
+def about(options: Options) -> dict[str, str]:
+    """Return what a report says about the scenario."""
+    scenario = options.scenario
+    return {"name": scenario.name, "proves": scenario.proves, "file": options.source}
 
 
 def slug(name: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from harness import live, runner
+from harness import live, runner, virtual_runner
 from harness.cli.library import find
 from harness.cli.outcome import show
 from harness.cli.problems import reported
@@ -31,7 +31,7 @@ def demo(seed: int | None, report: Path | None, *, quiet: bool, as_json: bool) -
     Starts our CSMS, a firmware server and the fleet on free loopback ports, lets downloads fail,
     pauses and resumes the rollout, and judges what happened.
     """
-    drill("demo", seed=seed, report=report, mutant=None, quiet=quiet, as_json=as_json)
+    drill("demo", seed=seed, report=report, quiet=quiet, as_json=as_json)
 
 
 @click.command()
@@ -39,6 +39,7 @@ def demo(seed: int | None, report: Path | None, *, quiet: bool, as_json: bool) -
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the scenario's own seed.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder for the report.")
 @click.option("--mutant", metavar="NAME", help="Our CSMS with this one wrong decision.")
+@click.option("--virtual/--sockets", help="In virtual time: no sockets, no waiting.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict.")
 @click.option("--json", "as_json", is_flag=True, help="The run as JSON on standard output.")
 @reported
@@ -48,11 +49,20 @@ def run(
     report: Path | None,
     mutant: str | None,
     *,
+    virtual: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Run one SCENARIO: a YAML file or the name of a shipped one (`firmdrill scenario list`)."""
-    drill(scenario, seed=seed, report=report, mutant=mutant, quiet=quiet, as_json=as_json)
+    drill(
+        scenario,
+        seed=seed,
+        report=report,
+        mutant=mutant,
+        virtual=virtual,
+        quiet=quiet,
+        as_json=as_json,
+    )
 
 
 def drill(
@@ -60,7 +70,8 @@ def drill(
     *,
     seed: int | None,
     report: Path | None,
-    mutant: str | None,
+    mutant: str | None = None,
+    virtual: bool = False,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -77,8 +88,10 @@ def drill(
         text=found.text,
         seed=seed,
         mutant=mutant,
+        virtual=virtual,
     )
-    record = runner.run(options, live.view(console, quiet=quiet or as_json))
+    run_one = virtual_runner.run if virtual else runner.run
+    record = run_one(options, live.view(console, quiet=quiet or as_json))
     show(record, console)
     if as_json:
         click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))

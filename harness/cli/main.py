@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.cli.drills import demo, run
-from harness.runner import version
+from harness.about import version
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,0 +1,72 @@
+"""Runs one drill in virtual time and writes its history: the twin of `runner` without sockets.
+
+A shell for its one file; everything else is `rehearsal`. The reference CSMS runs in this process,
+with one wrong decision if a mutant is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from harness.about import quirky, scenario_facts, version
+from harness.errors import TargetError
+from harness.history import Header, encode
+from harness.rehearsal import rehearse
+from harness.run_record import Counts, Ending, ExitCode, RunRecord
+from harness.runner import HISTORY, about, record_of
+
+if TYPE_CHECKING:
+    from harness.runner import Options, View
+
+
+def run(options: Options, view: View) -> RunRecord:
+    """Run one drill in virtual time from start to record."""
+    began = time.monotonic()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    chargers = options.scenario.chargers(options.actual_seed)
+    view.say(f"Rehearsing {len(chargers)} chargers in virtual time …")
+
+    def header(seed: int) -> Header:
+        return Header(
+            versions={"firmdrill": version(), "python": platform.python_version()},
+            scenario=scenario_facts(
+                options.scenario, chargers, source=options.source, text=options.text
+            ),
+            seed=seed,
+            target={"kind": "virtual", **({"mutant": options.mutant} if options.mutant else {})},
+            quirky=quirky(chargers),
+            started_at="2026-01-01T00:00:00+00:00",
+        )
+
+    with contextlib.ExitStack() as stack:
+        if options.mutant is not None:
+            from harness.mutants.csms import mutated  # noqa: PLC0415 - imports the reference
+
+            stack.enter_context(mutated(options.mutant))
+        try:
+            done = rehearse(options.scenario, seed=options.actual_seed, header=header)
+        except TargetError as error:
+            return _nothing(options, len(chargers), str(error))
+    with (options.folder / HISTORY).open("wb") as file:
+        file.write(encode(done.history.header))
+        file.writelines(map(encode, done.history.events))
+    record = record_of(options, done.header, done.outcome)
+    return replace(record, wall_seconds=time.monotonic() - began)
+
+
+def _nothing(options: Options, chargers: int, problem: str) -> RunRecord:
+    return RunRecord(
+        scenario=about(options),
+        seed=options.actual_seed,
+        ending=Ending.NOT_STARTED,
+        exit_code=ExitCode.NOT_RUN,
+        verdict="ERROR",
+        reproduce=options.reproduce(),
+        problem=problem,
+        counts=Counts(chargers=chargers),
+        folder=options.folder,
+    )
