@@ -89,7 +89,7 @@ class Child:
         """Return what the first line says; None if the child ended before it was ready."""
         assert self._process.stdout is not None  # noqa: S101 - it was started with a pipe
         while line := await self._process.stdout.readline():
-            said = _parse(line)
+            said = parse(line)
             if said is not None and said.get("ready") is True:
                 return said
         return None
@@ -97,7 +97,7 @@ class Child:
     async def _read_output(self, listener: Listener | None) -> None:
         assert self._process.stdout is not None  # noqa: S101 - it was started with a pipe
         async for line in self._process.stdout:
-            said = _parse(line)
+            said = parse(line)
             if said is not None and listener is not None:
                 listener(said)
 
@@ -112,7 +112,13 @@ class Child:
                     file.write(line)
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def command(module: str, arguments: Sequence[str]) -> list[str]:
+    """Return the command line that runs one of our modules in an isolated interpreter."""
+    return [sys.executable, "-I", "-c", _BOOT, os.fspath(_ROOT), module, *arguments]
+
+
+def parse(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a line holds, or None."""
     try:
         said = json.loads(line)
     except ValueError:
@@ -136,12 +142,14 @@ async def start(
     with the child's last words if it ends first or is not ready in time; nothing is left running.
     """
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-I", "-m", module, *arguments,
+        *command(module, arguments),
         stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
         env={**os.environ, **(environment or {})},
-        start_new_session=True, limit=_LINE_LIMIT,
-    )  # fmt: skip
+        start_new_session=True,
+        limit=_LINE_LIMIT,
+    )
     child = Child(name, process)
     errors = asyncio.get_running_loop().create_task(child.read_errors(log))
     try:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
-from harness.cli.drills import demo, run
 from harness.about import version
+from harness.cli.drills import demo, run
+from harness.cli.parts import csms, firmware_server, fleet
+from harness.cli.recordings import judge
+from harness.cli.scenarios import scenario
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -18,5 +21,5 @@ def main() -> None:
     """
 
 
-for _command in (demo, run):
+for _command in (demo, run, judge, scenario, csms, fleet, firmware_server):
     main.add_command(_command)

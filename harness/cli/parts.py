@@ -1,0 +1,164 @@
+"""`firmdrill csms`, `fleet` and `firmware-server`: one part alone, beside other tools."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from harness import processes, targets
+from harness.cli.library import find
+from harness.cli.problems import reported, stop
+from harness.diagnosis import diagnose
+from harness.errors import UsageError
+from harness.history import Header, History
+from harness.progress import Progress
+from harness.recorder import Recorder
+from harness.run_record import ExitCode
+from harness.socket_world import Clock, interrupted_by_signals
+from simulator.certificates import client_context
+from simulator.charger import Charger
+from simulator.dialect import dialect_of
+from simulator.sockets import Fleet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+TELL_EVERY = 5.0
+
+
+@click.command("csms", context_settings=PASS_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@reported
+def csms(options: tuple[str, ...]) -> None:
+    """Run our CSMS alone: REST and OCPP on free loopback ports (`firmdrill csms --help`)."""
+
+    def ready(said: dict[str, Any]) -> None:
+        click.echo(f"REST API   {said.get('api')}")
+        click.echo(f"OCPP       {said.get('ocpp')}/<charger id>")
+        key = said.get("key_file")
+        click.echo(f"API key    in {key}" if key else f"API key    from {targets.KEY_VARIABLE}")
+        click.echo("Next, in another terminal:")
+        if key:
+            click.echo(f"  export {targets.KEY_VARIABLE}=$(cat {key})")
+        click.echo(
+            f"  firmdrill fleet smoke --ocpp {said.get('ocpp')} --register {said.get('ext')}"
+        )
+        click.echo("Ctrl-C stops it.")
+
+    sys.exit(_run_part("reference_csms", options, ready))
+
+
+@click.command("firmware-server", context_settings=PASS_ON, add_help_option=False)
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+@reported
+def firmware_server(options: tuple[str, ...]) -> None:
+    """Serve firmware images that break on demand (`firmdrill firmware-server --help`)."""
+
+    def ready(said: dict[str, Any]) -> None:
+        click.echo(
+            f"Images at {said.get('url')}/<any tag>/<image name>; one line a request follows."
+        )
+
+    sys.exit(_run_part("simulator.firmware_server", options, ready))
+
+
+def _run_part(
+    module: str, options: tuple[str, ...], ready: Callable[[dict[str, Any]], None]
+) -> int:
+    """Run a part in the foreground; pass on what it says, and Ctrl-C."""
+    with subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        processes.command(module, options), stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None  # noqa: S101 - it was started with a pipe
+        try:
+            for line in child.stdout:
+                said = processes.parse(line.encode())
+                if said is not None and said.get("ready") is True:
+                    ready(said)
+                else:
+                    click.echo(line, nl=False)
+        except KeyboardInterrupt:  # the terminal told the child as well
+            child.send_signal(signal.SIGTERM)
+        code = child.wait()
+    return int(ExitCode.INTERRUPTED) if code == -signal.SIGINT else code
+
+
+@click.command()
+@click.argument("scenario")
+@click.option(
+    "--ocpp", required=True, help="Where chargers connect: ws://host:port/path (or {id})."
+)
+@click.option("--register", metavar="URL", help="Base url of our CSMS's /ext/v1, to register them.")
+@click.option("--ca", type=click.Path(exists=True), help="CA file of the firmware server.")
+@click.option("--seed", type=click.IntRange(min=0), help="Instead of the scenario's own seed.")
+@reported
+def fleet(scenario: str, ocpp: str, register: str | None, ca: str | None, seed: int | None) -> None:
+    """Run only the chargers of SCENARIO against a CSMS that listens at --ocpp, until Ctrl-C."""
+    if not ocpp.startswith(("ws://", "wss://")):
+        raise UsageError(f"--ocpp {ocpp}: write it as ws://host:port/path or wss://…")
+    found = find(scenario)
+    chargers = found.scenario.chargers(seed)
+    asyncio.run(_fleet(chargers, ocpp, register, ca, found.scenario.seed if seed is None else seed))
+    stop("interrupted", ExitCode.INTERRUPTED)
+
+
+async def _fleet(
+    chargers: list[Any], ocpp: str, register: str | None, ca: str | None, seed: int
+) -> None:
+    address = targets.Address("", ocpp, os.environ.get(targets.KEY_VARIABLE, ""), ext=register)
+    if register is not None:
+        api = targets.RestApi(address)
+        await api.open()
+        try:
+            await targets.provision(api, chargers)
+        finally:
+            await api.close()
+    clock, progress = Clock(), Progress(len(chargers))
+    history = History(Header(), keep=False)
+    history.subscribe(progress.see)
+    recorder = Recorder(history, clock.now)
+    driver = Fleet(
+        [Charger(spec, seed=seed, start=clock.epoch) for spec in chargers],
+        url=address.charger_url,
+        observe=recorder.observe,
+        download_ssl=None if ca is None else client_context(ca),  # type: ignore[arg-type]
+    )
+    stopped = asyncio.Event()
+    with interrupted_by_signals(stopped.set):
+        await driver.start()
+        await _tell(chargers, address, progress, stopped)
+    await driver.stop()
+
+
+async def _tell(
+    chargers: list[Any], address: targets.Address, progress: Progress, stopped: asyncio.Event
+) -> None:
+    """Say how the fleet is, and once why it cannot connect."""
+    explained = False
+    console = Console(soft_wrap=True)
+    while not stopped.is_set():
+        states = ", ".join(f"{name} {count}" for name, count in sorted(progress.states().items()))
+        console.print(
+            f"online {len(progress.online)}/{len(chargers)}, booted {progress.count('booted')}"
+            + (f"; {states}" if states else ""),
+            highlight=False,
+            markup=False,
+        )
+        if progress.trouble and not explained:
+            explained = True
+            spec = next(spec for spec in chargers if spec.id in progress.trouble)
+            url = address.charger_url(spec.id)
+            reason = await diagnose(url, subprotocols=(dialect_of(spec).subprotocol,))
+            console.print(reason.sentence(url), markup=False, highlight=False)
+        try:
+            await asyncio.wait_for(stopped.wait(), TELL_EVERY)
+        except TimeoutError:
+            continue

@@ -1,0 +1,73 @@
+"""`firmdrill judge`: the verdict over a recorded history."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from harness import report as reports
+from harness.cli.problems import reported
+from harness.errors import HistoryError, UsageError
+from harness.history import read
+from harness.review import review
+from harness.run_record import Ending, ExitCode, RunRecord
+from harness.runner import HISTORY
+
+
+@click.command()
+@click.argument("history", type=click.Path(path_type=Path))
+@click.option("--report", type=click.Path(path_type=Path), help="Folder for a new report.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on standard output.")
+@reported
+def judge(history: Path, report: Path | None, *, as_json: bool) -> None:
+    """Judge a recorded HISTORY again: a history.ndjson, or the report folder that holds one.
+
+    The verdicts are those of the run; a newer version of firmdrill may see more.
+    """
+    path = history / HISTORY if history.is_dir() else history
+    record = judged(path, report)
+    console = Console(stderr=as_json, soft_wrap=True)
+    if report is not None:
+        report.mkdir(parents=True, exist_ok=True)
+        reports.write(report, record)
+    reports.console(record, console)
+    if as_json:
+        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
+    sys.exit(int(record.exit_code))
+
+
+def judged(path: Path, folder: Path | None = None) -> RunRecord:
+    """Return the record of a history file; raises UsageError or HistoryError."""
+    try:
+        with path.open("rb") as file:
+            header, events = read(file)
+            outcome = review(header, events)
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except HistoryError as error:
+        raise HistoryError(0, f"{path}: {error}") from error
+    if not outcome.judgement.events:
+        raise UsageError(f"{path} holds no events: there is nothing to judge")
+    code = outcome.exit_code
+    scenario = {name: str(header.scenario.get(name, "")) for name in ("name", "proves", "file")}
+    return RunRecord(
+        scenario=scenario,
+        seed=header.seed,
+        ending=outcome.ending,
+        exit_code=ExitCode.NOT_RUN if outcome.ending is Ending.NOT_STARTED else code,
+        verdict=outcome.verdict,
+        reproduce=f"firmdrill judge {path}",
+        target=dict(header.target),
+        header=header,
+        history=path,
+        judgement=outcome.judgement,
+        expectations=outcome.expectations,
+        phases=outcome.phases,
+        counts=outcome.counts,
+        rollouts=outcome.rollouts,
+        folder=folder,
+    )
