@@ -169,7 +169,7 @@ class Api:
     async def _call_charger(self, request: web.Request) -> web.Response:
         """Send one OCPP call and wait for what becomes of it (D29)."""
         charger = request.match_info["charger_id"]
-        body = models.parse(models.CallBody, await _json(request))
+        body = models.parse_call(await _json(request))
         self._check_call(charger, body)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         sent = self._hub.call(

@@ -193,6 +193,13 @@ def parse_chargers(body: bytes) -> list[ChargerBody]:
     return [parse(ChargerBody, body)]
 
 
+def parse_call(body: bytes) -> CallBody:
+    """Return an OCPP call, or raise the 422; what JSON cannot say (NaN) has become null."""
+    call = parse(CallBody, body)
+    plain = msgspec.json.decode(msgspec.json.encode(call.payload))
+    return call.model_copy(update={"payload": plain})
+
+
 def new_charger(body: ChargerBody, password_hash: str) -> NewCharger:
     """Return the charger as the service takes it."""
     return NewCharger(body.charge_point_id, body.site_id, body.vendor, body.model, password_hash)

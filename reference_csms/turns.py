@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,12 @@ if TYPE_CHECKING:
 
     from reference_csms.model import Ticket
     from reference_csms.ocpp_hub import Hub
+
+
+_AFTER_A_DEFECT = 1.0  # seconds
+_LONGEST_TIMER = 86_400.0  # seconds; event loops dislike timers of years
+
+_log = logging.getLogger(__package__)
 
 
 class Clock:
@@ -56,7 +63,13 @@ class Turns:
         if self._stopped:
             return
         start = self.now()
-        self.hub.turn(start)
+        try:
+            self.hub.turn(start)
+        except Exception:  # noqa: BLE001 - logged, and the loop must go on
+            # A defect of ours must not stop the clock: time-outs and other chargers go on.
+            _log.exception("a turn failed; the next one is in %s s", _AFTER_A_DEFECT)
+            self._timer = self._loop.call_later(_AFTER_A_DEFECT, self._turn)
+            return
         self.longest, self.count = max(self.longest, self.now() - start), self.count + 1
         self._schedule()
 
@@ -69,7 +82,7 @@ class Turns:
             # Between two batches the loop reads its sockets: a pause may come (D31).
             self.soon()
         else:
-            self._timer = self._loop.call_later(min(delay, 86_400.0), self._turn)
+            self._timer = self._loop.call_later(min(delay, _LONGEST_TIMER), self._turn)
 
     async def outcome(self, start: Callable[[float], Ticket]) -> Reply:
         """Start an operation and wait for its answer; raises the `Problem` that refuses it."""

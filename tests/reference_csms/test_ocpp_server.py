@@ -153,3 +153,17 @@ async def test_paths_name_stations() -> None:
     assert station_of("/ocpp/CP-1?x=1") == "CP-1"
     assert station_of("/ocpp/") == station_of("/CP-1") == station_of("/ocpp/a/b") == ""
     assert station_of("*") == station_of("//ocpp/x") == ""
+
+
+async def test_a_defect_in_a_turn_does_not_stop_the_clock(caplog: pytest.LogCaptureFixture) -> None:
+    """A turn that raises is logged and the next one comes; other requests are answered."""
+    async with running() as csms:
+        hub, real = csms.turns.hub, csms.turns.hub.turn
+
+        def broken(now: float) -> None:
+            hub.turn = real  # type: ignore[method-assign]
+            raise ValueError(now)
+
+        hub.turn = broken  # type: ignore[method-assign]
+        await csms.register("CP-1")
+        assert "a turn failed" in caplog.text
