@@ -141,7 +141,8 @@ class Charger(msgspec.Struct, frozen=True, kw_only=True):
 
     `accepted`: a BootNotification of it was accepted once, so it may be used after a plain
     reconnect (D11). `last_seen` is when its last connection ended; None while it is connected or
-    was when the process died. `firmware_version` is '' until a boot names one.
+    was when the process died. `firmware_version` is '' until a boot names one; `version_stale`: an
+    update was installed since, so the next boot will name another whatever happens meanwhile.
     """
 
     charger_id: str
@@ -149,6 +150,7 @@ class Charger(msgspec.Struct, frozen=True, kw_only=True):
     vendor: str = ""
     model: str = ""
     firmware_version: str = ""
+    version_stale: bool = False
     password_hash: str = ""
     accepted: bool = False
     last_seen: float | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from reference_csms.model import Acceptance, Boot, CallResult, Charger, clean
+from reference_csms.model import Acceptance, Boot, CallResult, Charger, ChargerStatus, clean
 from reference_csms.rollout_values import (
     AskRefused,
     BootReported,
@@ -105,6 +105,7 @@ def booted(state: State, now: float, charger_id: str, connection: str, boot: Boo
         vendor=clean(boot.vendor, _NAME_LIMIT) or charger.vendor,
         model=clean(boot.model, _NAME_LIMIT) or charger.model,
         firmware_version=version,
+        version_stale=False,
         accepted=True,
     )
     live = state.engagement(charger_id)
@@ -151,7 +152,12 @@ def firmware_status(
     if asked and presence is not None:
         presence.asked = SPENT
     event = StatusReported(status, request_id, clean(detail), asked)
-    state.apply(live, charger_id, event, now)
+    row = state.apply(live, charger_id, event, now).row
+    charger = state.chargers.get(charger_id)
+    if charger is not None and status == "Installed" and row.status is ChargerStatus.INSTALLED:
+        # Reported before the reboot (some do): the next boot says nothing about later updates.
+        old = charger.firmware_version == row.version_before
+        _change(state, charger, version_stale=charger.version_stale or old)
     available(state, charger_id, now)
 
 

@@ -104,11 +104,12 @@ def _queue(live: Live) -> dict[str, None] | None:
 def trigger(state: State, live: Live, charger_id: str, now: float) -> bool:
     """Write the intent and put the command into the outbox, unless the core refuses."""
     presence = state.presence[charger_id]
+    charger = state.chargers[charger_id]
     event = Dispatched(
         connection=presence.connection,
         message_id=state.message_id(),
         request_id=state.next_number("request"),
-        version=state.chargers[charger_id].firmware_version,
+        version="" if charger.version_stale else charger.firmware_version,
         image=state.images.get(live.head.plan.firmware_url),
     )
     return bool(state.apply(live, charger_id, event, now).commands)

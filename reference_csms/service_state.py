@@ -288,6 +288,8 @@ class State:
         """Decide what follows from an event about a charger of a rollout, and make it so."""
         row = live.row(charger_id)
         decision = decide(live.head, live.stage(row.stage), row, event, now)
+        if decision.row is not row or decision.ignored:
+            self._note(live, decision, event, now)
         if decision.row is not row:
             live.rows[charger_id] = decision.row
             live.pieces.pop(charger_id, None)
@@ -295,7 +297,6 @@ class State:
             self.arm(decision.row)
         live.stages[row.stage] = decision.stage
         freed = decision.head.active < live.head.active
-        self._note(live, decision, event, now)
         self.set_head(live, decision.head)
         if freed and live.waiting:
             self.ready[live.rollout_id] = None

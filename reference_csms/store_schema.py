@@ -18,6 +18,7 @@ MIGRATIONS: tuple[str, ...] = (
         vendor TEXT NOT NULL,
         model TEXT NOT NULL,
         firmware_version TEXT NOT NULL,
+        version_stale INTEGER NOT NULL,
         password_hash TEXT NOT NULL,
         accepted INTEGER NOT NULL,
         last_seen REAL,

@@ -242,6 +242,21 @@ def test_d23_a_boot_settles_what_a_lost_installed_left_open(
     assert shown(rig, rollout_id)[:2] == (status, detail)
 
 
+def test_d23_the_boot_of_an_earlier_update_proves_nothing_about_the_next() -> None:
+    """Installed reported before the reboot, next update triggered, then the reboot comes."""
+    rig, _ = started()
+    rig.install("CP-001")
+    second = rig.create(["CP-001"])
+    rig.execute(second)
+    rig.answer("CP-001")
+    rig.disconnect("CP-001")
+    rig.connect("CP-001", "3.5.1")
+    assert shown(rig, second)[0] == "scheduled"
+    rig.disconnect("CP-001")
+    rig.connect("CP-001", "3.6.0")
+    assert shown(rig, second)[0] == "scheduled"  # unknown before, so nothing is inferred
+
+
 def test_d23_the_old_version_after_installed_is_flagged() -> None:
     """Installed stands; the boot with the old version shows as version_mismatch."""
     rig, rollout_id = started()
@@ -251,6 +266,9 @@ def test_d23_the_old_version_after_installed_is_flagged() -> None:
     rig.connect("CP-001", "3.4.1")
     entry = rig.charger(rollout_id, "CP-001")
     assert (entry["status"], entry["version_mismatch"]) == ("installed", True)
+    lines = len(rig.ok(lambda: rig.service.audit(rig.now, rollout_id))["entries"])
+    rig.connect("CP-001", "3.4.1")
+    assert len(rig.ok(lambda: rig.service.audit(rig.now, rollout_id))["entries"]) == lines
     assert rig.read(rollout_id)["status"] == "completed"
 
 
