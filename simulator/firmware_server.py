@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 from pydantic import ValidationError
 
+from simulator import event_loop
 from simulator.certificates import KeyPair, server_context
 from simulator.errors import StartError
 from simulator.firmware_faults import (
@@ -349,7 +350,7 @@ def main() -> int:
     if (options.tls_cert is None) != (options.tls_key is None):
         parser.error("--tls-cert and --tls-key need each other")
     try:
-        asyncio.run(serve(options, read_spec(options.spec, options.fault)))
+        event_loop.run(serve(options, read_spec(options.spec, options.fault)))
     except StartError as error:
         sys.stderr.write(f"firmware server: {error}\n")
         return 3

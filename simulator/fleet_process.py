@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from simulator import event_loop
 from simulator.certificates import client_context
 from simulator.charger import Charger
 from simulator.errors import SimulatorError
@@ -145,14 +146,9 @@ async def work(part: Part) -> None:
 
 
 def main() -> None:
-    """Read the part and drive it; on uvloop where that is installed."""
+    """Read the part and drive it."""
     part = msgspec.json.decode(sys.stdin.readline(), type=Part)
-    try:
-        import uvloop  # noqa: PLC0415  not on every platform
-    except ImportError:
-        asyncio.run(work(part))
-    else:
-        uvloop.run(work(part))
+    event_loop.run(work(part))
     sys.stdout.flush()
     os._exit(0)  # the thread that reads commands cannot be woken
 

@@ -350,9 +350,14 @@ class Fleet:
         if note.kind in {"answered", "unanswered"}:
             future = self._asked.pop(note.data.get("ref", ""), None)
             if future is not None and not future.done():
-                answered = note.kind == "answered"
-                future.set_result("answered" if answered else str(note.data["why"]))
+                future.set_result(_outcome(note))
         self.observe(slot.id, "note", None, {"note": note.kind, **note.data})
+
+
+def _outcome(note: effects.Note) -> str:
+    """Return how an ask ended: the kind of end, without the details that a note may carry."""
+    why = "answered" if note.kind == "answered" else str(note.data["why"])
+    return "closed" if why.startswith("closed") else why
 
 
 def _result(future: asyncio.Future[str]) -> str:
