@@ -2,12 +2,14 @@
 
 Connects and boots N OCPP 1.6 chargers `<URL>/CP-0000`..., prints a line, then waits for lines
 `<calls>`: each charger makes so many calls, the next when the last was answered, and one line tells
-the wall time. The mix is a heartbeat, a status and meter values in turn.
+the wall time. The mix is a heartbeat, a status and meter values in turn. `heartbeat S` lets each
+send a heartbeat every S seconds from then on. Who is told to update reports its way to Installed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import time
@@ -32,17 +34,30 @@ MIX = [
 PACE = 1000  # connects a second
 
 
+UPDATE = b"[2,"
+STATUSES = [
+    json.dumps([2, f"u{n}", "FirmwareStatusNotification", {"status": status}])
+    for n, status in enumerate(("Downloading", "Downloaded", "Installing", "Installed"))
+]
+
+
 class Charger(picows.WSListener):
-    """One charger: sends the next call when the last was answered."""
+    """One charger: sends the next call when the last was answered, and installs what it is told."""
 
     def __init__(self) -> None:
-        self.left = 0
+        # Calls still to make, the last first.
+        self.queue: list[str] = []
+        self.waiting = True
         self.idle: asyncio.Future[None] | None = None
 
     def on_ws_connected(self, transport: picows.WSTransport) -> None:
         """Boot."""
         self.transport = transport
-        transport.send(picows.WSMsgType.TEXT, json.dumps([2, "b", "BootNotification", BOOT]))
+        self.send(json.dumps([2, "b", "BootNotification", BOOT]))
+
+    def send(self, text: str) -> None:
+        """Write a frame."""
+        self.transport.send(picows.WSMsgType.TEXT, text)
 
     def on_ws_frame(self, transport: picows.WSTransport, frame: picows.WSFrame) -> None:
         """Go on, or say that this one has done its calls."""
@@ -51,19 +66,30 @@ class Charger(picows.WSListener):
             return
         if frame.msg_type != picows.WSMsgType.TEXT:
             return
-        if frame.get_payload_as_bytes()[:2] != b"[3":
-            raise RuntimeError(frame.get_payload_as_utf8_text())
-        if self.left:
-            self.left -= 1
-            transport.send(picows.WSMsgType.TEXT, MIX[self.left % len(MIX)])
-        elif self.idle is not None and not self.idle.done():
-            self.idle.set_result(None)
+        data = frame.get_payload_as_bytes()
+        if data.startswith(UPDATE):
+            self.send(json.dumps([3, json.loads(data)[1], {}]))
+            self.make(STATUSES)
+        elif not data.startswith(b"[3"):
+            raise RuntimeError(data)
+        elif self.queue:
+            self.send(self.queue.pop())
+        else:
+            self.waiting = False
+            if self.idle is not None and not self.idle.done():
+                self.idle.set_result(None)
+
+    def make(self, calls: list[str]) -> None:
+        """Make these calls, one after the other."""
+        self.queue[:0] = reversed(calls)
+        if not self.waiting:
+            self.waiting = True
+            self.send(self.queue.pop())
 
     def work(self, calls: int) -> asyncio.Future[None]:
         """Make so many calls; the future is done with the last answer."""
         self.idle = asyncio.get_running_loop().create_future()
-        self.left = calls - 1
-        self.transport.send(picows.WSMsgType.TEXT, MIX[self.left % len(MIX)])
+        self.make([MIX[n % len(MIX)] for n in range(calls)])
         return self.idle
 
 
@@ -80,6 +106,14 @@ async def connect(url: str, count: int) -> list[Charger]:
     return chargers
 
 
+async def beat(chargers: list[Charger], interval: float) -> None:
+    """Send a heartbeat of every charger each interval, evenly spread, for ever."""
+    begun = time.monotonic()
+    for number in itertools.count():
+        await asyncio.sleep(max(0.0, begun + number * interval / len(chargers) - time.monotonic()))
+        chargers[number % len(chargers)].make(MIX[:1])
+
+
 async def main(url: str, count: int) -> None:
     """Connect, then do what standard input says."""
     chargers = await connect(url, count)
@@ -87,6 +121,9 @@ async def main(url: str, count: int) -> None:
     await asyncio.gather(*(one.work(1) for one in chargers))
     print(json.dumps({"connected": len(chargers)}), flush=True)
     while line := await asyncio.to_thread(sys.stdin.readline):
+        if line.startswith("heartbeat"):
+            await beat(chargers, float(line.split()[1]))
+            continue
         begun = time.monotonic()
         await asyncio.gather(*(one.work(int(line)) for one in chargers))
         print(json.dumps({"seconds": time.monotonic() - begun}), flush=True)

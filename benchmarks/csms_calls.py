@@ -15,7 +15,7 @@ import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks._proc import Measured, measured
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 TITLE = "CPU of a validated call and memory of an idle connection, by server"
 REASON = """
-The server is `websockets` + msgspec + jsonschema-rs + uvloop, one read loop a connection, and frames
-written without awaiting. Validation with compiled schemas costs a few percent, so nothing is gained by leaving
-it out; what costs is the stock library's Python schema checks, its camelCase conversion and its
-tasks. picows would be two to three times cheaper still, but the server's price is no longer what
-limits a rehearsal, and `websockets` is the library that closes connections by the book (1007, 1009,
-compression, fragments). Compression is off by default: it doubles the memory of a connection.
-The memory of `ours` includes what the CSMS knows of each charger.
+The server is `websockets` + msgspec + jsonschema-rs + uvloop: one read loop a connection, frames
+written without awaiting. Validation with compiled schemas costs a few percent, so nothing is
+gained by leaving it out; what costs is the stock library's Python schema checks, its camelCase
+conversion and its tasks. picows would be two to three times cheaper still, but the server's price
+is no longer what limits a rehearsal, and `websockets` closes connections by the book (1007, 1009,
+compression, fragments). Compression is off by default: it more than doubles the memory of a
+connection. The memory of `ours` includes what the CSMS knows of each charger.
 """
 KEY = "a-key-for-the-benchmark"
 SERVERS: dict[str, tuple[str, ...]] = {
@@ -62,18 +62,25 @@ def register(ext: str, count: int) -> None:
 
 
 @contextmanager
-def server(name: str, count: int) -> Iterator[tuple[Measured, str]]:
-    """Run one server and yield it with the URL chargers append their id to."""
-    if SERVERS[name]:
-        with measured(*SERVERS[name]) as process:
-            yield process, f"ws://127.0.0.1:{process.line()['port']}"
-        return
+def ours(count: int) -> Iterator[tuple[Measured, dict[str, Any]]]:
+    """Run our CSMS with `count` registered chargers and yield it with its ready line."""
     os.environ["FIRMDRILL_API_KEY"] = KEY
     with tempfile.TemporaryDirectory() as folder:
         database = str(Path(folder) / "csms.sqlite")
         with measured("reference_csms", "--database", database) as process:
             ready = process.line()
             register(ready["ext"], count)
+            yield process, ready
+
+
+@contextmanager
+def server(name: str, count: int) -> Iterator[tuple[Measured, str]]:
+    """Run one server and yield it with the URL chargers append their id to."""
+    if SERVERS[name]:
+        with measured(*SERVERS[name]) as process:
+            yield process, f"ws://127.0.0.1:{process.line()['port']}"
+    else:
+        with ours(count) as (process, ready):
             yield process, ready["ocpp"]
 
 
