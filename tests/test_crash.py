@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,9 @@ from tests.crash_campaign import Campaign
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# Minutes, not seconds: FIRMDRILL_LONG=1 pytest -m power tests/test_crash.py
+long_only = pytest.mark.skipif("FIRMDRILL_LONG" not in os.environ, reason="set FIRMDRILL_LONG=1")
 
 # A CSMS that forgets, at a restart, that it was about to send: it sends again.
 FORGETFUL = """
@@ -39,6 +43,7 @@ def test_promises_survive_a_few_kills(tmp_path: Path) -> None:
     assert score.updates > 0
 
 
+@long_only
 @pytest.mark.sockets
 @pytest.mark.power
 @pytest.mark.timeout(300)
@@ -50,6 +55,7 @@ def test_the_campaign_notices_a_forgetful_csms(tmp_path: Path) -> None:
     assert score.violations
 
 
+@long_only
 @pytest.mark.sockets
 @pytest.mark.power
 @pytest.mark.timeout(1800)
