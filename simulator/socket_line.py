@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import picows
 from picows import WSCloseCode, WSListener, WSMsgType, WSTransport
 
+from simulator.dial import Dialled
 from simulator.effects import ConnectFailed
 
 if TYPE_CHECKING:
@@ -188,9 +189,12 @@ async def open_line(
     `login` is sent as HTTP Basic (OCPP security profiles 1 and 2).
     """
     line: Line | None = None
+    dialled = Dialled()
 
     def listener(_: picows.WSUpgradeRequest, response: picows.WSUpgradeResponse) -> Line:
         nonlocal line
+        if dialled.given_up:
+            raise TimeoutError("the server answered after we had given up")
         chosen = response.headers.get("Sec-WebSocket-Protocol", "")
         if chosen and chosen not in subprotocols:
             raise WrongSubprotocol(f"the server chose {chosen!r}, which was not offered")
@@ -209,13 +213,20 @@ async def open_line(
                 ssl_context=tls,
                 extra_headers=headers,
                 websocket_handshake_timeout=None,
+                socket_factory=lambda target: dialled.connect(target.host, target.port),
                 read_buffer_init_size=_READ_BUFFER,
                 use_aiofastnet=False,
                 max_redirects=0,
                 logger_name=_LOG,
             )
+    except asyncio.CancelledError:
+        dialled.give_up()
+        raise
     except Exception as error:  # noqa: BLE001  sorted into reasons; a charger tries again
-        return None if line is not None else failure(error)
+        if line is not None:
+            return None
+        dialled.give_up()
+        return failure(error)
     if line is None:
         return ConnectFailed("other", "the server closed the connection during the handshake")
     return None

@@ -13,7 +13,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 
-from simulator import effects
+from simulator import effects, sockets
 from simulator.certificates import Authority, client_context, server_context
 from simulator.charger import Charger
 from simulator.faults import ChargerSpec, Fixed
@@ -467,6 +467,65 @@ async def test_stop_is_bounded_when_the_server_never_closes() -> None:
         await fleet.stop()
     for writer in held:
         writer.close()
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.mark.asyncio
+async def test_a_handshake_that_comes_too_late_is_not_a_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After the time-out the TCP connection is closed; the server's late answer goes nowhere."""
+    monkeypatch.setattr(sockets, "HANDSHAKE_TIMEOUT", 0.05)
+    asked = asyncio.Event()
+    closed = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        assert await reader.read() == b""
+        closed.set()
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    here, charger = World(), Scripted(spec())
+    fleet = Fleet([charger], url=lambda _: f"ws://127.0.0.1:{port}/", observe=here.observe)
+    await fleet.start()
+    await here.until(lambda: len(charger.seen) == 2)
+    await asyncio.wait_for(closed.wait(), 5)
+    await fleet.stop()
+    server.close()
+    await server.wait_closed()
+    failed = charger.seen[1]
+    assert asked.is_set()
+    assert isinstance(failed, effects.ConnectFailed)
+    assert failed.reason == "timeout"
+    assert len(charger.seen) == 2
+
+
+@pytest.mark.asyncio
+async def test_stop_ends_handshakes_that_are_under_way() -> None:
+    """The server sees the end of a connection whose handshake it never answered."""
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(mute, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    fleet = Fleet(
+        [Scripted(spec())], url=lambda _: f"ws://localhost:{port}/", observe=World().observe
+    )
+    await fleet.start()
+    await asyncio.wait_for(asked.wait(), 5)
+    await fleet.stop()
+    await asyncio.wait_for(closed.wait(), 5)
     server.close()
     await server.wait_closed()
 
