@@ -110,7 +110,13 @@ class Hub:
         while self._deadlines and self._deadlines[0][0] <= now:
             heapq.heappop(self._deadlines)[2].expire(now)
         self.service.wake(now)
-        for item in self.service.commit(now):
+        released = self.service.commit(now)
+        # Answers first: a station must hear that its boot is accepted before it is told to update
+        # or asked for its status (B01.FR.08); an answer is never what another one waits for.
+        for item in released:
+            if isinstance(item, Frame):
+                self._answer(item)
+        for item in released:
             self._deliver(now, item)
 
     def next_turn(self) -> float | None:
@@ -127,10 +133,6 @@ class Hub:
                 item.ticket.resolve(item.outcome)
             case SendUpdate() | AskStatus():
                 self._command(now, item)
-            case Frame():
-                line = self._current(item)
-                if line is not None:
-                    line.link.write(item.text)
             case Hangup():
                 line = self._current(item)
                 if line is not None:
@@ -140,6 +142,11 @@ class Hub:
                 self.published(item)
             case _:
                 pass
+
+    def _answer(self, item: Frame) -> None:
+        line = self._current(item)
+        if line is not None:
+            line.link.write(item.text)
 
     def _current(self, item: Frame | Hangup | SendUpdate | AskStatus) -> Line | None:
         line = self._lines.get(item.charger_id)

@@ -290,6 +290,19 @@ def test_transaction_ids_differ() -> None:
     assert len(ids) == 5
 
 
+def test_a_boot_is_answered_before_anything_is_asked_of_the_station() -> None:
+    """B01.FR.08: neither the command nor the question precedes the acceptance on the wire."""
+    csms = Csms("CP-1")
+    csms.rollout("CP-1")
+    one = Station(csms)
+    assert [frame[0] for frame in one.frames] == [3, 2]
+    assert one.command()[2] == "UpdateFirmware"
+    one.close()
+    again = Station(csms)
+    assert [frame[0] for frame in again.frames] == [3, 2]
+    assert again.command()[2] == "TriggerMessage"
+
+
 # ------------------------------------------------------------------ our calls
 
 
