@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote, unquote
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from simulator.faults import DownloadFault, Frozen
 from simulator.image import HEADER_BYTES, Image
@@ -24,8 +25,14 @@ _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 _OPTIONS = ("kind", "at", "status", "retry_after", "rate", "times")
 
 
+class FileSpec(Frozen):
+    """An image that lies in a file (real chargers): any bytes."""
+
+    file: Path
+
+
 class ImageSpec(Frozen):
-    """One image that the server offers."""
+    """An image that the server makes up (virtual chargers)."""
 
     vendor: str = ""
     model: str = ""
@@ -44,6 +51,17 @@ class ImageSpec(Frozen):
         )
 
 
+def _sort(about: object) -> str:
+    """Say which kind of image is meant, so that errors speak of that one only."""
+    is_file = isinstance(about, FileSpec) or (isinstance(about, dict) and "file" in about)
+    return "file" if is_file else "made"
+
+
+AnyImage = Annotated[
+    Annotated[ImageSpec, Tag("made")] | Annotated[FileSpec, Tag("file")], Discriminator(_sort)
+]
+
+
 class ServerSpec(Frozen):
     """What the firmware server is told (seam 4).
 
@@ -51,7 +69,7 @@ class ServerSpec(Frozen):
     asks for that image or path; a client's own faults come first.
     """
 
-    images: dict[str, ImageSpec]
+    images: dict[str, AnyImage]
     faults: dict[str, tuple[DownloadFault, ...]] = Field(default_factory=dict)
     path_faults: dict[str, tuple[DownloadFault, ...]] = Field(default_factory=dict)
 

@@ -25,8 +25,10 @@ from pydantic import ValidationError
 from simulator import event_loop
 from simulator.certificates import KeyPair, server_context
 from simulator.errors import StartError
+from simulator.file_image import FileImage, OtherBuild
 from simulator.firmware_faults import (
     FaultPlan,
+    ImageSpec,
     ServerSpec,
     client_of,
     damage,
@@ -57,7 +59,7 @@ class Exchange:
 
     request: web.Request
     client: str
-    image: Image | None
+    image: Image | FileImage | None
     fault: DownloadFault | None
     asked: tuple[int, int] | None = None
     status: int = 0
@@ -89,7 +91,10 @@ class FirmwareServer:
     """Serves the images of a spec; `log` hears one line for each finished request."""
 
     def __init__(self, spec: ServerSpec, *, log: Log) -> None:
-        self.images = {name: about.image() for name, about in spec.images.items()}
+        self.images: dict[str, Image | FileImage] = {
+            name: about.image() if isinstance(about, ImageSpec) else FileImage(about.file)
+            for name, about in spec.images.items()
+        }
         self.plan = FaultPlan(spec.faults, spec.path_faults)
         self.log = log
         # Made now: hashing a large image must not delay the first download.
@@ -128,7 +133,9 @@ class FirmwareServer:
         if request.path.startswith(_LOOP_PATH + "/"):
             # The round trips of a redirect loop are one download: they count as one request.
             return _redirect(request.rel_url.raw_path)
-        fault = self.plan.strike(client, request.path, name)
+        # A look at the headers is no download: it neither meets nor uses up a fault.
+        looks = request.method == "HEAD"
+        fault = None if looks else self.plan.strike(client, request.path, name)
         exchange = Exchange(request, client, self.images.get(name), fault)
         try:
             return await self._answer(exchange, name)
@@ -163,7 +170,9 @@ class FirmwareServer:
         exchange.sent, exchange.outcome = len(_HTML), "complete"
         return response
 
-    async def _send_image(self, exchange: Exchange, image: Image, name: str) -> web.StreamResponse:
+    async def _send_image(
+        self, exchange: Exchange, image: Image | FileImage, name: str
+    ) -> web.StreamResponse:
         request = exchange.request
         exchange.total = image.size
         try:
@@ -189,7 +198,9 @@ class FirmwareServer:
         await _stream(exchange, image, answer, first, last + 1)
         return answer
 
-    def _range(self, exchange: Exchange, image: Image, etag: str) -> tuple[int, int] | None:
+    def _range(
+        self, exchange: Exchange, image: Image | FileImage, etag: str
+    ) -> tuple[int, int] | None:
         headers = exchange.request.headers
         if exchange.kind == "no_range" or "Range" not in headers:
             return None
@@ -199,7 +210,11 @@ class FirmwareServer:
 
 
 async def _stream(
-    exchange: Exchange, image: Image, answer: web.StreamResponse, first: int, end: int
+    exchange: Exchange,
+    image: Image | FileImage,
+    answer: web.StreamResponse,
+    first: int,
+    end: int,
 ) -> None:
     """Send the bytes from `first` up to `end`, as far as the fault lets them go."""
     fault, kind = exchange.fault, exchange.kind
@@ -208,14 +223,15 @@ async def _stream(
     spot = -1
     if kind == "corrupt":
         spot = max(first + int((end - first - 16) * share), HEADER_BYTES)
+    source: Image | FileImage | OtherBuild = image
     if kind == "changed" and first:
         # Another build under the same name and validator, as two unsynchronised mirrors give it.
-        image = Image(image.version, image.size, image.vendor, image.model, image.seed + 1)
+        source = _another_build(image)
     rate = fault.rate if fault is not None and kind == "throttle" else None
     chunk_bytes = CHUNK if rate is None else max(1, min(CHUNK, int(rate / 10)))
     begun = time.monotonic()
     while first < min(stop, end):
-        chunk = image.read(first, min(chunk_bytes, stop - first, end - first))
+        chunk = source.read(first, min(chunk_bytes, stop - first, end - first))
         if rate is not None:
             due = begun + (exchange.sent + len(chunk)) / rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
@@ -227,6 +243,12 @@ async def _stream(
         return
     await answer.write_eof()
     exchange.outcome = "complete"
+
+
+def _another_build(image: Image | FileImage) -> Image | OtherBuild:
+    if isinstance(image, FileImage):
+        return image.another_build()
+    return Image(image.version, image.size, image.vendor, image.model, image.seed + 1)
 
 
 _BREAKS = frozenset({"cut", "stall", "wrong_length"})
@@ -309,7 +331,7 @@ async def serve(options: argparse.Namespace, spec: ServerSpec) -> None:
         except OSError as error:
             raise StartError(f"cannot use the TLS certificate or key: {error}") from error
     writer = LineWriter(sys.stdout, lost=lambda: loop.call_soon_threadsafe(stop.set))
-    server = FirmwareServer(spec, log=writer.write)
+    server = FirmwareServer(spec, log=writer.write)  # reads every image once
     url = await server.start(options.host, options.port, tls)
     writer.write({"ready": True, "url": url})
     await stop.wait()

@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.certificates import Authority, client_context
+from simulator.errors import StartError
 from simulator.faults import DownloadFault
 from simulator.firmware_faults import (
     FaultPlan,
+    FileSpec,
     ImageSpec,
     ServerSpec,
     client_of,
@@ -34,8 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-SPEC = ServerSpec(images={"fw.bin": ImageSpec(version="2.0", size=100_000)})
-IMAGE = SPEC.images["fw.bin"].image()
+ABOUT = ImageSpec(version="2.0", size=100_000)
+SPEC = ServerSpec(images={"fw.bin": ABOUT})
+IMAGE = ABOUT.image()
 COMMAND = [sys.executable, "-m", "simulator.firmware_server"]
 
 
@@ -122,7 +125,7 @@ def test_a_wrong_spec_is_one_line_and_exit_3(tmp_path: Path) -> None:
         [*COMMAND, "--spec", str(path)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
-    assert "images.a.size" in done.stderr
+    assert "images.a.made.size: Input should be greater" in done.stderr
     assert "falts" in done.stderr
 
 
@@ -213,6 +216,38 @@ async def test_a_client_that_goes_away_is_logged_as_aborted() -> None:
     await server.stop()
     assert (line["outcome"], line["client"], line["fault"]) == ("aborted", "127.0.0.1", "throttle")
     assert 0 < line["sent"] < IMAGE.size
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
+async def test_real_chargers_get_a_file_and_the_same_faults(tmp_path: Path) -> None:
+    """A file is served as it is, by range too; a look with HEAD uses up no fault."""
+    data = bytes(range(256)) * 40
+    path = tmp_path / "maker.bin"
+    path.write_bytes(data)
+    changed = DownloadFault(kind="changed")
+    spec = ServerSpec(images={"fw": FileSpec(file=path)}, path_faults={"": (changed,)})
+    server = FirmwareServer(spec, log=lambda _: None)
+    url = await server.start("127.0.0.1", 0)
+    got = []
+    async with aiohttp.ClientSession() as session:
+        async with session.head(f"{url}/x/fw") as look:
+            assert look.headers["Content-Length"] == str(len(data))
+        for _ in range(2):
+            async with session.get(f"{url}/x/fw", headers={"Range": "bytes=100-"}) as part:
+                got.append(await part.read())
+    await server.stop()
+    assert got[0] == bytes(byte ^ 0xFF for byte in data[100:])
+    assert got[1] == data[100:]
+
+
+def test_an_image_file_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
+    """A missing or empty file stops the start with its name."""
+    (tmp_path / "empty").touch()
+    for file, reason in (("none", "cannot read the image"), ("empty", "is empty")):
+        spec = ServerSpec(images={"fw": FileSpec(file=tmp_path / file)})
+        with pytest.raises(StartError, match=reason):
+            FirmwareServer(spec, log=lambda _: None)
 
 
 CUT, BUSY = DownloadFault(kind="cut", times=2), DownloadFault(kind="status", times=None)
