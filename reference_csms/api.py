@@ -172,9 +172,12 @@ class Api:
         body = models.parse_call(await _json(request))
         self._check_call(charger, body)
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        sent = self._hub.call(
-            self._turns.now(), charger, body.action, body.payload, future.set_result
-        )
+
+        def settle(outcome: Outcome) -> None:
+            if not future.done():  # the operator may have left
+                future.set_result(outcome)
+
+        sent = self._hub.call(self._turns.now(), charger, body.action, body.payload, settle)
         self._turns.soon()
         if not sent:
             detail = "The charger is offline or has another call to answer. Try again."

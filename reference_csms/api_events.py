@@ -30,8 +30,15 @@ class Events:
         self._kept: deque[Published] = deque(maxlen=_KEPT)
         self._changed = asyncio.Event()
         self._closed = False
-        turns.hub.published = self._publish
-        turns.hub.service.subscribe()
+        self._turns = turns
+        self._subscribed = False
+
+    def _subscribe(self) -> None:
+        """Let changes be published from the first reader on: before, they would cost in vain."""
+        if not self._subscribed:
+            self._subscribed = True
+            self._turns.hub.published = self._publish
+            self._turns.hub.service.subscribe()
 
     def _publish(self, item: Published) -> None:
         self._kept.append(item)
@@ -47,6 +54,7 @@ class Events:
         response = web.StreamResponse(
             headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
         )
+        self._subscribe()
         await response.prepare(request)
         await response.write(b": connected\n\n")
         sent = self._start(request.headers.get("Last-Event-ID", ""))

@@ -259,6 +259,9 @@ class Session:
     def _outcome(self, action: str, message: list[Any]) -> Outcome:
         if message[0] == CALLERROR:
             code, text = ([*message[2:4], "", ""])[:2]
+            if code == "NotSupported" and action == "UpdateFirmware":
+                # WP L01.FR.20: how a 1.6 station says that it takes the signed update only.
+                self._extended.add(self.charger_id)
             return Outcome(error=CallError(str(code) or "GenericError", str(text)))
         payload = message[2] if len(message) > 2 else None  # noqa: PLR2004 - [3, id, {}]
         validator = self._payloads.response(action)

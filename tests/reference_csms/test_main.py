@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -15,8 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
-from reference_csms import process
+from reference_csms import certificates, process
 from reference_csms.auth import KEY_VARIABLE
 from reference_csms.options import build_parser
 
@@ -83,6 +87,40 @@ def test_it_says_when_it_is_ready_and_stops_cleanly(
         running.send_signal(number)
         _, errors = running.communicate(timeout=20)
         assert (running.returncode, errors) == (code, "")
+
+
+def test_it_stops_cleanly_with_stations_and_readers_connected(tmp_path: Path) -> None:
+    """Open sockets and event streams neither delay the end nor make noise."""
+    with started("--database", str(tmp_path / "x.sqlite")) as (running, ready):
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        body = b'{"charge_point_id": "CP-1"}'
+        request = urllib.request.Request(f"{ready['ext']}/chargers", body, headers)  # noqa: S310
+        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - loopback
+        stream = urllib.request.Request(f"{ready['ext']}/events", headers=headers)  # noqa: S310
+        with (
+            connect(f"{ready['ocpp']}/CP-1", subprotocols=[Subprotocol("ocpp1.6")]) as link,
+            urllib.request.urlopen(stream, timeout=10) as events,  # noqa: S310 - loopback
+        ):
+            assert events.readline() == b": connected\n"
+            running.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed) as closed:
+                link.recv(timeout=10)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1001
+            _, errors = running.communicate(timeout=20)
+        assert (running.returncode, errors) == (0, "")
+
+
+def test_tls_serves_both_ports(tmp_path: Path) -> None:
+    """Profile 2: the ready line says https and wss, and a client that trusts the CA gets in."""
+    certificates.write_all(tmp_path, [], ["127.0.0.1"])
+    files = (f"--tls-cert={tmp_path}/server.pem", f"--tls-key={tmp_path}/server.key")
+    with started("--database", str(tmp_path / "x.sqlite"), *files) as (_, ready):
+        assert ready["ocpp"].startswith("wss://")
+        context = ssl.create_default_context(cafile=tmp_path / "ca.pem")
+        health = ready["api"].removesuffix("/api/v1/cpo") + "/healthz"
+        with urllib.request.urlopen(health, timeout=10, context=context) as answer:  # noqa: S310
+            assert json.load(answer)["status"] == "ok"
 
 
 def test_without_a_key_one_is_made_and_only_its_path_is_told(tmp_path: Path) -> None:

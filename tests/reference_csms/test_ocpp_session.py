@@ -374,6 +374,18 @@ def test_a_signed_image_takes_the_secure_path(version: str, extended: bool, acti
         assert one.csms.charger(rollout, "CP-1")["status"] == "downloaded"
 
 
+def test_a_station_that_refuses_the_plain_update_is_sent_the_signed_one_next() -> None:
+    """WP L01.FR.20: NotSupported tells that the station takes the signed update only."""
+    one = station("ocpp1.6")
+    one.csms.ok(lambda: one.csms.service.put_image(one.csms.now, SIGNED))
+    first = one.csms.rollout("CP-1")
+    one.send([4, one.command()[1], "NotSupported", "", {}])
+    assert one.csms.charger(first, "CP-1")["status"] == "failed"
+    again = one.csms.ok(lambda: one.csms.service.retry(one.csms.now, first))["rollout_id"]
+    one.csms.ok(lambda: one.csms.service.execute_stage(one.csms.now, again))
+    assert one.command()[2] == "SignedUpdateFirmware"
+
+
 def test_a_station_with_the_extension_is_asked_with_its_own_trigger() -> None:
     """WP 6.8: ExtendedTriggerMessage is what yields the signed status."""
     one = station("ocpp1.6")
