@@ -22,7 +22,7 @@ from simulator.faults import (
     Window,
     stream,
 )
-from simulator.units import Duration, Rate, Share
+from simulator.units import Count, Duration, Flag, Rate, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,9 +36,11 @@ class Chosen(Frozen):
     """
 
     p: Share = Field(0.0, description="Probability for each charger.")
-    count: int = Field(0, ge=0, description="Exactly this many chargers of the cohort.")
-    only: tuple[int, ...] = Field((), description="These chargers, by their number in the cohort.")
-    times: int | None = Field(
+    count: Count = Field(0, ge=0, description="Exactly this many chargers of the cohort.")
+    only: tuple[Count, ...] = Field(
+        (), description="These chargers, by their number in the cohort."
+    )
+    times: Count | None = Field(
         1, ge=1, description="How many requests or installs of a charger it strikes (null: all)."
     )
 
@@ -55,15 +57,17 @@ class DownloadFailure(Chosen):
     cut: At | None = Field(None, description="The connection is cut.")
     stall: At | None = Field(None, description="The server stops sending but stays connected.")
     wrong_length: At | None = Field(None, description="Fewer bytes come than were announced.")
-    status: int | None = Field(None, ge=400, le=599, description="The server answers this status.")
+    status: Count | None = Field(
+        None, ge=400, le=599, description="The server answers this status."
+    )
     retry_after: Duration | None = Field(None, description="Retry-After beside `status`.")
     throttle: Rate | None = Field(None, description="The server sends no faster than this.")
-    corrupt: bool = Field(False, description="Some bytes are wrong.")
-    html: bool = Field(False, description="A web page comes instead of an image.")
-    redirect: bool = Field(False, description="Redirects without end.")
-    no_range: bool = Field(False, description="The server ignores Range and starts anew.")
-    changed: bool = Field(False, description="The image changes between two ranges.")
-    refuse: bool = Field(False, description="The connection is reset before any byte.")
+    corrupt: Flag = Field(False, description="Some bytes are wrong.")
+    html: Flag = Field(False, description="A web page comes instead of an image.")
+    redirect: Flag = Field(False, description="Redirects without end.")
+    no_range: Flag = Field(False, description="The server ignores Range and starts anew.")
+    changed: Flag = Field(False, description="The image changes between two ranges.")
+    refuse: Flag = Field(False, description="The connection is reset before any byte.")
 
     def model_post_init(self, _: Any) -> None:
         """Refuse a failure of no kind, or of two."""
@@ -136,7 +140,7 @@ class Download(Frozen):
     retries_mean: Literal["retries", "attempts"] = Field(
         "retries", description="`retries: 2` is two more attempts, or two attempts in all."
     )
-    reports_each_attempt: bool = Field(False, description="DownloadFailed after each attempt.")
+    reports_each_attempt: Flag = Field(False, description="DownloadFailed after each attempt.")
     fail: tuple[DownloadFailure, ...] = Field((), description="What goes wrong, for whom.")
 
 
@@ -145,7 +149,7 @@ class Install(Frozen):
 
     time: DurationDistribution = Field(Uniform(low=20.0, high=60.0), description="Installing.")
     reboot: DurationDistribution = Field(Fixed(value=30.0), description="Offline for the reboot.")
-    installed_before_reboot: bool = Field(False, description="Reports Installed too early.")
+    installed_before_reboot: Flag = Field(False, description="Reports Installed too early.")
     fail: tuple[InstallFailure, ...] = Field((), description="What goes wrong, for whom.")
 
 
@@ -190,10 +194,10 @@ class Cohort(Frozen):
     """Chargers of one kind."""
 
     cohort: str = Field(min_length=1, description="The cohort's name.")
-    count: int = Field(ge=0, le=1_000_000, description="How many chargers.")
+    count: Count = Field(ge=0, le=1_000_000, description="How many chargers.")
     id: str | None = Field(None, description="Id template; default `<cohort>-{n:04}`.")
     ocpp: Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"] = Field("ocpp1.6", description="Version.")
-    signed: bool = Field(False, description="1.6 with the security extension: signed updates.")
+    signed: Flag = Field(False, description="1.6 with the security extension: signed updates.")
     vendor: str = Field("Acme", max_length=20, description="Charger vendor.")
     model: str = Field("One", max_length=20, description="Charger model.")
     firmware_version: str = Field("1.0.0", max_length=50, description="Version before the drill.")

@@ -70,13 +70,21 @@ def _writer(write: Callable[[float], str]) -> Callable[[Any], Any]:
 
 
 def _schema(one: dict[str, Any]) -> dict[str, Any]:
-    def has(**properties: Any) -> dict[str, Any]:
-        return {"type": "object", "properties": properties, "required": list(properties),
+    def has(**described: tuple[str, dict[str, Any]]) -> dict[str, Any]:
+        fields = {name: {"description": text, **of} for name, (text, of) in described.items()}
+        return {"type": "object", "properties": fields, "required": list(fields),
                 "additionalProperties": False}  # fmt: skip
 
     pair = {"type": "array", "items": one, "minItems": 2, "maxItems": 2}
-    return {"anyOf": [one, has(uniform=pair), has(lognormal=has(median=one, p95=one)),
-                      has(exponential=has(mean=one))]}  # fmt: skip
+    tail = has(median=("Half are below it.", one), p95=("19 of 20 are below it.", one))
+    return {
+        "anyOf": [
+            one,
+            has(uniform=("Anything between two bounds.", pair)),
+            has(lognormal=("A long tail, by median and 95th percentile.", tail)),
+            has(exponential=("Memoryless, by its mean.", has(mean=("The average.", one)))),
+        ]
+    }
 
 
 DurationDistribution = Annotated[

@@ -7,24 +7,36 @@ bytes and shares 0..1 once loaded.
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING, Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
 from simulator.cohorts import Cohort
 from simulator.errors import ScenarioError
 from simulator.faults import ChargerSpec, Frozen
 from simulator.image import HEADER_BYTES, Image
-from simulator.scenario_steps import BoundField, CreateStep, Step
-from simulator.scenario_yaml import Places, read
-from simulator.units import Duration, Size
+from simulator.scenario_problems import Misplaced, explain, guess, in_order
+from simulator.scenario_steps import BoundField, CreateStep, MarkStep, Step
+from simulator.scenario_yaml import read, write
+from simulator.units import Count, Duration, Flag, Size
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+# What a drill marks by itself: answered requests of the operator, and its own phases.
+MARKS = ("create", "execute_stage", "pause", "resume", "baseline", "act", "heal", "drain", "final")
 MODELINE = "# yaml-language-server: $schema="
+
+
+def _property_id(value: Any) -> Any:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Z][0-9]{1,2}", value):
+        raise ValueError(f"{value!r:.40} is not the id of a property; they look like R18")
+    return value
+
+
+PropertyId = Annotated[
+    str,
+    BeforeValidator(_property_id),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Z][0-9]{1,2}$", "examples": ["R18", "C05"]}),
+]
 
 
 class Firmware(Frozen):
@@ -34,8 +46,8 @@ class Firmware(Frozen):
     size: Size = Field(2_000_000, description="Bytes of the image, its header included.")
     vendor: str = Field("", description="Only chargers of this vendor take it (default: all).")
     model: str = Field("", description="Only chargers of this model take it (default: all).")
-    seed: int = Field(0, description="What its bytes are drawn from.")
-    tls: bool = Field(True, description="Served over HTTPS, from an authority made on the spot.")
+    seed: Count = Field(0, description="What its bytes are drawn from.")
+    tls: Flag = Field(True, description="Served over HTTPS, from an authority made on the spot.")
 
     def model_post_init(self, _: Any) -> None:
         """Refuse an image smaller than its own header."""
@@ -62,10 +74,10 @@ class Expect(Frozen):
     )
     installed: BoundField | None = Field(None, description="Chargers shown as installed.")
     failed: BoundField | None = Field(None, description="Chargers shown as failed.")
-    exercises: tuple[str, ...] = Field(
+    exercises: tuple[PropertyId, ...] = Field(
         (), description="Properties that must have been put to the test (else exit code 3)."
     )
-    violates: tuple[str, ...] = Field(
+    violates: tuple[PropertyId, ...] = Field(
         (), description="Properties that a recorded failure breaks: passing is then a surprise."
     )
 
@@ -83,7 +95,7 @@ class Scenario(Frozen):
     proves: str = Field("", description="What a PASS shows.")
     topic: str = Field("", description="Heading under which the library lists it.")
     found: str = Field("", description="Where a recorded failure came from.")
-    seed: int = Field(1, ge=0, description="Everything random is drawn from it.")
+    seed: Count = Field(1, ge=0, description="Everything random is drawn from it.")
     firmware: Firmware = Field(description="The image to roll out.")
     fleet: tuple[Cohort, ...] = Field(min_length=1, description="The chargers, by cohort.")
     operator: tuple[Step, ...] = Field((), description="What the operator does, in order.")
@@ -91,20 +103,37 @@ class Scenario(Frozen):
     expect: Expect = Field(Expect(), description="What must come out.")
 
     def model_post_init(self, _: Any) -> None:
-        """Refuse ids that two chargers share, and steps about cohorts that do not exist."""
+        """Refuse ids that two chargers share, and names that nothing bears."""
+        self._refuse_shared_ids()
+        self._refuse_unknown_cohorts()
+        self._refuse_unknown_marks()
+
+    def _refuse_shared_ids(self) -> None:
         seen: dict[str, str] = {}
-        for cohort in self.fleet:
+        for place, cohort in enumerate(self.fleet):
             for charger in cohort.ids():
                 if charger in seen:
-                    raise ValueError(
-                        f"cohorts {seen[charger]} and {cohort.cohort} both have a charger {charger}"
-                    )
+                    both = f"cohorts {seen[charger]} and {cohort.cohort} both have a charger"
+                    raise Misplaced(f"{both} {charger}", "fleet", place)
                 seen[charger] = cohort.cohort
+
+    def _refuse_unknown_cohorts(self) -> None:
         names = {cohort.cohort for cohort in self.fleet}
-        for step in self.operator:
+        for place, step in enumerate(self.operator):
             for wanted in step.cohorts or () if isinstance(step, CreateStep) else ():
                 if wanted not in names:
-                    raise ValueError(f"no cohort is called {wanted}{_guess(wanted, names)}")
+                    told = f"no cohort is called {wanted}{guess(wanted, names)}"
+                    raise Misplaced(told, "operator", place, "create", "cohorts")
+
+    def _refuse_unknown_marks(self) -> None:
+        """A window that waits for a mark which never comes would never open, or never close."""
+        marks = {*MARKS, *(step.name for step in self.operator if isinstance(step, MarkStep))}
+        for place, cohort in enumerate(self.fleet):
+            moments = [end for window in cohort.offline for end in (window.begin, window.until)]
+            for after in (moment.after for moment in moments if moment):
+                if after is not None and after not in marks:
+                    told = f"nothing marks {after}; a step `mark: {after}` would"
+                    raise Misplaced(told + guess(after, marks), "fleet", place, "offline")
 
     def chargers(self, seed: int | None = None) -> list[ChargerSpec]:
         """Return every charger of the fleet in order, its fates drawn from `seed` (or our own)."""
@@ -135,18 +164,17 @@ def load(text: str, *, name: str = "<scenario>") -> Scenario:
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
-        problems = [*problems, *_explain(error, places)]
+        problems = [*problems, *explain(error, places, _known_fields())]
     else:
         if not problems:
             return scenario
-    raise ScenarioError([f"{name}:{problem}" for problem in sorted(set(problems), key=_by_place)])
+    raise ScenarioError([f"{name}:{problem}" for problem in in_order(problems)])
 
 
 def dump(scenario: Scenario, *, schema: str = "./scenario.schema.json") -> str:
     """Return YAML that loads back to an equal scenario; `schema` is for the editor's modeline."""
     fields = scenario.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    body = yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=100)
-    return f"{MODELINE}{schema}\n{body}"
+    return f"{MODELINE}{schema}\n{write(fields)}"
 
 
 def schema() -> dict[str, Any]:
@@ -156,20 +184,6 @@ def schema() -> dict[str, Any]:
         "title": "firmdrill scenario, version 1",
         **Scenario.model_json_schema(by_alias=True, mode="validation"),
     }
-
-
-# ---------------------------------------------------------------------- explaining problems
-
-
-def _explain(error: ValidationError, places: Places) -> Iterable[str]:
-    for problem in error.errors():
-        place, path = places.nearest(problem["loc"])
-        yield f"{place}: {path}{_words(problem)}"
-
-
-def _by_place(problem: str) -> tuple[int, int, str]:
-    line, column, text = problem.split(":", 2)
-    return int(line), int(column), text
 
 
 def _known_fields() -> set[str]:
@@ -185,32 +199,3 @@ def _known_fields() -> set[str]:
         elif isinstance(node, list):
             todo += node
     return names
-
-
-def _words(problem: Any) -> str:
-    """Return what is wrong, in the words of someone who writes scenarios."""
-    last = str(problem["loc"][-1]) if problem["loc"] else ""
-    match problem["type"]:
-        case "missing":
-            return f"{last} is missing"
-        case "extra_forbidden":
-            return f"{last} is not a field here{_guess(last, _known_fields())}"
-        case "literal_error" if str(problem["input"]) in {"1.6", "2.0", "2.1"}:
-            return f"write ocpp{problem['input']}: YAML reads {problem['input']} as a number"
-        case "literal_error":
-            expected = str(problem["ctx"]["expected"])
-            names = [name.strip("' ") for name in expected.replace(" or ", ",").split(",")]
-            return f"{problem['input']!r:.60} is not one of {expected}" + _guess(
-                str(problem["input"]), names
-            )
-        case "value_error":
-            return str(problem["msg"]).removeprefix("Value error, ")
-        case "bool_type" | "bool_parsing":
-            return "write true or false"
-        case _:
-            return f"{problem['msg']} (found {problem['input']!r:.60})"
-
-
-def _guess(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]}?" if close else ""

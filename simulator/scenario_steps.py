@@ -15,16 +15,16 @@ reported yet), each with a bound (`40` and `>= 40` mean at least, `<= 0` at most
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, WrapSerializer
 
 from simulator.faults import Frozen
-from simulator.units import Duration, Share, read_share, write_share
+from simulator.scenario_problems import guess
+from simulator.units import Count, Duration, Flag, Share, read_share
 
-_BOUND = re.compile(r"\s*(>=|<=|==|>|<)?\s*([0-9.]+\s*%?)\s*")
+_BOUND = re.compile(r"\s*(>=|<=|==|>|<)?\s*([0-9]+(?:\.[0-9]+)?(?:e[-+]?[0-9]+)?\s*%?)\s*")
 
 
 class Bound(Frozen):
@@ -32,7 +32,7 @@ class Bound(Frozen):
 
     sign: Literal[">=", "<=", "==", ">", "<"] = Field(">=", description="How to compare.")
     value: float = Field(description="The number, or the share 0..1.")
-    share: bool = Field(False, description="Whether the value is a share of the whole.")
+    share: Flag = Field(False, description="Whether the value is a share of the whole.")
 
     def holds(self, number: float, whole: float) -> bool:
         """Whether `number` of `whole` meets the bound."""
@@ -41,8 +41,12 @@ class Bound(Frozen):
                 ">": number > limit, "<": number < limit}[self.sign]  # fmt: skip
 
     def __str__(self) -> str:
-        value = write_share(self.value) if self.share else f"{self.value:.15g}"
+        value = f"{_plain(round(self.value * 100, 10))} %" if self.share else _plain(self.value)
         return f"{self.sign} {value}"
+
+
+def _plain(value: float) -> str:
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _read_bound(value: Any) -> Any:
@@ -66,7 +70,7 @@ BoundField = Annotated[
     BeforeValidator(_read_bound),
     PlainSerializer(_write_bound),
     WithJsonSchema({"type": ["number", "string"],
-                    "pattern": r"^\s*(>=|<=|==|>|<)?\s*[0-9.]+\s*%?\s*$",
+                    "pattern": r"^\s*(>=|<=|==|>|<)?\s*[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?\s*%?\s*$",
                     "examples": [40, ">= 40", ">= 85 %", "<= 0"]}),
 ]  # fmt: skip
 Counts = dict[str, BoundField]
@@ -83,7 +87,10 @@ COUNTERS = ("UpdateFirmware", "SignedUpdateFirmware", "BootNotification", "Heart
 def _known(counts: Counts) -> Counts:
     unknown = sorted(set(counts) - set(COUNTERS))
     if unknown:
-        raise ValueError(f"no counter is called {unknown[0]}; known: {', '.join(COUNTERS)}")
+        close = guess(unknown[0], COUNTERS)
+        raise ValueError(
+            f"no counter is called {unknown[0]}{close or '; known: ' + ', '.join(COUNTERS)}"
+        )
     return counts
 
 
@@ -92,7 +99,7 @@ class StepBase(Frozen):
 
     when: Counts = Field(default={}, description="Wait until these counters hold, then act.")
     within: Duration = Field(600.0, description="How long `when` or `wait` may take.")
-    background: bool = Field(False, description="Do not wait for the answer before the next step.")
+    background: Flag = Field(False, description="Do not wait for the answer before the next step.")
     rollout: str = Field("main", description="Which rollout, where a drill has several.")
 
     def model_post_init(self, _: Any) -> None:
@@ -103,7 +110,7 @@ class StepBase(Frozen):
 class CallStep(StepBase):
     """A request that changes something."""
 
-    refused: bool = Field(False, description="The CSMS must refuse it, and nothing may happen.")
+    refused: Flag = Field(False, description="The CSMS must refuse it, and nothing may happen.")
 
 
 class CreateStep(CallStep):
@@ -111,18 +118,18 @@ class CreateStep(CallStep):
 
     do: Literal["create"] = "create"
     strategy: Literal["canary", "rolling", "all_at_once"] = Field(description="Rollout strategy.")
-    canary_count: int | None = Field(None, description="Chargers in the canary stage.")
-    batch_size: int | None = Field(None, description="Chargers per batch of a rolling rollout.")
+    canary_count: Count | None = Field(None, description="Chargers in the canary stage.")
+    batch_size: Count | None = Field(None, description="Chargers per batch of a rolling rollout.")
     cohorts: tuple[str, ...] | None = Field(None, description="Only these cohorts.")
     chargers: tuple[str, ...] | None = Field(None, description="Exactly these charger ids.")
     retrieve_in: Duration | None = Field(
         None, description="Chargers start downloading this long after the create."
     )
-    max_in_flight: int | None = Field(None, ge=1, description="Extension: chargers at a time.")
+    max_in_flight: Count | None = Field(None, ge=1, description="Extension: chargers at a time.")
     failure_threshold: Share | None = Field(None, description="Extension: share that may fail.")
     update_timeout: Duration | None = Field(None, description="Extension: patience per charger.")
     offline_timeout: Duration | None = Field(None, description="Extension: patience with absence.")
-    retries: int | None = Field(None, ge=0, description="Extension: retries of a download.")
+    retries: Count | None = Field(None, ge=0, description="Extension: retries of a download.")
     retry_interval: Duration | None = Field(None, description="Extension: wait between retries.")
 
 
@@ -220,9 +227,8 @@ def _read_step(value: Any) -> Any:
     names = [name for name in value if name in STEPS]
     if len(names) != 1:
         known = ", ".join(STEPS)
-        close = difflib.get_close_matches(str(next(iter(value), "")), STEPS, n=1)
-        guess = f"; did you mean {close[0]}?" if close and not names else ""
-        raise ValueError(f"a step has exactly one of {known}{guess}")
+        close = "" if names else guess(str(next(iter(value), "")), STEPS)
+        raise ValueError(f"a step has exactly one of {known}{close}")
     arguments = value[names[0]]
     if arguments is None:
         arguments = {}
@@ -236,7 +242,7 @@ def _read_step(value: Any) -> Any:
 
 def _write_step(value: Any, serialise: Any) -> Any:
     fields = {name: field for name, field in serialise(value).items() if name != "do"}
-    given = {name: fields[name] for name in value.model_fields_set if name in fields}
+    given = {name: fields[name] for name in fields if name in value.model_fields_set}
     return {value.do: given} if given else value.do
 
 

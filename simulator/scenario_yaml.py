@@ -73,8 +73,9 @@ def read(text: str) -> tuple[Any, Places, list[str]]:
     """Return (data, places, problems as `line:col: …`); data is None where nothing can be read."""
     places = Places()
     problems: list[str] = []
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
             return None, places, ["1:1: the file is empty; `firmdrill scenario new` writes one"]
@@ -83,14 +84,35 @@ def read(text: str) -> tuple[Any, Places, list[str]]:
         mark = error.problem_mark
         where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         return None, places, [f"{where}: not YAML: {error.problem}"]
+    except yaml.reader.ReaderError as error:
+        return None, places, [f"1:1: not YAML: character {error.position} is {error.reason}"]
     except (yaml.YAMLError, RecursionError) as error:
         return None, places, [f"1:1: not YAML: {error}"]
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
     return data, places, problems
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that it reads back: line separators of Unicode are escaped."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = '"' if any(break_ in value for break_ in "\x85\u2028\u2029\ufeff") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def write(data: Any) -> str:
+    """Return YAML of plain data that `read` gives back unchanged, keys in their order."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))
+
+
 _DEEPEST = 50
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 def _value(
@@ -99,6 +121,9 @@ def _value(
     places.put(path, node.start_mark)
     if depth > _DEEPEST:
         raise yaml.YAMLError("nested too deeply")
+    if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+        mark = node.start_mark
+        raise yaml.MarkedYAMLError(problem=f"{node.tag:.60} is not for here", problem_mark=mark)
     if isinstance(node, yaml.SequenceNode):
         return [
             _value(loader, child, (*path, index), places, problems, depth=depth + 1)
@@ -112,7 +137,7 @@ def _value(
         mark = key_node.start_mark
         if not isinstance(key, str):
             problems.append(f"{mark.line + 1}:{mark.column + 1}: a field name is text, not {key!r}")
-            key = str(key)
+            continue
         if key in result:
             problems.append(f"{mark.line + 1}:{mark.column + 1}: {key} is given twice")
         result[key] = _value(loader, value_node, (*path, key), places, problems, depth=depth + 1)

@@ -89,6 +89,7 @@ Duration = Annotated[
 ]
 Size = Annotated[
     int,
+    Field(ge=0),
     BeforeValidator(lambda value: round(read_size(value))),
     PlainSerializer(lambda value: write_size(float(value))),
     WithJsonSchema(SIZE_SCHEMA),
@@ -107,3 +108,7 @@ Share = Annotated[
     PlainSerializer(write_share),
     WithJsonSchema(SHARE_SCHEMA),
 ]
+
+# YAML 1.1 habits and quoted numbers are refused rather than guessed at.
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[int, Field(strict=True)]

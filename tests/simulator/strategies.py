@@ -1,0 +1,190 @@
+"""What scenarios can look like, for property tests: every field of the language is drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from simulator import cohorts, scenario, scenario_steps
+from simulator.faults import Exponential, Fixed, Lognormal, Uniform
+
+AMOUNTS = st.one_of(
+    st.integers(min_value=0, max_value=3600).map(float),
+    st.floats(min_value=0, max_value=1e5),
+    st.integers(min_value=0, max_value=9999).map(lambda ms: ms / 1000),
+)
+POSITIVE = AMOUNTS.filter(bool)
+SHARES = st.one_of(st.integers(0, 100).map(lambda percent: percent / 100), st.floats(0, 1))
+WORDS = st.text(min_size=1, max_size=12)  # any text: a dump must quote what YAML would misread
+NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
+PAIRS = st.tuples(POSITIVE, POSITIVE).map(sorted)
+DISTRIBUTIONS = st.one_of(
+    AMOUNTS.map(lambda value: Fixed(value=value)),
+    PAIRS.map(lambda pair: Uniform(low=pair[0], high=pair[1])),
+    PAIRS.map(lambda pair: Lognormal(median=pair[0], p95=pair[1])),
+    POSITIVE.map(lambda mean: Exponential(mean=mean)),
+)
+
+
+def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Return keyword arguments with any of these fields, or none."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def model(kind: Any, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return models with any of these fields set."""
+    return some(**fields).map(lambda given: kind(**given))
+
+
+WHOM: dict[str, st.SearchStrategy[Any]] = {
+    "p": SHARES,
+    "count": st.integers(0, 3),
+    "only": st.lists(st.integers(1, 5), max_size=3).map(tuple),
+    "times": st.none() | st.integers(1, 3),
+}
+AT = SHARES.map(lambda at: cohorts.At(at=at))
+KINDS = st.one_of(
+    st.fixed_dictionaries({"cut": AT}),
+    st.fixed_dictionaries({"stall": AT}),
+    st.fixed_dictionaries({"wrong_length": AT}),
+    st.fixed_dictionaries({"status": st.integers(400, 599)}, optional={"retry_after": AMOUNTS}),
+    st.fixed_dictionaries({"throttle": POSITIVE}),
+    st.sampled_from(["corrupt", "html", "redirect", "no_range", "changed", "refuse"]).map(
+        lambda kind: {kind: True}
+    ),
+)
+DOWNLOAD_FAILURES = st.tuples(some(**WHOM), KINDS).map(
+    lambda parts: cohorts.DownloadFailure(**parts[0], **parts[1])
+)
+INSTALL_FAILURES = st.tuples(
+    some(**WHOM, at=SHARES),
+    st.sampled_from(["fails", "verification_fails", "hangs", "old_version", "rolls_back",
+                     "boot_loop", "bricked", "power_loss", "claims_installed"]),
+).map(lambda parts: cohorts.InstallFailure(**parts[0], how=parts[1]))  # fmt: skip
+MOMENTS = model(cohorts.Moment, after=st.sampled_from(["create", "pause", "resume"]), plus=AMOUNTS)
+WINDOWS = some(**{"from": MOMENTS}, until=MOMENTS).map(lambda given: cohorts.Offline(**given))
+
+COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "ocpp": st.sampled_from(["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]),
+    "signed": st.booleans(),
+    "vendor": WORDS,
+    "model": WORDS,
+    "firmware_version": WORDS,
+    "site_id": st.none() | WORDS,
+    "heartbeat": st.none() | AMOUNTS,
+    "network": model(
+        cohorts.Network,
+        latency=DISTRIBUTIONS,
+        connect_after=DISTRIBUTIONS,
+        reconnect=model(
+            cohorts.ReconnectPolicy, first=AMOUNTS, most=AMOUNTS, jitter=SHARES,
+            factor=st.floats(1, 4),
+        ),
+        call_timeout=AMOUNTS,
+    ),
+    "download": model(
+        cohorts.Download,
+        rate=st.none() | DISTRIBUTIONS.filter(lambda drawn: drawn != Fixed(value=0)),
+        stall_timeout=AMOUNTS,
+        retries_mean=st.sampled_from(["retries", "attempts"]),
+        reports_each_attempt=st.booleans(),
+        fail=st.lists(DOWNLOAD_FAILURES, max_size=3).map(tuple),
+    ),
+    "install": model(
+        cohorts.Install,
+        time=DISTRIBUTIONS,
+        reboot=DISTRIBUTIONS,
+        installed_before_reboot=st.booleans(),
+        fail=st.lists(INSTALL_FAILURES, max_size=3).map(tuple),
+    ),
+    "offline": st.lists(WINDOWS, max_size=2).map(tuple),
+}  # fmt: skip
+
+BOUNDS = st.builds(
+    scenario_steps.Bound,
+    sign=st.sampled_from([">=", "<=", "==", ">", "<"]),
+    value=st.integers(0, 1000).map(lambda permille: permille / 10 / 100),  # as 12.3 % is read
+    share=st.just(True),
+) | st.builds(
+    scenario_steps.Bound,
+    sign=st.sampled_from([">=", "<=", "==", ">", "<"]),
+    value=st.integers(0, 400).map(float) | st.floats(0, 1e6),
+)
+COUNTS = st.dictionaries(st.sampled_from(scenario_steps.COUNTERS), BOUNDS, min_size=1, max_size=2)
+BESIDE: dict[str, st.SearchStrategy[Any]] = {
+    "when": COUNTS, "within": AMOUNTS, "background": st.booleans(), "rollout": NAMES,
+}  # fmt: skip
+
+
+def step(name: str, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Return steps called `name` with some of these fields set."""
+    return model(scenario_steps.STEPS[name], **BESIDE, **fields)
+
+
+CREATES = st.tuples(
+    st.sampled_from(["canary", "rolling", "all_at_once"]),
+    some(
+        **BESIDE,
+        canary_count=st.none() | st.integers(0, 9),
+        batch_size=st.integers(0, 9),
+        chargers=st.lists(WORDS, max_size=3).map(tuple),
+        retrieve_in=AMOUNTS,
+        max_in_flight=st.integers(1, 9),
+        failure_threshold=SHARES,
+        update_timeout=AMOUNTS,
+        retries=st.integers(0, 3),
+        retry_interval=AMOUNTS,
+        refused=st.booleans(),
+    ),
+).map(lambda parts: scenario_steps.CreateStep(strategy=parts[0], **parts[1]))
+WAITS = st.tuples(COUNTS, some(**BESIDE, stage=st.just("settled"))).map(
+    lambda parts: scenario_steps.WaitStep(until=parts[0], **parts[1])
+)
+HOLDS = AMOUNTS.map(lambda seconds: scenario_steps.HoldStep(seconds=seconds))
+MARKS = NAMES.map(lambda name: scenario_steps.MarkStep(name=name))
+STEPS = st.one_of(
+    CREATES, WAITS, HOLDS, MARKS,
+    step("execute_stage", refused=st.booleans()),
+    step("pause", reason=WORDS),
+    step("read"), step("fence"), step("kill"), step("restart"),
+    step("fleet", site_id=WORDS, vendor=WORDS),
+)  # fmt: skip
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> tuple[cohorts.Cohort, ...]:
+    """Return a few cohorts whose chargers have ids of their own."""
+    return tuple(
+        cohorts.Cohort(
+            cohort=f"c{number}", count=draw(st.integers(0, 5)), **draw(some(**COHORT_FIELDS))
+        )
+        for number in range(draw(st.integers(1, 2)))
+    )
+
+
+SCENARIOS = st.tuples(
+    st.fixed_dictionaries({"name": WORDS, "fleet": fleets()}),
+    some(
+        proves=WORDS,
+        topic=WORDS,
+        seed=st.integers(0, 2**64),
+        operator=st.lists(STEPS, max_size=4).map(tuple),
+        heal=model(scenario.Heal, within=AMOUNTS),
+        expect=model(
+            scenario.Expect,
+            rollout=st.sampled_from(["completed", "failed", "paused"]),
+            installed=BOUNDS,
+            failed=BOUNDS,
+            exercises=st.just(("R18", "C05")),
+        ),
+    ),
+    st.fixed_dictionaries(
+        {"version": WORDS},
+        optional={"size": st.integers(512, 10**9), "tls": st.booleans(), "seed": st.integers()},
+    ),
+).map(
+    lambda parts: scenario.Scenario(
+        version=1, **parts[0], **parts[1], firmware=scenario.Firmware(**parts[2])
+    )
+)

@@ -1,0 +1,53 @@
+"""How a scenario writes a distribution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from simulator.distributions import DurationDistribution, RateDistribution
+from simulator.faults import Exponential, Fixed, Lognormal, Uniform
+
+DURATION: TypeAdapter[Any] = TypeAdapter(DurationDistribution)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("30 s", Fixed(value=30)),
+        (30, Fixed(value=30)),
+        ({"uniform": ["20 s", "1 min"]}, Uniform(low=20, high=60)),
+        ({"lognormal": {"median": "60 ms", "p95": "400 ms"}}, Lognormal(median=0.06, p95=0.4)),
+        ({"exponential": {"mean": "20 min"}}, Exponential(mean=1200)),
+    ],
+)
+def test_every_form_is_read_and_written(written: Any, meant: Any) -> None:
+    """Each form means what it says, and what is written back means the same."""
+    assert DURATION.validate_python(written) == meant
+    assert DURATION.validate_python(DURATION.dump_python(meant)) == meant
+
+
+def test_a_rate_takes_units_of_rate() -> None:
+    """The same forms hold bytes a second."""
+    rate: TypeAdapter[Any] = TypeAdapter(RateDistribution)
+    assert rate.validate_python({"uniform": ["1 MB/s", "3 MB/s"]}) == Uniform(low=1e6, high=3e6)
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ({"uniform": ["60 s", "20 s"]}, "higher bound comes second"),
+        ({"uniform": ["60 s"]}, "not a distribution"),
+        ({"lognormal": {"median": "60 s", "p95": "20 s"}}, "at most the p95"),
+        ({"lognormal": {"median": "60 s"}}, "exactly median and p95"),
+        ({"exponential": {"mean": 0}}, "above zero"),
+        ({"normal": {"mean": 0}}, "not a distribution"),
+        ({"uniform": ["1 s", "2 s"], "exponential": {"mean": "1 s"}}, "not a distribution"),
+    ],
+)
+def test_a_wrong_distribution_is_refused_with_its_reason(written: Any, why: str) -> None:
+    """The reason says what the form needs."""
+    with pytest.raises(ValidationError, match=why):
+        DURATION.validate_python(written)
