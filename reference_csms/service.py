@@ -63,12 +63,12 @@ class Service:
         # After a failed write nothing is dispatched until then (0.0: go ahead).
         self._blocked_until = 0.0
         self._state.load(now)
-        self._resume(now)
+        self._resume()
 
-    def _resume(self, now: float) -> None:
+    def _resume(self) -> None:
         for live in self._state.open.values():
             if live.head.status is RolloutStatus.IN_PROGRESS:
-                fill(self._state, live, now)
+                fill(self._state, live)
 
     def _do(self, operation: Callable[..., Ticket], *arguments: Any) -> Ticket:
         """Run an operation; a database that cannot be read is a 503."""
@@ -114,11 +114,12 @@ class Service:
             return
         self._broken, self._state = False, state
         state.continue_from(before, now)
+        refusal = problems.unavailable("it was lost with a failed write")
         for rollout_id, dispatch in before.dispatches.items():
             if not state.readopt(rollout_id, dispatch):
-                refusal = problems.unavailable("it was lost with a failed write")
                 answers.append(Answered(dispatch.ticket, refusal))
-        self._resume(now)
+        answers += [Answered(dispatch.ticket, refusal) for _, dispatch in before.leaving]
+        self._resume()
 
     # -------------------------------------------------- the turn
 
@@ -134,7 +135,7 @@ class Service:
         """Return when `wake` is next needed (0.0: at once), or None."""
         if self._broken or self._blocked_until:
             return self._blocked_until
-        if self._state.ready or len(self._outbox):
+        if self._state.busy or len(self._outbox):
             return 0.0
         return self._state.timers[0].due if self._state.timers else None
 
@@ -271,17 +272,24 @@ class Service:
         """That WebSocket is gone. Call `unanswered` for its outstanding CALL as well, before."""
         service_chargers.disconnected(self._state, now, charger_id, connection)
 
-    def heard(self, now: float, charger_id: str, connection: str) -> None:
+    def heard(self, now: float, charger_id: str, connection: str) -> None:  # noqa: ARG002 - see read_rollout
         """The charger sent a message other than BootNotification (D11)."""
-        service_chargers.heard(self._state, now, charger_id, connection)
+        service_chargers.heard(self._state, charger_id, connection)
 
     def booted(self, now: float, charger_id: str, connection: str, boot: Boot) -> Acceptance:
         """The charger sent BootNotification; answer it with the result."""
         return service_chargers.booted(self._state, now, charger_id, connection, boot)
 
-    def slot(self, now: float, charger_id: str, connection: str, *, free: bool) -> None:
+    def slot(
+        self,
+        now: float,  # noqa: ARG002 - see read_rollout
+        charger_id: str,
+        connection: str,
+        *,
+        free: bool,
+    ) -> None:
         """The CALL slot was taken or freed, by whatever CALL of ours (D31)."""
-        service_chargers.slot(self._state, now, charger_id, connection, free=free)
+        service_chargers.slot(self._state, charger_id, connection, free=free)
 
     def firmware_status(
         self,

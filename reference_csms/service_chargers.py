@@ -82,14 +82,14 @@ def _lose(state: State, now: float, charger_id: str) -> None:
     state.apply(live, charger_id, UpdateUnanswered(live.row(charger_id).message_id or ""), now)
 
 
-def heard(state: State, now: float, charger_id: str, connection: str) -> None:
+def heard(state: State, charger_id: str, connection: str) -> None:
     """Note life: a charger accepted before is usable from its first message (D11)."""
     presence = _current(state, charger_id, connection)
     charger = state.chargers.get(charger_id)
     if presence is None or presence.usable or charger is None or not charger.accepted:
         return
     presence.usable = True
-    available(state, charger_id, now)
+    available(state, charger_id)
 
 
 def booted(state: State, now: float, charger_id: str, connection: str, boot: Boot) -> Acceptance:
@@ -116,18 +116,18 @@ def booted(state: State, now: float, charger_id: str, connection: str, boot: Boo
     presence = _current(state, charger_id, connection)
     if presence is not None:
         presence.usable = True
-        available(state, charger_id, now)
+        available(state, charger_id)
     return Acceptance("Accepted", interval)
 
 
-def slot(state: State, now: float, charger_id: str, connection: str, *, free: bool) -> None:
+def slot(state: State, charger_id: str, connection: str, *, free: bool) -> None:
     """Note that the CALL slot of a connection was taken or freed (D31)."""
     presence = _current(state, charger_id, connection)
     if presence is None:
         return
     presence.free = free
     if free:
-        available(state, charger_id, now)
+        available(state, charger_id)
     else:
         unavailable(state, charger_id)
 
@@ -158,7 +158,7 @@ def firmware_status(
         # Reported before the reboot (some do): the next boot says nothing about later updates.
         old = charger.firmware_version == row.version_before
         _change(state, charger, version_stale=charger.version_stale or old)
-    available(state, charger_id, now)
+    available(state, charger_id)
 
 
 # ------------------------------------------------------------------ what became of our CALLs
@@ -187,9 +187,10 @@ def undelivered(state: State, now: float, charger_id: str, message_id: str) -> N
         live is not None
         and state.apply(live, charger_id, Undelivered(message_id), now).ignored is None
     ):
-        dispatch = state.dispatches.get(live.rollout_id)
-        if dispatch is not None:
-            dispatch.triggered.pop(charger_id, None)
+        open_ones = [state.dispatches.get(live.rollout_id), *(one for _, one in state.leaving)]
+        for dispatch in open_ones:
+            if dispatch is not None and dispatch.messages.get(charger_id) == message_id:
+                del dispatch.messages[charger_id]
 
 
 def answered(state: State, now: float, charger_id: str, message_id: str, answer: Answer) -> None:
@@ -208,7 +209,7 @@ def unanswered(state: State, now: float, charger_id: str, message_id: str, why: 
     live = _update(state, charger_id, message_id)
     if live is not None:
         state.apply(live, charger_id, UpdateUnanswered(message_id), now)
-        available(state, charger_id, now)
+        available(state, charger_id)
     elif _asked(state, charger_id, message_id) is not None and why == "timeout":
         _give_up(state, charger_id, now)
 

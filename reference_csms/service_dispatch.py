@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reference_csms.service_state import Dispatch, Live, State, Timer
 
 
-def available(state: State, charger_id: str, now: float) -> None:
+def available(state: State, charger_id: str) -> None:
     """Consider a charger that has just become able to take a CALL."""
     presence = state.presence.get(charger_id)
     live = state.engagement(charger_id)
@@ -32,10 +32,8 @@ def available(state: State, charger_id: str, now: float) -> None:
     if row.settled or live.head.terminal:
         return
     if row.intent is Intent.UNSURE and not presence.asked:
-        presence.asked = state.message_id()
-        presence.free = False
-        state.release(AskStatus(charger_id, presence.connection, presence.asked))
-        state.record("asked", live, charger_id, time=now)
+        # Not at once: the answer to the boot that brought us here must leave first (B01.FR.08).
+        state.questions[charger_id] = None
     elif _may_be_triggered(live, row):
         queue = live.again if row.triggered else live.waiting
         queue[charger_id] = None
@@ -44,6 +42,7 @@ def available(state: State, charger_id: str, now: float) -> None:
 
 def unavailable(state: State, charger_id: str) -> None:
     """Stop considering a charger: it is gone or its CALL slot is taken."""
+    state.questions.pop(charger_id, None)
     live = state.engagement(charger_id)
     if live is not None:
         live.waiting.pop(charger_id, None)
@@ -56,15 +55,24 @@ def _may_be_triggered(live: Live, row: Row) -> bool:
     return running and not told and not row.settled and row.stage == live.head.current_stage
 
 
-def fill(state: State, live: Live, now: float) -> None:
+def fill(state: State, live: Live) -> None:
     """Consider every charger of the stage that was just started or resumed, and start clocks."""
     for charger_id in live.members(live.head.current_stage):
-        available(state, charger_id, now)
+        available(state, charger_id)
         arm_offline(state, live, charger_id)
 
 
 def step(state: State, now: float) -> None:
-    """Dispatch one batch of every rollout that has something to dispatch."""
+    """Ask who must be asked; dispatch one batch of every rollout that has something to dispatch."""
+    for charger_id in state.questions:
+        _ask(state, charger_id, now)
+    state.questions.clear()
+    leaving, state.leaving = state.leaving, []
+    for live, ended in leaving:
+        if ended.sequence == state.store.sequence:
+            state.leaving.append((live, ended))
+        else:
+            conclude(state, live, ended)
     for rollout_id in list(state.ready):
         live = state.rollouts[rollout_id]
         dispatch = state.dispatches.get(rollout_id)
@@ -79,6 +87,17 @@ def step(state: State, now: float) -> None:
             conclude(state, live, dispatch)
 
 
+def _ask(state: State, charger_id: str, now: float) -> None:
+    """Ask an unsure charger what it is doing, once a connection, also while paused (D21)."""
+    presence, live = state.presence[charger_id], state.engagement(charger_id)
+    if live is None or live.row(charger_id).intent is not Intent.UNSURE or live.head.terminal:
+        return
+    presence.asked = state.message_id()
+    presence.free = False
+    state.release(AskStatus(charger_id, presence.connection, presence.asked))
+    state.record("asked", live, charger_id, time=now)
+
+
 def _batch(state: State, live: Live, dispatch: Dispatch | None, now: float) -> int:
     """Dispatch up to a batch; return how many were sent."""
     sent = 0
@@ -88,7 +107,7 @@ def _batch(state: State, live: Live, dispatch: Dispatch | None, now: float) -> i
         if trigger(state, live, charger_id, now):
             sent += 1
             if dispatch is not None and dispatch.halted is None:
-                dispatch.triggered[charger_id] = None
+                dispatch.messages[charger_id] = live.row(charger_id).message_id or ""
                 dispatch.sequence = state.store.sequence
     return sent
 
@@ -164,7 +183,7 @@ def run_timers(state: State, now: float) -> None:
         elif timer.kind == "offline":
             _offline_due_now(state, timer, now)
         else:
-            _grace_over(state, timer, now)
+            _grace_over(state, timer)
 
 
 def _row_due(state: State, timer: Timer, now: float) -> None:
@@ -187,8 +206,8 @@ def _offline_due_now(state: State, timer: Timer, now: float) -> None:
         state.timer(due, "offline", timer.rollout_id, timer.charger_id)
 
 
-def _grace_over(state: State, timer: Timer, now: float) -> None:
+def _grace_over(state: State, timer: Timer) -> None:
     presence = state.presence.get(timer.charger_id)
     if presence is not None and presence.connection == timer.connection and not presence.usable:
         presence.usable = True
-        available(state, timer.charger_id, now)
+        available(state, timer.charger_id)

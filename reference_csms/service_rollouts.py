@@ -175,7 +175,7 @@ def _begin(state: State, live: Live, number: int, now: float, key: str | None) -
             time=now,
         )
         state.store.put_key(record)
-    fill(state, live, now)
+    fill(state, live)
     state.ready[live.rollout_id] = None
     return dispatch.ticket
 
@@ -201,7 +201,7 @@ def _executed_before(state: State, live: Live, seen: KeyRecord) -> Ticket:
         return answer(state, Reply(200, msgspec.Raw(seen.body.encode())))
     rows = [live.row(one) for one in live.members(seen.stage)]
     since = seen.time
-    sent = {row.charger_id: None for row in rows if (row.started_at or 0.0) >= since}
+    sent = {row.charger_id: "" for row in rows if (row.started_at or 0.0) >= since}
     dispatch = Dispatch(Ticket(), seen.stage, since, sent, key=seen.key)
     conclude(state, live, dispatch)
     return dispatch.ticket
@@ -231,7 +231,7 @@ def pause(state: State, now: float, rollout_id: str, reason: str | None) -> Tick
 def _halt(state: State, live: Live) -> None:
     dispatch = state.dispatches.pop(live.rollout_id, None)
     if dispatch is not None:
-        conclude(state, live, dispatch)
+        state.leaving.append((live, dispatch))
 
 
 # ------------------------------------------------------------------ the extensions

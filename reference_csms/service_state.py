@@ -106,7 +106,8 @@ class Dispatch:
     ticket: Ticket
     stage: int
     begun: float
-    triggered: dict[str, None] = field(default_factory=dict)
+    # Who was sent, and with which message id.
+    messages: dict[str, str] = field(default_factory=dict)
     # The transaction that carries the latest frames. The answer goes with a later one, because
     # only their release shows whether they could leave.
     sequence: int = 0
@@ -147,6 +148,10 @@ class State:
         # Rollouts that may have something to dispatch, served in turns.
         self.ready: dict[str, None] = {}
         self.dispatches: dict[str, Dispatch] = {}
+        # Ended by a resume in the very turn of their last frames: answered once these have left.
+        self.leaving: list[tuple[Live, Dispatch]] = []
+        # Reachable chargers that must be asked what became of a command.
+        self.questions: dict[str, None] = {}
         self.timers: list[Timer] = []
         self.publishing = False
         self._armed: dict[tuple[str, str], float] = {}
@@ -218,12 +223,21 @@ class State:
         live = self.rollouts.get(rollout_id)
         if live is None or live.head.resumed_at != dispatch.begun or live.head.terminal:
             return False
-        dispatch.triggered = {one: None for one in dispatch.triggered if live.row(one).triggered}
+        dispatch.messages = {
+            one: message_id
+            for one, message_id in dispatch.messages.items()
+            if live.row(one).message_id == message_id
+        }
         if live.head.status is not RolloutStatus.PAUSED:
             dispatch.halted = None
         self.dispatches[rollout_id] = dispatch
         self.ready[rollout_id] = None
         return True
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether `step` has something to do at once."""
+        return bool(self.ready or self.questions or self.leaving)
 
     # -------------------------------------------------- small changes
 

@@ -106,7 +106,7 @@ def executed_body(live: Live, dispatch: Dispatch) -> dict[str, Any]:
         "rollout_id": live.rollout_id,
         "executed_stage": dispatch.stage,
         "status": dispatch.halted or live.head.status,
-        "chargers_triggered": sorted(dispatch.triggered, key=live.position.__getitem__),
+        "chargers_triggered": sorted(dispatch.messages, key=live.position.__getitem__),
         "triggered_at": rfc3339(dispatch.begun),
     }
 

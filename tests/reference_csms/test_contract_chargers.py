@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reference_csms.errors import Problem
-from reference_csms.model import CallError, CallResult, Image
+from reference_csms.model import AskStatus, Boot, CallError, CallResult, Frame, Image
 from tests.reference_csms.rig import URL, Rig
 
 
@@ -86,6 +86,19 @@ def test_d21_a_charger_that_answers_idle_for_ever_is_resent_once_a_connection() 
         if "CP-001" not in rig.calls:
             break
     assert rig.updates() == ["CP-001"] * 2
+
+
+def test_d21_the_question_never_overtakes_the_answer_to_the_boot() -> None:
+    """A station may refuse any CALL before its boot is answered (B01.FR.08)."""
+    rig, _ = started()
+    rig.disconnect("CP-001")
+    rig.links["CP-001"] = link = "CP-001#again"
+    rig.service.connected(rig.now, "CP-001", link, "ocpp2.0.1")
+    rig.service.booted(rig.now, "CP-001", link, Boot("ABB", "Terra AC", "3.4.1"))
+    rig.service.after_commit(Frame("CP-001", link, "the answer to the boot"))
+    rig.service.wake(rig.now)
+    kinds = [type(item) for item in rig.service.commit(rig.now)]
+    assert kinds == [Frame, AskStatus]
 
 
 def test_d21_any_status_settles_the_doubt() -> None:
