@@ -25,15 +25,13 @@ class R35(Checker):
         "OCPP 2.0.1 L01.FR.20, Part 4 4.2.3; OCPP 1.6 4.5",
     )
 
-    @sees(Replied)
+    @sees(Replied, actions=(*REPORTS, "BootNotification"))
     def replied(self, view: View, fact: Replied) -> None:
         """Accuse an error in answer to a status or a boot."""
         call = fact.call
         if fact.sender is not Subject.CSMS or call is None:
             return
         boot = call.action == "BootNotification"
-        if not boot and call.action not in REPORTS:
-            return
         self.exercised += 1
         unaccepted = not boot and not fact.station.accepted  # B01.FR.10: SecurityError is right
         if fact.frame[0] == 4 and not unaccepted:  # noqa: PLR2004 - CALLERROR

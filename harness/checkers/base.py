@@ -12,22 +12,29 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from harness.verdict import Finding, Grade, Result, Step, Subject, Verdict, Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from harness.checkers.view import View
     from harness.history import Event
     from harness.verdict import Requirement
+
+Key = tuple[type, str | None]  # a kind of fact, and the action that it is about
 
 MOST_FINDINGS = 25  # kept a requirement; the rest is counted
 
 F = TypeVar("F", bound="Callable[..., None]")
 
 
-def sees(*facts: type) -> Callable[[F], F]:
-    """Mark a checker's method as the one that handles these facts."""
+def sees(*facts: type, actions: Iterable[str] = ()) -> Callable[[F], F]:
+    """Mark a checker's method as the one that handles these facts.
+
+    With `actions` it is told only of the CALLs of these actions, or of the answers to them.
+    """
 
     def mark(method: F) -> F:
-        method.__sees__ = facts  # type: ignore[attr-defined]
+        names = tuple(actions)
+        keys = [(fact, name) for fact in facts for name in names or (None,)]
+        method.__sees__ = keys  # type: ignore[attr-defined]
         return method
 
     return mark
@@ -37,7 +44,7 @@ class Checker:
     """One requirement, judged by folding over facts."""
 
     requirement: ClassVar[Requirement]
-    handlers: ClassVar[dict[type, str]] = {}
+    handlers: ClassVar[dict[Key, str]] = {}
 
     def __init__(self) -> None:
         """Start with nothing seen."""
@@ -52,10 +59,10 @@ class Checker:
         """Collect the marked methods once a class."""
         super().__init_subclass__(**kwargs)
         cls.handlers = {
-            fact: name
+            key: name
             for base in reversed(cls.__mro__)
             for name, member in vars(base).items()
-            for fact in getattr(member, "__sees__", ())
+            for key in getattr(member, "__sees__", ())
         }
 
     def end(self, view: View) -> None:

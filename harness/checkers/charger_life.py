@@ -43,11 +43,11 @@ class C06(Checker):
         super().__init__()
         self._running: dict[str, dict[str, Event]] = {}  # charger -> transaction -> its start
 
-    @sees(Called)
+    @sees(Called, actions=TRANSACTIONS)
     def called(self, _view: View, fact: Called) -> None:
         """Follow transactions; 1.6 knows a transaction's id only from the answer to its start."""
         call, payload = fact.call, fact.call.payload
-        if call.action not in TRANSACTIONS or not isinstance(payload, dict):
+        if not isinstance(payload, dict):
             return
         running = self._running.setdefault(fact.station.id, {})
         if call.action == "StopTransaction":
@@ -60,11 +60,11 @@ class C06(Checker):
             else:
                 running.setdefault(name, fact.event)
 
-    @sees(Replied)
+    @sees(Replied, actions=("StartTransaction",))
     def replied(self, _view: View, fact: Replied) -> None:
         """Learn the id of a 1.6 transaction."""
         call = fact.call
-        if call is None or call.action != "StartTransaction" or fact.frame[0] != 3:  # noqa: PLR2004
+        if call is None or fact.frame[0] != 3:  # noqa: PLR2004
             return
         answer: Any = fact.frame[2]
         accepted = isinstance(answer, dict) and answer.get("idTagInfo", {}).get("status")
@@ -162,11 +162,11 @@ class C12(Checker):
         super().__init__()
         self._states: dict[tuple[str, Any, Any], tuple[str, Event, Trigger | None]] = {}
 
-    @sees(Called)
+    @sees(Called, actions=("StatusNotification",))
     def called(self, _view: View, fact: Called) -> None:
         """Follow the connectors' statuses."""
         payload = fact.call.payload
-        if fact.call.action != "StatusNotification" or not isinstance(payload, dict):
+        if not isinstance(payload, dict):
             return
         status = str(payload.get("connectorStatus", payload.get("status")))
         key = (fact.station.id, payload.get("evseId"), payload.get("connectorId"))
@@ -237,7 +237,7 @@ class C13(Checker):
         elif fact.status == "Installed" and is_signed(fact.trigger):
             self._owe(fact.station.id, "FirmwareUpdated", fact.event)
 
-    @sees(Called)
+    @sees(Called, actions=("SecurityEventNotification",))
     def called(self, _view: View, fact: Called) -> None:
         """An event pays; it may come before the status (errata 6.2.83)."""
         if fact.call.action != "SecurityEventNotification" or not isinstance(
@@ -288,11 +288,10 @@ class C15(Checker):
         super().__init__()
         self._opened: dict[str, deque[Event]] = {}
 
-    @sees(Replied)
+    @sees(Replied, actions=("BootNotification",))
     def replied(self, _view: View, fact: Replied) -> None:
         """An accepted boot starts anew: reboots are no reconnects."""
-        call = fact.call
-        if call is not None and call.action == "BootNotification" and fact.station.accepted:
+        if fact.station.accepted:
             self._opened.pop(fact.station.id, None)
 
     @sees(Opened)

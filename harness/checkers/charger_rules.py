@@ -54,11 +54,11 @@ class C01(Checker):
         self._last: dict[Trigger, tuple[str, Event, Connection | None]] = {}
         self._asked: set[str] = set()
 
-    @sees(Called)
+    @sees(Called, actions=TRIGGERS)
     def called(self, _view: View, fact: Called) -> None:
         """Remember who was asked for its firmware status."""
         payload = fact.call.payload
-        if fact.call.action in TRIGGERS and isinstance(payload, dict):
+        if isinstance(payload, dict):
             wanted = str(payload.get("requestedMessage", ""))
             if wanted in REPORTS:
                 self._asked.add(fact.station.id)
@@ -234,11 +234,11 @@ class C11(Checker):
         self._asked: dict[str, tuple[Event, str]] = {}
         self._last: dict[str, str] = {}
 
-    @sees(Replied)
+    @sees(Replied, actions=TRIGGERS)
     def replied(self, _view: View, fact: Replied) -> None:
         """From the Accepted on the charger owes a status."""
         call = fact.call
-        if call is None or fact.sender is not Subject.CHARGER or call.action not in TRIGGERS:
+        if call is None or fact.sender is not Subject.CHARGER:
             return
         payload = call.payload if isinstance(call.payload, dict) else {}
         answer = fact.frame[2] if fact.frame[0] == 3 else {}  # noqa: PLR2004 - CALLRESULT

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Read, Replied, Reported, Triggered
+from harness.checkers.wirefold import REPORTS
 from harness.contract import SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement, Subject
 
@@ -201,7 +202,7 @@ class R34(Checker):
         if member is not None and member.status == fact.status and fact.status in REACHED:
             self._sent[fact.event.index] = (member, fact.status)
 
-    @sees(Replied)
+    @sees(Replied, actions=REPORTS)
     def replied(self, _view: View, fact: Replied) -> None:
         """From the answer on, the status is known to the CSMS."""
         call: Call | None = fact.call

@@ -223,12 +223,10 @@ class L2(L1):
         del fact
         self.overdue(view)
 
-    @sees(Replied)
+    @sees(Replied, actions=("BootNotification",))
     def replied(self, view: View, fact: Replied) -> None:
         """An accepted boot makes a charger of a begun stage due."""
-        call = fact.call
-        boot = call is not None and call.action == "BootNotification"
-        if not boot or fact.sender is not Subject.CSMS or not fact.station.accepted:
+        if fact.sender is not Subject.CSMS or not fact.station.accepted:
             return
         for rollout in view.rollouts:
             member = rollout.members.get(fact.station.id)

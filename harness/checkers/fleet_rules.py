@@ -49,11 +49,10 @@ class R42(Checker):
         self._groups[charger] = group_of(fact.station)
         self._known.pop(charger, None)
 
-    @sees(Replied)
+    @sees(Replied, actions=("BootNotification",))
     def replied(self, _view: View, fact: Replied) -> None:
         """An accepted boot is known to the CSMS from its answer on."""
-        call = fact.call
-        if fact.sender is Subject.CSMS and call is not None and call.action == "BootNotification":
+        if fact.sender is Subject.CSMS:
             self._known[fact.station.id] = fact.event.index
 
     @sees(Answered)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from harness.checkers.facts import Called, Replied
 from harness.checkers.registry import CHECKERS
 from harness.checkers.view import View
 from harness.verdict import Judgement, Verdict
@@ -16,10 +17,12 @@ from harness.verdict import Judgement, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from harness.checkers.base import Checker
+    from harness.checkers.base import Checker, Key
     from harness.checkers.facts import Fact
     from harness.history import Event, Header
     from harness.verdict import Result
+
+    Handler = tuple[Checker, Callable[[View, Any], None]]
 
 
 class Judge:
@@ -29,10 +32,10 @@ class Judge:
         """Judge with these checkers, by default all of them."""
         self.view = View(header)
         self.checkers = [kind() for kind in (CHECKERS if checkers is None else checkers)]
-        self._handlers: dict[type, list[tuple[Checker, Callable[[View, Any], None]]]] = {}
+        self._handlers: dict[Key, list[Handler]] = {}
         for checker in self.checkers:
-            for fact, name in checker.handlers.items():
-                self._handlers.setdefault(fact, []).append((checker, getattr(checker, name)))
+            for key, name in checker.handlers.items():
+                self._handlers.setdefault(key, []).append((checker, getattr(checker, name)))
 
     def see(self, event: Event) -> None:
         """Take one event in."""
@@ -54,17 +57,29 @@ class Judge:
         return Judgement(overall(results), results, view.events, view.now)
 
     def _tell(self, fact: Fact) -> None:
-        handlers = self._handlers.get(type(fact))
-        if handlers is None:
-            return
+        kind = type(fact)
+        handlers = self._handlers.get((kind, None))
+        if handlers is not None:
+            self._run(handlers, fact)
+        # Most rules about CALLs are about few actions: they are not asked about the others.
+        if isinstance(fact, Called | Replied) and fact.call is not None:
+            handlers = self._handlers.get((kind, fact.call.action))
+            if handlers is not None:
+                self._run(handlers, fact)
+
+    def _run(self, handlers: list[Handler], fact: Fact) -> None:
         view = self.view
         for checker, handle in handlers:
-            if checker.broken:
-                continue
             try:
                 handle(view, fact)
             except Exception as error:  # noqa: BLE001 - a broken checker is a verdict, too
-                checker.broken = _place(error)
+                self._retire(checker, _place(error))
+
+    def _retire(self, checker: Checker, why: str) -> None:
+        """Tell a broken checker nothing any more."""
+        checker.broken = why
+        for key, handlers in self._handlers.items():
+            self._handlers[key] = [pair for pair in handlers if pair[0] is not checker]
 
 
 def judge(

@@ -21,7 +21,7 @@ def known_settled(member: Member, at: float, fresh: float) -> bool:
     it gives them up, until it shows so.
     """
     shown = member.shown
-    if shown is not None and shown.status in ENDED and shown.event.time <= at:
+    if shown is not None and shown.status in ENDED and shown.since.time <= at:
         return True
     trigger = member.triggers[-1] if member.triggers else None
     if trigger is None:

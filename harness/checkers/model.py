@@ -106,10 +106,12 @@ class Shown:
     """What GET last said about one charger of a rollout."""
 
     status: str
-    event: Event
+    event: Event  # the last answer that showed it
     op: Op
     reason: str | None
     row: dict[str, Any]
+    since: Event  # the first answer that showed this status
+    previous: Event | None = None  # the answer before the last
 
 
 @dataclass(slots=True, eq=False)

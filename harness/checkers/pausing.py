@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from harness.history import Event
 
 
+INTRUSIONS = frozenset({"Reset", "UpdateFirmware", "SignedUpdateFirmware"})
+
+
 def certainly_paused(trigger: Trigger) -> Event | None:
     """Return since when, if this command was certainly sent while its rollout was paused."""
     rollout, connection = trigger.rollout, trigger.connection
@@ -122,10 +125,10 @@ class R19(Checker):
             for m in fact.rollout.members.values()
         )
 
-    @sees(Called)
+    @sees(Called, actions=INTRUSIONS)
     def called(self, view: View, fact: Called) -> None:
         """Accuse a Reset or another command to a charger in flight."""
-        if fact.sender is not Subject.CSMS or fact.call.action not in INTRUSIONS:
+        if fact.sender is not Subject.CSMS:
             return
         triggers = fact.station.triggers
         index = fact.event.index
@@ -166,9 +169,6 @@ class R19(Checker):
                 f"({row.get('reason') or 'no reason'})",
                 events=(since, member.reported, fact.event),
             )
-
-
-INTRUSIONS = frozenset({"Reset", "UpdateFirmware", "SignedUpdateFirmware"})
 
 
 def _explained(view: View, member: Member) -> bool:

@@ -37,6 +37,8 @@ class PlanFold:
         op.outcome = event.kind
         op.status = _status(event.data.get("status"))
         op.reply = event.data.get("body")
+        if op.done:
+            del self._view.ops[op.id]  # bodies are large: who still needs one keeps it
         return self._answered(event, op)
 
     def finish(self) -> list[Fact]:
@@ -161,7 +163,7 @@ class PlanFold:
         self, rollout: Rollout, op: Op, body: dict[str, Any]
     ) -> list[tuple[Member, dict[str, Any], dict[str, Any] | None]]:
         """Remember what a read shows of every charger."""
-        rows = []
+        rows: list[tuple[Member, dict[str, Any], dict[str, Any] | None]] = []
         event = op.answered or op.invoked
         for stage in _dicts(body.get("stages")):
             for row in _dicts(stage.get("chargers")):
@@ -169,18 +171,18 @@ class PlanFold:
                 if member is None:
                     continue
                 before = member.shown
-                # Overlapping reads may show either order: they are compared with nothing.
-                settled = before is None or not before.op.overlaps(op)
-                rows.append((member, row, before.row if before and settled else None))
-                if settled:
-                    reason = row.get("reason")
-                    member.shown = Shown(
-                        str(row.get("status")),
-                        event,
-                        op,
-                        reason if isinstance(reason, str) else None,
-                        row,
-                    )
+                if before is None:
+                    status = str(row.get("status"))
+                    member.shown = Shown(status, event, op, _reason(row), row, event)
+                    rows.append((member, row, None))
+                elif before.op.overlaps(op):
+                    # Overlapping reads may show either order: they are compared with nothing.
+                    rows.append((member, row, None))
+                else:
+                    rows.append((member, row, before.row))
+                    before.previous, before.event, before.op = before.event, event, op
+                    if row != before.row:
+                        _renew(before, row)
         return rows
 
     # ------------------------------------------------------------------ pauses
@@ -236,6 +238,20 @@ class PlanFold:
         return start is not None and all(
             p.invoked.index < start.index for p in rollout.pauses if p.may_act
         )
+
+
+def _renew(shown: Shown, row: dict[str, Any]) -> None:
+    """Take a changed row in."""
+    status = str(row.get("status"))
+    if status != shown.status:
+        shown.status, shown.since = status, shown.event
+    shown.reason, shown.row = _reason(row), row
+
+
+def _reason(row: dict[str, Any]) -> str | None:
+    """Return the reason in a charger's row, if it gives one."""
+    reason = row.get("reason")
+    return reason if isinstance(reason, str) else None
 
 
 def _answered_pause(rollout: Rollout) -> bool:

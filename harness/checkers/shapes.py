@@ -122,6 +122,11 @@ class R44(Checker):
         "API: the example bodies and their field lists; contract D25, D33",
     )
 
+    def __init__(self) -> None:
+        """Start with no rows known to fit."""
+        super().__init__()
+        self._fitting: dict[str, dict[str, Any]] = {}  # charger -> a row of its that fits
+
     @sees(Answered)
     def answered(self, view: View, fact: Answered) -> None:
         """Judge one ok body."""
@@ -129,7 +134,7 @@ class R44(Checker):
         if op.outcome != "ok" or op.name not in BODIES:
             return
         self.exercised += 1
-        problem, switch = _problem(op)
+        problem, switch = _problem(op, self._fitting)
         if problem:
             self.accuse(
                 view,
@@ -141,7 +146,7 @@ class R44(Checker):
             )
 
 
-def _problem(op: Op) -> tuple[str, str | None]:
+def _problem(op: Op, fitting: dict[str, dict[str, Any]]) -> tuple[str, str | None]:
     """Say what is wrong with an answer, and which profile switch it hangs on."""
     body = op.reply
     problem = misfit(body, BODIES[op.name])
@@ -156,7 +161,7 @@ def _problem(op: Op) -> tuple[str, str | None]:
         return f"rollout_id is {body['rollout_id']!r}, asked for {op.rollout_id!r}", None
     if op.name == "create":
         return _created(op, body)
-    return _stages(body) if op.name == "read" else ("", None)
+    return _stages(body, fitting) if op.name == "read" else ("", None)
 
 
 def _created(op: Op, body: dict[str, Any]) -> tuple[str, str | None]:
@@ -188,18 +193,22 @@ def _labels(body: dict[str, Any]) -> tuple[str, str | None]:
     return "", None
 
 
-def _stages(body: dict[str, Any]) -> tuple[str, str | None]:
-    """Judge the stages and rows of a read."""
+def _stages(body: dict[str, Any], fitting: dict[str, dict[str, Any]]) -> tuple[str, str | None]:
+    """Judge the stages and rows of a read; a row that has not changed since it fitted, fits."""
     for k, stage in enumerate(body["stages"]):
         where = f"stages[{k}]."
         problem = misfit(stage, STAGE | {"chargers": _rows}, where)
         if problem:
             return problem, None
         for row in stage["chargers"]:
+            charger = str(row.get("charge_point_id"))
+            if fitting.get(charger) == row:
+                continue
             shape = ROW if row.get("status") == "pending" else ROW | STARTED
             if row.get("status") == "failed" and "started_at" not in row:
                 shape = ROW  # failed without ever being started: D25 lets it omit the rest
             problem = misfit(row, shape, where + f"chargers[{row.get('charge_point_id')!r}].")
             if problem:
                 return problem, "D25" if ".status" in problem else None
+            fitting[charger] = row
     return _labels(body)

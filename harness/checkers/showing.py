@@ -41,7 +41,7 @@ class R29(Checker):
             ended = old in {"installed", "failed"}
             if not ended and SHOWN_RANK.get(new, 99) >= SHOWN_RANK.get(old, -1):
                 continue
-            last = member.shown.event if member.shown else None
+            last = member.shown.previous if member.shown else None
             self.accuse(
                 view,
                 who=member.rollout.name,

@@ -31,7 +31,7 @@ class View:
         self.profile = Profile(header.profile)
         self.quirky = frozenset(header.quirky)
         self.under_test = frozenset(header.under_test)
-        self.ops: dict[str, Op] = {}
+        self.ops: dict[str, Op] = {}  # open, or with unknown outcome
         self.rollouts: list[Rollout] = []
         self.by_url: dict[str, Rollout] = {}
         self.by_id: dict[str, Rollout] = {}

@@ -103,10 +103,13 @@ class W02(Checker):
         "OCPP 2.0.1 Part 4 4.1.4; OCPP-J 1.6 errata 3.1, 3.7",
     )
 
+    MEMORY = 1000  # ids remembered for each sender and station: a huge run must not fill memory
+
     def __init__(self) -> None:
         """Start with no ids."""
         super().__init__()
-        self._used: dict[tuple[Subject, str], dict[str, Call]] = {}
+        # An id leads to its CALL while that is open, to the event's index once it was answered.
+        self._used: dict[tuple[Subject, str], dict[str, Call | int]] = {}
 
     @sees(Called)
     def called(self, view: View, fact: Called) -> None:
@@ -115,23 +118,36 @@ class W02(Checker):
         call = fact.call
         used = self._used.setdefault((fact.sender, fact.station.id), {})
         first = used.setdefault(call.id, call)
-        problem = ""
-        if len(call.id) > LONGEST_ID:
-            problem = f"a message id of {len(call.id)} characters"
-        elif first is not call:
-            repeat = first.action == call.action and first.payload == call.payload
-            if not repeat or first.answered:
-                problem = f"message id {call.id!r} was used before, for {first.action}"
-        if problem:
-            self.accuse(
-                view,
-                who=fact.station.id,
-                charger=fact.station.id,
-                expected="a fresh message id of at most 36 characters for every CALL",
-                seen=problem,
-                events=(first.event, call.event),
-                subject=fact.sender,
-            )
+        if first is call:
+            if len(used) > self.MEMORY:
+                del used[next(iter(used))]
+            if len(call.id) <= LONGEST_ID:
+                return
+            seen = f"a message id of {len(call.id)} characters"
+        elif isinstance(first, int):
+            seen = f"message id {call.id!r} was used before, in event #{first}"
+        elif first.action == call.action and first.payload == call.payload:
+            return  # a CALL that got no answer may be repeated with its id
+        else:
+            seen = f"message id {call.id!r} was used before, for {first.action}"
+        self.accuse(
+            view,
+            who=fact.station.id,
+            charger=fact.station.id,
+            expected="a fresh message id of at most 36 characters for every CALL",
+            seen=seen,
+            events=(None if isinstance(first, int) else first.event, call.event),
+            subject=fact.sender,
+        )
+
+    @sees(Replied)
+    def replied(self, _view: View, fact: Replied) -> None:
+        """Forget the CALL behind an answered id."""
+        call = fact.call
+        if call is not None:
+            used = self._used.get((other(fact.sender), fact.station.id))
+            if used is not None and used.get(call.id) is call:
+                used[call.id] = call.event.index
 
 
 class W03(Checker):

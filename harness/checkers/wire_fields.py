@@ -70,7 +70,7 @@ class W07(Checker):
             self._judge(view, fact, fact.frame[2])
 
     def _judge(self, view: View, fact: Called | Replied, payload: Any) -> None:
-        if not isinstance(payload, dict):
+        if not payload or not isinstance(payload, dict):
             return
         for name, value in _dates(payload):
             self.exercised += 1

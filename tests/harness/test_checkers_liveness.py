@@ -106,6 +106,20 @@ def test_l4_gives_the_csms_its_time() -> None:
     assert t.result("L4").verdict is Verdict.INCONCLUSIVE
 
 
+def test_l4_counts_what_only_get_can_show() -> None:
+    """A charger that was shown as timed out before is settled, too."""
+    for status, verdict in (("completed", Verdict.PASS), ("in_progress", Verdict.FAIL)):
+        t, r = fleet("AB")
+        t.execute(r)
+        t.update("A")
+        t.wait(3700)
+        t.show(r, "B", status="failed", reason="timeout")
+        t.read(r, status="in_progress")
+        t.wait(3)
+        t.read(r, status=status)
+        assert t.result("L4").verdict is verdict
+
+
 def test_l5_wants_silence_to_end() -> None:
     """A silent charger fails by its time-out, where the time-out is known."""
     for waited, verdict in ((30, Verdict.INCONCLUSIVE), (90, Verdict.FAIL)):

@@ -51,6 +51,8 @@ def test_r29_accuses_a_late_status_that_overwrites_the_end() -> None:
     result = t.result("R29")
     assert result.verdict is Verdict.FAIL
     assert "A went from installed to downloading" in result.findings[0].witness.seen
+    reads = [s for s in result.findings[0].witness.steps if "read answered" in s.text]
+    assert len(reads) == 2
     assert t.result("R36").verdict is Verdict.FAIL
 
 
