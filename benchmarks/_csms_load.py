@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import random
 import sys
 import time
 
@@ -32,6 +33,7 @@ MIX = [
     )
 ]
 PACE = 1000  # connects a second
+STEP = 1.0  # seconds at most between two statuses of an update
 
 
 UPDATE = b"[2,"
@@ -69,7 +71,10 @@ class Charger(picows.WSListener):
         data = frame.get_payload_as_bytes()
         if data.startswith(UPDATE):
             self.send(json.dumps([3, json.loads(data)[1], {}]))
-            self.make(STATUSES)
+            loop, delay = asyncio.get_running_loop(), 0.0
+            for status in STATUSES:
+                delay += random.uniform(0.1, STEP)
+                loop.call_later(delay, self.make, [status])
         elif not data.startswith(b"[3"):
             raise RuntimeError(data)
         elif self.queue:

@@ -112,7 +112,7 @@ def once(name: str, *, count: int, calls: int) -> dict[str, float]:
 
 def main(*, quick: bool) -> list[dict[str, object]]:
     """Measure every server, alternating, and relate each to the stock library."""
-    count, calls = (200, 30) if quick else (1000, 60)
+    count, calls = (200, 30) if quick else (1000, 20)
     runs: dict[str, list[dict[str, float]]] = {name: [] for name in SERVERS}
     for _ in range(1 if quick else 3):
         for name in SERVERS:
