@@ -143,22 +143,29 @@ class StationPasswords:
         return hashlib.blake2b(text, key=self._key, digest_size=32).hexdigest()
 
     def matches(self, charger_id: str, password_hash: str, header: str | None) -> bool:
-        """Whether a Basic Authorization header names this station and its password."""
-        name, password = _basic(header)
-        right = hmac.compare_digest(self.hashed(charger_id, password), password_hash)
-        return right and name == charger_id
+        """Whether a Basic Authorization header names this station and its password.
+
+        A 1.6 station that was given a hexadecimal AuthorizationKey sends the bytes it stands for
+        (OCPP-J 1.6 §6.2.2), so these match the registered hexadecimal text as well.
+        """
+        name, raw = _basic(header)
+        text = raw.decode("utf-8", "surrogateescape")
+        # All three are tried, so that the time tells nothing.
+        tried = [self.hashed(charger_id, one) for one in (text, raw.hex(), raw.hex().upper())]
+        right = [hmac.compare_digest(one, password_hash) for one in tried]
+        return any(right) and bool(raw) and name == charger_id
 
 
-def _basic(header: str | None) -> tuple[str, str]:
+def _basic(header: str | None) -> tuple[str, bytes]:
+    """Return name and password of a Basic header, both empty if it is none."""
     scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
-        return "", ""
+        return "", b""
     try:
-        text = base64.b64decode(encoded.strip(), validate=True).decode("utf-8", "surrogateescape")
+        name, _, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
-        return "", ""
-    name, _, password = text.partition(":")
-    return name, password
+        return "", b""
+    return name.decode("utf-8", "surrogateescape"), password
 
 
 # ------------------------------------------------------------------ wrong guesses

@@ -106,6 +106,15 @@ def test_a_station_proves_its_own_name_and_password() -> None:
     assert "pass" not in kept
 
 
+def test_a_hexadecimal_key_may_come_as_its_bytes() -> None:
+    """OCPP-J 1.6 §6.2.2: the AuthorizationKey 00FF... is sent as the bytes 0x00 0xFF ..."""
+    passwords, key = StationPasswords(b"secret"), "00FF" * 10
+    header = "Basic " + base64.b64encode(b"CP-1:" + bytes.fromhex(key)).decode()
+    for registered in (key, key.lower()):
+        assert passwords.matches("CP-1", passwords.hashed("CP-1", registered), header)
+    assert not passwords.matches("CP-1", passwords.hashed("CP-1", key[:-1] + "E"), header)
+
+
 def test_guesses_are_limited_per_name_and_minute() -> None:
     """After the allowed failures a name must wait for the rest of its minute, others need not."""
     failures = Failures(2, remembered=2)
