@@ -54,19 +54,23 @@ class Places:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's plain scalars: only true and false are booleans, and nothing is a date."""
+    """YAML 1.2's plain scalars: only true and false are booleans, 12:30 and 010 are no numbers."""
 
 
+_BOOLEAN, _INTEGER, _FLOAT = (f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float"))
+_OWN = {_BOOLEAN, _INTEGER, _FLOAT, "tag:yaml.org,2002:timestamp"}
 _Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if tag not in {"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"}
-    ]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OWN]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_BOOLEAN = "tag:yaml.org,2002:bool"
-_Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"^(?:true|false)$"), list("tf"))
+_FLOATS = re.compile(
+    r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+))$|[-+]?\.inf$|\.nan$"
+)
+_Loader.add_implicit_resolver(_BOOLEAN, re.compile(r"(?:true|false)$"), list("tf"))
+_Loader.add_implicit_resolver(
+    _INTEGER, re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(_FLOAT, _FLOATS, list("-+.0123456789"))
 
 
 def read(text: str) -> tuple[Any, Places, list[str]]:
@@ -104,6 +108,7 @@ def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _text)
+_Dumper.add_implicit_resolver(_FLOAT, _FLOATS, list("-+.0123456789"))  # so that '1e5' is quoted
 
 
 def write(data: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from simulator import cohort_failures as failures
 from simulator import cohorts, scenario, scenario_steps
 from simulator.faults import Exponential, Fixed, Lognormal, Uniform
 
@@ -38,12 +39,13 @@ def model(kind: Any, **fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]
 
 
 WHOM: dict[str, st.SearchStrategy[Any]] = {
-    "p": SHARES,
+    "share": SHARES,
     "count": st.integers(0, 3),
     "only": st.lists(st.integers(1, 5), max_size=3).map(tuple),
     "times": st.none() | st.integers(1, 3),
 }
-AT = SHARES.map(lambda at: cohorts.At(at=at))
+WHOMS = st.fixed_dictionaries({"p": SHARES}, optional=WHOM)
+AT = SHARES.map(lambda at: failures.At(at=at))
 KINDS = st.one_of(
     st.fixed_dictionaries({"cut": AT}),
     st.fixed_dictionaries({"stall": AT}),
@@ -54,14 +56,15 @@ KINDS = st.one_of(
         lambda kind: {kind: True}
     ),
 )
-DOWNLOAD_FAILURES = st.tuples(some(**WHOM), KINDS).map(
-    lambda parts: cohorts.DownloadFailure(**parts[0], **parts[1])
+DOWNLOAD_FAILURES = st.tuples(WHOMS, KINDS).map(
+    lambda parts: failures.DownloadFailure(**parts[0], **parts[1])
 )
 INSTALL_FAILURES = st.tuples(
-    some(**WHOM, at=SHARES),
+    WHOMS,
+    some(at=SHARES),
     st.sampled_from(["fails", "verification_fails", "hangs", "old_version", "rolls_back",
                      "boot_loop", "bricked", "power_loss", "claims_installed"]),
-).map(lambda parts: cohorts.InstallFailure(**parts[0], how=parts[1]))  # fmt: skip
+).map(lambda parts: failures.InstallFailure(**parts[0], **parts[1], how=parts[2]))  # fmt: skip
 MOMENTS = model(cohorts.Moment, after=st.sampled_from(["create", "pause", "resume"]), plus=AMOUNTS)
 WINDOWS = some(**{"from": MOMENTS}, until=MOMENTS).map(lambda given: cohorts.Offline(**given))
 

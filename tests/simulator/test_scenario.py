@@ -115,7 +115,10 @@ def test_a_problem_says_what_to_do(line: str, told: str) -> None:
         ("{cohort: c, count: 2, id: 'X-{m}'}", "id template"),
         ("{cohort: a, count: 2}", "cohorts a and a both have a charger a-0001"),
         ("{cohort: c, count: 1, download: {fail: [{p: 5 %}]}}", "exactly one of cut"),
-        ("{cohort: c, count: 1, download: {fail: [{html: true, cut: {}}]}}", "exactly one of cut"),
+        (
+            "{cohort: c, count: 1, download: {fail: [{p: 1, html: true, cut: {}}]}}",
+            "exactly one of cut",
+        ),
         ("{cohort: c, count: 1, download: {fail: [{p: 120 %, html: true}]}}", "at most 1"),
         ("{cohort: c, count: 1, install: {fail: [{how: brickd}]}}", "did you mean bricked?"),
         ("{cohort: c, count: 1, offline: {until: {after: puase}}}", "did you mean pause?"),

@@ -1,0 +1,139 @@
+"""Failing downloads and installs as a scenario writes them, and whom they strike. A core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import Field
+
+from simulator.faults import DownloadFault, Frozen, InstallFault, stream
+from simulator.units import Count, Duration, Flag, Rate, Share
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Chosen(Frozen):
+    """Whom a fault strikes: some by number, an exact count, or each with a probability.
+
+    Of the faults in one list at most one strikes a charger. `only` is looked at first, then
+    `count` and `share`, then `p` (the probabilities of one list add up).
+    """
+
+    p: Share = Field(0.0, description="Probability for each charger.")
+    count: Count = Field(0, ge=0, description="Exactly this many chargers of the cohort.")
+    share: Share = Field(0.0, description="Exactly this share of the cohort, rounded.")
+    only: tuple[Count, ...] = Field(
+        (), description="These chargers, by their number in the cohort."
+    )
+    times: Count | None = Field(
+        1, ge=1, description="How many requests or installs of a charger it strikes (null: all)."
+    )
+
+    def model_post_init(self, _: Any) -> None:
+        """Refuse a fault that would quietly do nothing."""
+        if not self.model_fields_set & {"p", "count", "share", "only"}:
+            raise ValueError("a fault that strikes nobody; give p, count, share or only")
+
+
+class At(Frozen):
+    """Where in the image a fault strikes."""
+
+    at: Share = Field(0.5, description="After this share of the bytes.")
+
+
+class DownloadFailure(Chosen):
+    """A failing download: whom it strikes, and exactly one kind of failure."""
+
+    cut: At | None = Field(None, description="The connection is cut.")
+    stall: At | None = Field(None, description="The server stops sending but stays connected.")
+    wrong_length: At | None = Field(None, description="Fewer bytes come than were announced.")
+    status: Count | None = Field(
+        None, ge=400, le=599, description="The server answers this status."
+    )
+    retry_after: Duration | None = Field(None, description="Retry-After beside `status`.")
+    throttle: Rate | None = Field(None, description="The server sends no faster than this.")
+    corrupt: Flag = Field(False, description="Some bytes are wrong.")
+    html: Flag = Field(False, description="A web page comes instead of an image.")
+    redirect: Flag = Field(False, description="Redirects without end.")
+    no_range: Flag = Field(False, description="The server ignores Range and starts anew.")
+    changed: Flag = Field(False, description="The image changes between two ranges.")
+    refuse: Flag = Field(False, description="The connection is reset before any byte.")
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse a failure of no kind, or of two."""
+        super().model_post_init(context)
+        if len(self._kinds()) != 1:
+            kinds = ", ".join(_KINDS)
+            raise ValueError(f"a failing download has exactly one of {kinds}")
+
+    def _kinds(self) -> list[str]:
+        return [kind for kind in _KINDS if getattr(self, kind) not in {None, False}]
+
+    @property
+    def fault(self) -> DownloadFault:
+        """The fault in the words of the firmware server."""
+        kind: Any = self._kinds()[0]
+        where = getattr(self, kind)
+        return DownloadFault(
+            kind=kind,
+            at=where.at if isinstance(where, At) else None,
+            status=self.status,
+            retry_after=self.retry_after,
+            rate=self.throttle,
+            times=self.times,
+        )
+
+
+_KINDS = ("cut", "stall", "wrong_length", "status", "throttle", "corrupt", "html", "redirect",
+          "no_range", "changed", "refuse")  # fmt: skip
+
+
+class InstallFailure(Chosen):
+    """A failing installation."""
+
+    how: Literal[
+        "fails", "verification_fails", "hangs", "old_version", "rolls_back", "boot_loop",
+        "bricked", "power_loss", "claims_installed",
+    ] = Field(description="What goes wrong.")  # fmt: skip
+    at: Share | None = Field(None, description="After this share of the install time.")
+
+    @property
+    def fault(self) -> InstallFault:
+        """The fault as the charger knows it."""
+        return InstallFault(how=self.how, at=self.at, times=self.times)
+
+
+_F = TypeVar("_F", bound=Chosen)
+
+
+def strike(
+    seed: int, purpose: str, ids: Sequence[str], failures: Iterable[_F]
+) -> dict[str, tuple[_F, ...]]:
+    """Return whom each failure strikes: at most one failure a charger.
+
+    The draws of a charger are its own. An exact count takes the chargers with the lowest lots.
+    """
+    failures = tuple(failures)
+    struck: dict[str, tuple[_F, ...]] = {}
+    for failure in failures:
+        for number in failure.only:
+            if 1 <= number <= len(ids):
+                struck.setdefault(ids[number - 1], (failure,))
+    for place, failure in enumerate(failures):
+        wanted = failure.count + round(failure.share * len(ids))
+        if wanted:
+            free = [charger for charger in ids if charger not in struck]
+            free.sort(
+                key=lambda charger: stream(seed, charger, f"{purpose}/count/{place}").random()
+            )
+            struck |= dict.fromkeys(free[:wanted], (failure,))
+    for charger in ids:
+        if charger not in struck:
+            draw = stream(seed, charger, f"{purpose}/p").random()
+            for failure in failures:
+                draw -= failure.p
+                if draw < 0:
+                    struck[charger] = (failure,)
+                    break
+    return struck
