@@ -31,6 +31,17 @@ def _positive(text: str) -> float:
     return value
 
 
+def _or_none(text: str) -> float:
+    return 0.0 if text == "0" else _positive(text)
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 0 < value < 2**31:
+        raise argparse.ArgumentTypeError("must be a positive whole number")
+    return value
+
+
 def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65_535:  # noqa: PLR2004 - ports
@@ -72,7 +83,7 @@ def _network(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--deflate", action="store_true", help="offer permessage-deflate")
     group.add_argument(
         "--ping-interval",
-        type=float,
+        type=_or_none,
         default=60.0,
         help="seconds between WebSocket pings, 0 for none (default: %(default)s)",
     )
@@ -115,10 +126,13 @@ def _rollouts(group: argparse._ArgumentGroup) -> None:
         help="seconds to wait for the answer to a call (default: %(default)s)",
     )
     group.add_argument(
-        "--heartbeat-interval", type=int, default=300, help="seconds (default: %(default)s)"
+        "--heartbeat-interval", type=_count, default=300, help="seconds (default: %(default)s)"
     )
     group.add_argument(
-        "--batch", type=int, default=50, help="chargers per dispatch batch (default: %(default)s)"
+        "--batch",
+        type=_count,
+        default=50,
+        help="chargers per dispatch batch (default: %(default)s)",
     )
     group.add_argument(
         "--synchronous",

@@ -200,7 +200,7 @@ def _announce(ready: dict[str, object]) -> None:
 
 def _settings(options: argparse.Namespace) -> Settings:
     return Settings(
-        batch=max(1, options.batch),
+        batch=options.batch,
         update_timeout=options.update_timeout,
         heartbeat_interval=options.heartbeat_interval,
         insecure_firmware_url=options.insecure_firmware_url,

@@ -174,7 +174,17 @@ def test_the_help_tells_how_to_start_each_profile() -> None:
         assert word in text
 
 
-@pytest.mark.parametrize("wrong", ["--port=99999", "--update-timeout=nan", "--password-length=9-3"])
+WRONG = [
+    "--port=99999",
+    "--update-timeout=nan",
+    "--password-length=9-3",
+    "--ping-interval=-1",
+    "--heartbeat-interval=0",
+    "--batch=x",
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_usage_exits_with_2(wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Argparse refuses what makes no sense."""
     with pytest.raises(SystemExit) as stopped:
