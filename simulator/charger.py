@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from simulator import effects, wire
 from simulator.charger_calls import answer
 from simulator.charger_link import ASK, TERMINAL_REF, Link
+from simulator.charger_transactions import TRANSACTION_REF, Transaction
 from simulator.charger_update import Update
 from simulator.errors import PeerError
 from simulator.firmware import TERMINAL, Status
@@ -35,11 +36,12 @@ BOOT_RETRY = 10.0  # seconds until another BootNotification where the CSMS named
 class Charger(Link):
     """One charger. `start` is the Unix time at which the drill begins; equal seeds, equal lives."""
 
-    __slots__ = ("heartbeat", "installs", "last_status", "update")
+    __slots__ = ("heartbeat", "installs", "last_status", "transaction", "update")
 
     def __init__(self, spec: ChargerSpec, *, seed: int, start: float) -> None:
         super().__init__(spec, seed=seed, start=start)
         self.update: Update | None = None
+        self.transaction = Transaction(self)
         self.installs = 0  # how many installations were begun
         self.heartbeat = 0.0  # seconds
         self.last_status: tuple[str, int | None] = (Status.IDLE, None)
@@ -131,7 +133,9 @@ class Charger(Link):
         """Say how we are, and what we could not say before."""
         self.heartbeat = self.heartbeat or self.spec.heartbeat or 300.0
         self.timers["heartbeat"] = self._now + self.heartbeat
-        self.connector("Available")
+        if not self.transaction.announce():
+            held = self.update is not None and self.update.unavailable and not self.update.away
+            self.connector("Unavailable" if held else "Available")
         if self.update is not None:
             self.update.booted()
         waiting, self.undelivered = self.undelivered, ()
@@ -174,6 +178,8 @@ class Charger(Link):
         self.timers.pop("call", None)
         if ended.ref is not None and ended.ref.startswith(ASK):
             self.note("answered", ref=ended.ref.removeprefix(ASK), message_id=frame.message_id)
+        if ended.ref == TRANSACTION_REF and isinstance(frame, wire.CallResult):
+            self.transaction.answered(frame.payload)
         if ended.call.action == "BootNotification":
             self._boot_answered(frame.payload if isinstance(frame, wire.CallResult) else {})
 
@@ -245,6 +251,9 @@ class Charger(Link):
         else:
             self.update.woke()
 
+    def _transaction_due(self) -> None:
+        self.transaction.end()
+
     def _call_expired(self) -> None:
         ended = self.endpoint.expired(self._now)
         if ended is None:
@@ -276,4 +285,5 @@ class Charger(Link):
         "leave": Link.leave_anyway,
         "reset": _reset,
         "update": _update_due,
+        "transaction": _transaction_due,
     }

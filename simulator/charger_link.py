@@ -92,7 +92,7 @@ class Link:
         self._leaving = None
         self.booted = False
         self.boot_reason = reason
-        kept = ("offline/", "online/", "update")
+        kept = ("offline/", "online/", "update", "transaction")
         self.timers = {k: t for k, t in self.timers.items() if k.startswith(kept)}
         self.timers["power"] = self._now + away
         self.note("reboot", reason=reason, away=away)

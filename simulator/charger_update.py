@@ -30,8 +30,10 @@ class Phase(StrEnum):
 
     WAITING = "waiting"
     DOWNLOADING = "downloading"
+    PAUSED = "paused"  # the charger itself interrupts its download
     RETRYING = "retrying"
     SCHEDULED = "scheduled"  # downloaded, waits for its installation date
+    BUSY = "busy"  # downloaded, waits for a transaction to end
     INSTALLING = "installing"
     AWAY = "away"
     ROLLING_BACK = "rolling back"
@@ -41,7 +43,8 @@ class Phase(StrEnum):
 class Update:
     """An update of one charger; `begin`, then whatever happens to it."""
 
-    __slots__ = ("attempts", "charger", "fault", "header", "kept", "loops", "phase", "request")
+    __slots__ = ("attempts", "charger", "fault", "header", "kept", "loops", "phase", "request",
+                 "unavailable")  # fmt: skip
 
     def __init__(self, charger: Charger, request: UpdateRequest) -> None:
         self.charger = charger
@@ -52,11 +55,17 @@ class Update:
         self.header: image.Header | None = None
         self.fault: InstallFault | None = None
         self.loops = 0
+        self.unavailable = False  # whether it took the connector out of service
 
     @property
     def over(self) -> bool:
         """Whether nothing more will come of it."""
         return self.phase in {Phase.OVER, Phase.ROLLING_BACK}
+
+    @property
+    def away(self) -> bool:
+        """Whether the charger is down, or just back, for this update."""
+        return self.phase is Phase.AWAY
 
     def begin(self) -> None:
         """Start downloading when the date has come (L01.FR.13: scheduled until then)."""
@@ -76,10 +85,10 @@ class Update:
     def interrupt(self) -> None:
         """Lose power or be reset: what ran is lost, and told after the next boot."""
         match self.phase:
-            case Phase.DOWNLOADING | Phase.RETRYING:
+            case Phase.DOWNLOADING | Phase.RETRYING | Phase.PAUSED:
                 self.charger.act(CancelFetch())
                 self._fail(Status.DOWNLOAD_FAILED)
-            case Phase.INSTALLING | Phase.SCHEDULED:
+            case Phase.INSTALLING | Phase.SCHEDULED | Phase.BUSY:
                 self._fail(Status.INSTALLATION_FAILED)
             case _:
                 pass
@@ -89,15 +98,19 @@ class Update:
         match self.phase:
             case Phase.WAITING | Phase.RETRYING:
                 self._download()
+            case Phase.DOWNLOADING:
+                self._pause()
+            case Phase.PAUSED:
+                self._go_on()
             case Phase.SCHEDULED:
-                self._install()
+                self._install_when_idle()
             case Phase.INSTALLING:
                 self._installed()
             case Phase.AWAY:
                 self._loop()
             case Phase.ROLLING_BACK:
                 self._roll_back()
-            case Phase.DOWNLOADING | Phase.OVER:
+            case Phase.BUSY | Phase.OVER:
                 pass
 
     # ------------------------------------------------------------------ download
@@ -115,20 +128,43 @@ class Update:
         self.phase = Phase.DOWNLOADING
         if self.attempts == 1 or spec.reports_each_attempt:
             self._report(Status.DOWNLOADING)
-        rate = spec.download_rate
+        if self.attempts == 1 and spec.pause_download is not None:
+            self._wait(spec.pause_download.after)
+        self._fetch(resume=self.kept > 0)
+
+    def _fetch(self, *, resume: bool) -> None:
+        spec, rate = self.charger.spec, self.charger.spec.download_rate
         self.charger.act(
             Fetch(
                 self.request.location,
-                resume=self.kept > 0,
+                resume=resume,
                 rate=None if rate is None else self.charger.draw("download_rate", rate),
                 stall_timeout=spec.stall_timeout,
             )
         )
 
+    def _pause(self) -> None:
+        """Interrupt the download for a while; 1.6 core has no status for it (L01.FR.14)."""
+        pause = self.charger.spec.pause_download
+        if pause is None:
+            return
+        self.phase = Phase.PAUSED
+        self.charger.act(CancelFetch(keep=True))
+        if self.charger.dialect.many_statuses:
+            self._report(Status.DOWNLOAD_PAUSED)
+        self._wait(pause.length)
+
+    def _go_on(self) -> None:
+        self.phase = Phase.DOWNLOADING
+        if self.charger.dialect.many_statuses:
+            self._report(Status.DOWNLOADING)
+        self._fetch(resume=True)
+
     def fetched(self, end: Fetched | FetchFailed) -> None:
         """Take the end of a download."""
         if self.phase is not Phase.DOWNLOADING:
             return
+        self.charger.timers.pop("update", None)
         if isinstance(end, FetchFailed):
             self.kept = end.received
             self._download_failed(end.reason, end.detail, end.retry_after)
@@ -179,11 +215,35 @@ class Update:
 
     def _schedule_install(self) -> None:
         wait = (self.request.install or 0.0) - self.charger.now
+        if not self.charger.spec.allow_new_sessions:
+            self._take_out_of_service()
         if wait > 0 and self.charger.dialect.many_statuses:
             self.phase = Phase.SCHEDULED
             self._report(Status.INSTALL_SCHEDULED)
             self._wait(wait)
         else:
+            self._install_when_idle()
+
+    def _take_out_of_service(self) -> None:
+        """Let nobody begin a session on a charger about to install (L01.FR.07, L02.FR.04)."""
+        self.unavailable = True
+        if not self.charger.transaction.running:
+            self.charger.connector("Unavailable")
+
+    def _install_when_idle(self) -> None:
+        """Install, after the transaction that runs (L01.FR.06, FR.33; FR.34 allows to say so)."""
+        if not self.charger.transaction.running:
+            self._install()
+            return
+        if self.charger.dialect.many_statuses and self.phase is not Phase.SCHEDULED:
+            self._report(Status.INSTALL_SCHEDULED)
+        self.phase = Phase.BUSY
+
+    def transaction_ended(self) -> None:
+        """The connector is free: install, if that was waiting for it."""
+        if self.unavailable and not self.over:
+            self.charger.connector("Unavailable")
+        if self.phase is Phase.BUSY:
             self._install()
 
     def _install(self) -> None:
@@ -248,6 +308,7 @@ class Update:
         """The charger is back and accepted: tell the end."""
         if self.phase is not Phase.AWAY:
             return
+        self.unavailable = False
         match self.fault.how if self.fault else None:
             case "old_version" | "power_loss":
                 self._fail(Status.INSTALLATION_FAILED)
@@ -297,6 +358,9 @@ class Update:
 
     def _end(self) -> None:
         self.phase = Phase.OVER
+        if self.unavailable and not self.charger.transaction.running:
+            self.unavailable = False
+            self.charger.connector("Available")
         self.charger.timers.pop("update", None)
 
     def _wait(self, seconds: float) -> None:

@@ -14,16 +14,21 @@ from simulator.cohort_failures import DownloadFailure, InstallFailure, strike
 from simulator.distributions import DurationDistribution, RateDistribution
 from simulator.faults import (
     ChargerSpec,
+    Exponential,
     Fixed,
     Frozen,
+    PauseDownload,
     Reconnect,
     Uniform,
     Window,
+    stream,
 )
 from simulator.units import Count, Duration, Flag, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from simulator.faults import Distribution
 
 
 class ReconnectPolicy(Frozen):
@@ -46,6 +51,13 @@ class Network(Frozen):
     call_timeout: Duration = Field(30.0, description="How long a CALL may stay unanswered.")
 
 
+class PauseOwnDownload(Frozen):
+    """A charger that interrupts its own first download (DownloadPaused)."""
+
+    after: Duration = Field(description="This long after it began.")
+    length: Duration = Field(description="Until it goes on.")
+
+
 class Download(Frozen):
     """How a charger downloads."""
 
@@ -55,6 +67,7 @@ class Download(Frozen):
         "retries", description="`retries: 2` is two more attempts, or two attempts in all."
     )
     reports_each_attempt: Flag = Field(False, description="DownloadFailed after each attempt.")
+    pause: PauseOwnDownload | None = Field(None, description="It interrupts its own download.")
     fail: tuple[DownloadFailure, ...] = Field((), description="What goes wrong, for whom.")
 
 
@@ -65,6 +78,16 @@ class Install(Frozen):
     reboot: DurationDistribution = Field(Fixed(value=30.0), description="Offline for the reboot.")
     installed_before_reboot: Flag = Field(False, description="Reports Installed too early.")
     fail: tuple[InstallFailure, ...] = Field((), description="What goes wrong, for whom.")
+
+
+class Transactions(Frozen):
+    """Charging sessions: an installation waits until they end."""
+
+    busy: Share = Field(1.0, description="Probability for each charger to have one.")
+    ends: DurationDistribution = Field(Exponential(mean=1200.0), description="How long it lasts.")
+    allow_new_sessions: Flag = Field(
+        False, description="Connectors stay available while an update is pending."
+    )
 
 
 class Moment(Frozen):
@@ -127,6 +150,9 @@ class Cohort(Frozen):
             window.model_dump(by_alias=True, exclude_unset=True) for window in windows
         ]),
     ] = Field((), description="Windows without connection.")  # fmt: skip
+    transactions: Transactions | None = Field(
+        None, description="Charging sessions that run when the drill begins."
+    )
     quirks: tuple[str, ...] = Field((), description="Known misbehaviours.")
 
     def model_post_init(self, _: Any) -> None:
@@ -156,13 +182,22 @@ class Cohort(Frozen):
                 serial=charger,
                 download_faults=tuple(failure.fault for failure in downloads.get(charger, ())),
                 install_faults=tuple(failure.fault for failure in installs.get(charger, ())),
+                transaction=self._session(seed, charger),
                 **shared,
             )
             for charger in ids
         ]
 
+    def _session(self, seed: int, charger: str) -> Distribution | None:
+        """Return how long this charger's session lasts, if it has one."""
+        sessions = self.transactions
+        if sessions is None or stream(seed, charger, "busy").random() >= sessions.busy:
+            return None
+        return sessions.ends
+
     def _shared(self) -> dict[str, Any]:
         network, download, install = self.network, self.download, self.install
+        pause, sessions = download.pause, self.transactions
         return {
             "cohort": self.cohort,
             "ocpp": self.ocpp,
@@ -184,6 +219,8 @@ class Cohort(Frozen):
             "install_time": install.time,
             "reboot_time": install.reboot,
             "installed_before_reboot": install.installed_before_reboot,
+            "pause_download": pause and PauseDownload(after=pause.after, length=pause.length),
+            "allow_new_sessions": bool(sessions and sessions.allow_new_sessions),
             "quirks": self.quirks,
         }
 

@@ -98,6 +98,7 @@ class Downloads:
         self._tls = tls
         self._gate = asyncio.Semaphore(most)
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._transfers: dict[str, Transfer] = {}
         self._parts: dict[str, Part] = {}
         self._session: aiohttp.ClientSession | None = None
 
@@ -110,11 +111,17 @@ class Downloads:
         task = asyncio.get_running_loop().create_task(self._run(client, fetch, part, done))
         self._running[client] = task
 
-    def cancel(self, client: str) -> None:
-        """Drop this charger's download; its `done` is not called. Harmless if there is none."""
+    def cancel(self, client: str, *, keep: bool = False) -> None:
+        """Drop this charger's download; its `done` is not called. Harmless if there is none.
+
+        With `keep` a later `begin` that resumes goes on after the bytes that have arrived.
+        """
         task = self._running.pop(client, None)
+        transfer = self._transfers.pop(client, None)
         if task is not None:
             task.cancel()
+            if keep and transfer is not None and transfer.part.received:
+                self._parts[client] = transfer.part
 
     async def stop(self) -> None:
         """Cancel everything and close the connections."""
@@ -131,6 +138,7 @@ class Downloads:
             outcome, kept = await self._outcome(client, fetch, part)
         if self._running.get(client) is asyncio.current_task():
             del self._running[client]
+            self._transfers.pop(client, None)
             if kept is not None:
                 self._parts[client] = kept
             done(outcome)
@@ -138,7 +146,7 @@ class Downloads:
     async def _outcome(
         self, client: str, fetch: Fetch, part: Part
     ) -> tuple[Fetched | FetchFailed, Part | None]:
-        transfer = Transfer(self._client_session(), client, fetch, part)
+        transfer = self._transfers[client] = Transfer(self._client_session(), client, fetch, part)
         try:
             return await transfer.run(), None
         except Broken as broken:

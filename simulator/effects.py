@@ -137,10 +137,14 @@ class Connect:
 
 @dataclass(frozen=True, slots=True)
 class Disconnect:
-    """Close the socket, no `Disconnected` follows; `abort` drops it without a closing handshake."""
+    """Close the socket, no `Disconnected` follows; `abort` drops it without a closing handshake.
+
+    `silent` leaves it half-open: the charger has lost it and the CSMS does not hear of it.
+    """
 
     code: int = 1000
     abort: bool = False
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +179,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class CancelFetch:
-    """Drop the running download; no Fetched/FetchFailed follows."""
+    """Drop the running download; no Fetched/FetchFailed follows.
+
+    With `keep` what has arrived can be resumed by a later `Fetch(resume=True)`.
+    """
+
+    keep: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,13 @@ class InstallFault(Frozen):
     times: int | None = 1
 
 
+class PauseDownload(Frozen):
+    """A charger that interrupts its own first download for a while (DownloadPaused)."""
+
+    after: float  # seconds of downloading
+    length: float  # seconds until it goes on
+
+
 class Window(Frozen):
     """A time during which the charger is offline: from a moment until a moment.
 
@@ -154,5 +161,8 @@ class ChargerSpec(Frozen):
     reboot_time: Distribution = Fixed(value=30.0)
     install_faults: tuple[InstallFault, ...] = ()
     installed_before_reboot: bool = False
+    transaction: Distribution | None = None  # one runs from the first boot on, for this long
+    allow_new_sessions: bool = False  # connectors stay available while an update is pending
+    pause_download: PauseDownload | None = None
     firmware_root: str | None = None  # PEM of the root that signing certificates must come from
     quirks: tuple[str, ...] = ()

@@ -80,6 +80,12 @@ class Line(WSListener):
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
+    def freeze(self) -> None:
+        """Leave the connection half-open: read nothing, say nothing, answer no ping."""
+        self._ended = True
+        if self._transport is not None:
+            self._transport.underlying_transport.pause_reading()
+
     @property
     def connected(self) -> bool:
         """Whether the TCP connection is still there."""

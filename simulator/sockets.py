@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Observer = Callable[[str, str, str | None, dict[str, Any]], None]
 
 HANDSHAKE_TIMEOUT = 20.0
-MOST_HANDSHAKES = 500  # at a time; the others queue here instead of in the server's backlog
+MOST_HANDSHAKES = 100  # at a time: common servers let no more than this wait to be accepted
 CLOSE_TIMEOUT = 2.0
 PATIENCE = 120.0  # seconds after which `ask` gives up on a charger that says nothing
 _TICK = 0.01
@@ -68,6 +68,7 @@ class Fleet:
         self._connecting: set[asyncio.Task[None]] = set()
         self._wishes: deque[tuple[Slot, tuple[str, ...]]] = deque()  # behind MOST_HANDSHAKES
         self._closing: set[Line] = set()
+        self._half_open: set[Line] = set()
         self._marks: dict[str, int] = {}
         self._asked: dict[str, asyncio.Future[str]] = {}
         self._asks = 0
@@ -155,6 +156,8 @@ class Fleet:
                 self._hang_up(slot, effects.Disconnect(1000))
         await asyncio.gather(*self._connecting, return_exceptions=True)
         await self._downloads.stop()
+        for line in self._half_open:
+            line.abort()
         deadline = self.now + CLOSE_TIMEOUT
         while any(line.connected for line in self._closing) and self.now < deadline:  # noqa: ASYNC110  closing is polled so that lines stay free of futures
             await asyncio.sleep(_TICK)
@@ -222,7 +225,7 @@ class Fleet:
             case effects.Fetch():
                 self._downloads.begin(slot.id, action, lambda end: self._handle(slot, end))
             case effects.CancelFetch():
-                self._downloads.cancel(slot.id)
+                self._downloads.cancel(slot.id, keep=action.keep)
 
     def _crash(self, slot: Slot, trace: str) -> None:
         slot.crashed = True
@@ -323,6 +326,10 @@ class Fleet:
         code = 1006 if action.abort else action.code
         data = {"code": code, "reason": "closed by the charger"}
         self.observe(slot.id, "close", None, data)
+        if action.silent:
+            line.freeze()
+            self._half_open.add(line)
+            return
         if action.abort:
             line.abort()
             return

@@ -260,8 +260,8 @@ class VirtualFleet:
                 self.transfers.begin(
                     slot.charger.spec.id, action, lambda end: self._finished((slot, end))
                 )
-            case effects.CancelFetch():
-                self.transfers.cancel(slot.charger.spec.id)
+            case effects.CancelFetch(keep=keep):
+                self.transfers.cancel(slot.charger.spec.id, keep=keep)
             case effects.Note():
                 self._note(slot, action)
 
@@ -300,8 +300,10 @@ class VirtualFleet:
         connection = slot.connection
         if connection is None:
             return
-        code = 1006 if action.abort else action.code
+        code = 1006 if action.abort or action.silent else action.code
         self._drop(slot, connection, code, "closed by the charger")
+        if action.silent:
+            return
         self.peer.closed(self.scheduler.now, connection, code)
 
     def _drop(self, slot: Slot, connection: Connection, code: int, reason: str) -> None:

@@ -72,6 +72,7 @@ class Transfers:
         self._requests: dict[str, int] = {}
         self._kept: dict[str, int] = {}  # bytes of the broken download that a resume can use
         self._running: dict[str, Timer | Share] = {}
+        self._begun: dict[str, tuple[float, int, int, float]] = {}  # since, offset, bytes, rate
 
     def begin(self, client: str, fetch: Fetch, done: Done) -> None:
         """Start the download; `done` hears its end unless `cancel` comes first."""
@@ -80,9 +81,10 @@ class Transfers:
         ending = self._foresee(client, fetch, offset)
         rate = min(fetch.rate or DEFAULT_RATE, ending.rate or DEFAULT_RATE)
         uplink = self.uplinks.get(client)
+        self._begun[client] = (self.scheduler.now + ROUND_TRIP, offset, ending.moved, rate)
 
         def finish(_: Any) -> None:
-            del self._running[client]
+            del self._running[client], self._begun[client]
             if isinstance(ending.result, FetchFailed):
                 self._kept[client] = ending.result.received
             self.log({"time": self.scheduler.now, "client": client, "path": _path(fetch.url)}
@@ -98,11 +100,22 @@ class Transfers:
         duration = ROUND_TRIP + ending.moved / rate + ending.pause
         self._running[client] = self.scheduler.at(self.scheduler.now + duration, finish)
 
-    def cancel(self, client: str) -> None:
-        """Drop the running download of this client, if there is one."""
+    def cancel(self, client: str, *, keep: bool = False) -> None:
+        """Drop the running download of this client, if there is one.
+
+        With `keep` a later `begin` that resumes goes on after the bytes that have arrived.
+        """
         running = self._running.pop(client, None)
-        if running is not None:
-            running.cancel()
+        if running is None:
+            return
+        since, offset, size, rate = self._begun.pop(client)
+        if isinstance(running, Share):
+            moved = size - int(running.left_now())
+        else:
+            moved = min(size, int((self.scheduler.now - since) * rate))
+        if keep and moved > 0:
+            self._kept[client] = offset + moved
+        running.cancel()
 
     # -------------------------------------------------------------- what the server would do
 
@@ -136,6 +149,11 @@ class Share:
         self.rate = rate
         self.end = end
 
+    def left_now(self) -> float:
+        """Return how many bytes are still to come."""
+        self._uplink.advance()
+        return self.left
+
     def cancel(self) -> None:
         """Leave the uplink to the others."""
         self._uplink.remove(self)
@@ -153,7 +171,7 @@ class Uplink:
 
     def add(self, size: float, rate: float, end: Callable[[], Any]) -> Share:
         """Begin a transfer of `size` bytes; `end` is called when the last one has arrived."""
-        self._advance()
+        self.advance()
         share = Share(self, size, rate, end)
         self._shares.append(share)
         self._plan()
@@ -162,14 +180,15 @@ class Uplink:
     def remove(self, share: Share) -> None:
         """End a transfer early; harmless when it has ended."""
         if share in self._shares:
-            self._advance()
+            self.advance()
             self._shares.remove(share)
             self._plan()
 
     def _speed(self, share: Share) -> float:
         return min(share.rate, self.rate / len(self._shares))
 
-    def _advance(self) -> None:
+    def advance(self) -> None:
+        """Account for the bytes that have moved since the last change."""
         elapsed, self._since = self.scheduler.now - self._since, self.scheduler.now
         for share in self._shares:
             share.left -= elapsed * self._speed(share)
@@ -183,7 +202,7 @@ class Uplink:
             self._timer = self.scheduler.at(self.scheduler.now + max(first, 0.0), self._arrived)
 
     def _arrived(self, _: Any) -> None:
-        self._advance()
+        self.advance()
         ended = [share for share in self._shares if share.left <= 0.5]  # noqa: PLR2004  half a byte
         self._shares = [share for share in self._shares if share.left > 0.5]  # noqa: PLR2004
         self._plan()

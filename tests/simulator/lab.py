@@ -50,6 +50,7 @@ class ScriptedCsms:
         self.boot_status = ["Accepted"]  # the last one stays
         self.refuse: list[int] = []
         self.mute: set[str] = set()  # actions that get no answer
+        self.transaction_id = 1
         self.calls = 0
 
     def handshake(
@@ -71,6 +72,9 @@ class ScriptedCsms:
         if frame.action == "BootNotification":
             status = self.boot_status.pop(0) if len(self.boot_status) > 1 else self.boot_status[0]
             payload = {"status": status, "currentTime": rfc3339(now), "interval": 60}
+        elif frame.action == "StartTransaction":
+            tag = {"status": "Accepted"}
+            payload = {"transactionId": self.transaction_id, "idTagInfo": tag}
         elif frame.action == "Heartbeat":
             payload = {"currentTime": rfc3339(now)}
         connection.send(wire.encode(wire.CallResult(frame.message_id, payload)))

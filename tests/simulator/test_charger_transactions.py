@@ -1,0 +1,102 @@
+"""An update and a charging session: the session goes first, and the connector comes back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simulator.faults import Fixed, InstallFault, PauseDownload
+from tests.simulator.lab import Lab
+
+VERSIONS = ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
+
+
+def connector(lab: Lab) -> list[str]:
+    """Return what the connector was said to be, in order."""
+    calls = lab.calls("StatusNotification")
+    return [payload.get("status", payload.get("connectorStatus")) for _, payload in calls]
+
+
+def busy(seconds: float, **fields: Any) -> Lab:
+    """Return a booted charger with a session of this length."""
+    lab = Lab(transaction=Fixed(value=seconds), **fields)
+    lab.csms.transaction_id = 77
+    return lab.boot()
+
+
+@pytest.mark.parametrize("ocpp", VERSIONS)
+def test_an_installation_waits_for_the_session(ocpp: str) -> None:
+    """Downloaded at once, Installing only after the session ended (L01.FR.06, FR.33)."""
+    lab = busy(100.0, ocpp=ocpp)
+    lab.update()
+    lab.run(80.0)
+    waiting = lab.statuses()
+    assert "Downloaded" in waiting
+    assert "Installing" not in waiting
+    assert ("InstallScheduled" in waiting) == (ocpp != "ocpp1.6")
+    lab.run(200.0)
+    assert lab.statuses()[-1] == "Installed"
+
+
+def test_the_session_is_told_in_the_words_of_its_version() -> None:
+    """1.6 stops the transaction by the id it was given, 2.x by its own, in sequence."""
+    old, new = busy(50.0), busy(50.0, ocpp="ocpp2.0.1")
+    old.run(100.0)
+    new.run(100.0)
+    assert [payload["transactionId"] for _, payload in old.calls("StopTransaction")] == [77]
+    events = [payload for _, payload in new.calls("TransactionEvent")]
+    assert [event["eventType"] for event in events] == ["Started", "Ended"]
+    assert [event["seqNo"] for event in events] == [0, 1]
+    assert len({event["transactionInfo"]["transactionId"] for event in events}) == 1
+
+
+def test_a_pending_update_keeps_new_sessions_away() -> None:
+    """In use while the session runs, then Unavailable, then Available again (L01.FR.07)."""
+    lab = busy(50.0, ocpp="ocpp2.0.1")
+    lab.update()
+    lab.run(300.0)
+    assert connector(lab) == ["Occupied", "Unavailable", "Available"]
+
+
+def test_new_sessions_may_be_allowed() -> None:
+    """AllowNewSessionsPendingFirmwareUpdate leaves the connector in service."""
+    lab = busy(50.0, ocpp="ocpp2.0.1", allow_new_sessions=True)
+    lab.update()
+    lab.run(300.0)
+    assert "Unavailable" not in connector(lab)
+
+
+@pytest.mark.parametrize("ocpp", VERSIONS)
+def test_the_connector_comes_back_after_a_failure(ocpp: str) -> None:
+    """A failed installation leaves nobody out of service (TC_L_08)."""
+    lab = Lab(ocpp=ocpp, install_faults=(InstallFault(how="fails"),)).boot()
+    lab.update()
+    lab.run(100.0)
+    assert connector(lab)[-2:] == ["Unavailable", "Available"]
+
+
+def test_a_session_that_ends_offline_is_told_after_the_reconnect() -> None:
+    """Transaction messages are never lost (E04.FR.01; 1.6 section 3.7)."""
+    lab = busy(50.0, ocpp="ocpp2.0.1")
+    lab.csms.refuse = [503] * 6
+    lab.run(45.0)
+    lab.fleet.cut("CP-1")
+    lab.run(120.0)
+    assert lab.calls("TransactionEvent")[-1][1]["eventType"] == "Ended"
+
+
+@pytest.mark.parametrize("ocpp", ["ocpp1.6", "ocpp2.0.1"])
+def test_a_charger_may_pause_its_own_download(ocpp: str) -> None:
+    """It goes on where it stopped; 2.x says so, 1.6 has no word for it (L01.FR.14)."""
+    pause = PauseDownload(after=2.0, length=20.0)
+    lab = Lab(ocpp=ocpp, pause_download=pause, download_rate=Fixed(value=10_000.0)).boot()
+    lab.update()
+    lab.run(200.0)
+    expected = ["Downloading", "DownloadPaused", "Downloading", "Downloaded"]
+    if ocpp == "ocpp1.6":
+        expected = ["Downloading", "Downloaded"]
+    assert lab.statuses()[: len(expected)] == expected
+    (line,) = lab.served
+    assert line["range"][0] == pytest.approx(20_000, abs=500)
+    assert lab.statuses()[-1] == "Installed"
