@@ -78,6 +78,12 @@ class Outlook(Protocol):
 
 
 Config = tuple[State, frozenset[tuple[str, Answer]]]
+MOST_CONFIGS = 20_000
+UNSEEN = Answer("unseen")  # what an operation would have answered, had its answer arrived
+
+
+class TooManyOrders(Exception):
+    """So many requests overlap that their orders cannot be searched."""
 
 
 class Automaton:
@@ -87,6 +93,7 @@ class Automaton:
         """Start before the rollout exists."""
         self._outlook = outlook
         self._open: dict[str, Operation] = {}
+        self._unseen: set[str] = set()  # open operations whose answer will never be seen
         self.configs: set[Config] = {(State(ABSENT), frozenset())}
 
     def invoke(self, operation: Operation) -> None:
@@ -94,10 +101,13 @@ class Automaton:
         self._open[operation.id] = operation
 
     def answer(self, operation_id: str, seen: Answer) -> list[Answer]:
-        """Keep the states that explain an answer; return [] or, if none does, what they allow."""
+        """Keep the states that explain an answer; return [] or, if none does, what they allow.
+
+        Raises TooManyOrders.
+        """
         if operation_id not in self._open:
             return []
-        reached = self._closure()
+        reached = self._closure(operation_id)
         allowed = {a for _, done in reached for op, a in done if op == operation_id}
         kept = {
             (state, done - {(op, a)})
@@ -118,31 +128,49 @@ class Automaton:
                 config for config in self.configs if all(op != operation_id for op, _ in config[1])
             } or {(state, frozenset()) for state, _ in self.configs}
 
-    def settle(self, operation_id: str) -> None:
-        """An operation has had its effect or never will (its server was killed)."""
+    def forget(self, operation_id: str) -> None:
+        """An operation's answer was lost: it may still take effect at any later time."""
         if operation_id in self._open:
-            reached = self._closure()
-            del self._open[operation_id]
+            self._unseen.add(operation_id)
             self.configs = {
-                (state, frozenset(d for d in done if d[0] != operation_id))
-                for state, done in reached
+                (state, frozenset((op, UNSEEN if op == operation_id else a) for op, a in done))
+                for state, done in self.configs
             }
+
+    def settle(self, operation_id: str) -> None:
+        """An operation has had its effect or never will (its server was killed).
+
+        Raises TooManyOrders.
+        """
+        if operation_id in self._open:
+            self.forget(operation_id)
+            reached = self._closure(operation_id)
+            del self._open[operation_id]
+            self.configs = {(state, done - {(operation_id, UNSEEN)}) for state, done in reached}
 
     def states(self) -> list[State]:
         """Return the states that the history allows, in order."""
         return sorted({state for state, _ in self.configs})
 
-    def _closure(self) -> set[Config]:
-        """Let open operations take effect in every order."""
+    def _closure(self, target: str) -> set[Config]:
+        """Let open operations take effect in every order, up to `target`.
+
+        What takes effect after the target is left to the answer that needs it (just in time):
+        without this, every unanswered request would double the states.
+        """
         reached = set(self.configs)
         work = list(reached)
         while work:
             state, done = work.pop()
             finished = {op for op, _ in done}
+            if target in finished:
+                continue
             for config in self._after(state, done, finished):
                 if config not in reached:
                     reached.add(config)
                     work.append(config)
+            if len(reached) > MOST_CONFIGS:
+                raise TooManyOrders
         return reached
 
     def _after(
@@ -154,8 +182,11 @@ class Automaton:
         for operation in self._open.values():
             if operation.id in finished:
                 continue
+            unseen = operation.id in self._unseen
             for new, answer in step(state, operation, self._outlook):
-                yield new, done | {(operation.id, answer)}
+                if unseen and new == state:
+                    continue  # no effect and no answer: as if it had not happened yet
+                yield new, done | {(operation.id, UNSEEN if unseen else answer)}
 
 
 def fits(possible: Answer, seen: Answer) -> bool:

@@ -95,6 +95,14 @@ class Opened:
 
 
 @dataclass(slots=True, eq=False)
+class Turned:
+    """A connection attempt was turned away."""
+
+    event: Event
+    charger: str
+
+
+@dataclass(slots=True, eq=False)
 class Closed:
     """A connection is gone."""
 
@@ -184,6 +192,7 @@ Fact = (
     | Reported
     | Booted
     | Opened
+    | Turned
     | Closed
     | Called
     | Replied

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from harness.checkers.automaton import ENDED, REFUSED, Answer, Automaton, Operation, State
+from harness.checkers.automaton import (
+    ENDED,
+    REFUSED,
+    Answer,
+    Automaton,
+    Operation,
+    State,
+    TooManyOrders,
+)
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Invoked, Marked
 from harness.checkers.knowing import known_settled
@@ -121,9 +129,22 @@ class R27(Checker):
         if rollout is None or rollout.url in self._lost or rollout.url not in self._machines:
             return
         machine, _ = self._machines[rollout.url]
+        try:
+            self._explain(view, rollout, op, machine, fact.event)
+        except TooManyOrders:
+            self._lost.add(rollout.url)
+            self.doubt = f"too many requests to {rollout.name} overlap to search their orders"
+
+    def _explain(
+        self, view: View, rollout: Rollout, op: Op, machine: Automaton, event: Event
+    ) -> None:
         if op.outcome == "info":
-            if view.killed_between(op.invoked.index, fact.event.index):
+            if view.was_down(op.invoked.index, event.index):
+                machine.drop(op.id)
+            elif view.killed_between(op.invoked.index, event.index):
                 machine.settle(op.id)
+            else:
+                machine.forget(op.id)
             return
         if op.outcome == "fail" and (op.status != CONFLICT or op.name in {"create", "read"}):
             machine.drop(op.id)
@@ -133,7 +154,7 @@ class R27(Checker):
         allowed = machine.answer(op.id, what_it_said(op))
         if allowed:
             self._lost.add(rollout.url)
-            self.unexplained(view, rollout, op, (before, allowed), fact.event)
+            self.unexplained(view, rollout, op, (before, allowed), event)
 
     def unexplained(
         self,
@@ -166,8 +187,12 @@ class R27(Checker):
         for op in view.ops.values():
             if op.outcome == "lost" and (rollout := view.known_rollout(op.rollout_id)):
                 machine = self._machines.get(rollout.url)
-                if machine is not None:
+                if machine is None or rollout.url in self._lost:
+                    continue
+                try:
                     machine[0].settle(op.id)
+                except TooManyOrders:
+                    self._lost.add(rollout.url)
 
     def _machine(self, view: View, rollout: Rollout) -> tuple[Automaton, Seen]:
         found = self._machines.get(rollout.url)

@@ -37,6 +37,7 @@ class View:
         self.by_id: dict[str, Rollout] = {}
         self.stations: dict[str, Station] = {}
         self.kills: list[int] = []  # event indexes
+        self.starts: list[int] = []  # event indexes of `up`
         self.killed: Event | None = None  # the latest kill
         self.interfered = False  # someone used an extension that may end chargers or rollouts
         self.now = 0.0
@@ -74,6 +75,11 @@ class View:
         """Whether the CSMS was killed between two event indexes."""
         return any(first < kill < last for kill in self.kills)
 
+    def was_down(self, first: int, last: int) -> bool:
+        """Whether the CSMS was down from one event index to another."""
+        kill = max((k for k in self.kills if k < first), default=None)
+        return kill is not None and not any(kill < up < last for up in self.starts)
+
     def step(self, event: Event) -> Step:
         """Return one event as a line of a witness."""
         return Step(event.index, event.time, event.source, tell(event))
@@ -95,5 +101,7 @@ class View:
             self.kills.append(event.index)
             self.killed = event
             self._plan.killed()
+        elif event.kind == "up":
+            self.starts.append(event.index)
         name = event.name if event.kind == "mark" else event.kind
         return [facts.Marked(event, name)]

@@ -1,16 +1,17 @@
-"""W06-W09: request ids, dates, subprotocols and the first boot."""
+"""W06-W10: request ids, dates, subprotocols, the first boot and passwords."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
-from harness.checkers.facts import Called, Opened, Replied, Triggered
+from harness.checkers.facts import Called, Opened, Replied, Triggered, Turned
 from harness.checkers.schemas import VERSIONS
+from harness.checkers.wire import GIVEN_UP
 from harness.verdict import Grade, Requirement, Subject
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Station
+    from harness.checkers.model import Connection
     from harness.checkers.view import View
 
 
@@ -135,21 +136,24 @@ class W09(Checker):
         "W09",
         "Boot first",
         "Before a station's first boot is accepted it sends nothing but BootNotification, and the "
-        "CSMS sends it no update command.",
+        "CSMS sends it no update command; a boot is answered before anything else is asked.",
         "OCPP 2.0.1 B01.FR.08, B02.FR.02; OCPP 1.6 4.2",
     )
 
     @sees(Called)
     def called(self, view: View, fact: Called) -> None:
-        """Judge a CALL of a station that was never accepted."""
-        station: Station = fact.station
+        """Judge a CALL of a station that was never accepted, or whose boot is unanswered."""
+        station, connection = fact.station, fact.connection
         if fact.call.action == "BootNotification":
             self.exercised += 1
             return
-        if station.accepted or fact.connection is None:
+        if connection is None:
+            return
+        if station.accepted:
+            self._eager(view, fact, connection)
             return
         late = fact.sender is Subject.CSMS and not fact.call.trigger
-        asked = any(c.action == "TriggerMessage" for c in fact.connection.theirs.values())
+        asked = any(c.action == "TriggerMessage" for c in connection.theirs.values())
         if late or asked:
             return
         self.accuse(
@@ -158,6 +162,68 @@ class W09(Checker):
             charger=station.id,
             expected="nothing but BootNotification before it is accepted",
             seen=f"{fact.call.action} before the first accepted boot",
-            events=(fact.connection.opened, fact.event),
+            events=(connection.opened, fact.event),
             subject=fact.sender,
         )
+
+    def _eager(self, view: View, fact: Called, connection: Connection) -> None:
+        """Note a CALL of the CSMS that overtakes its answer to a boot: stations may refuse it."""
+        if fact.sender is not Subject.CSMS:
+            return
+        boot = next((c for c in connection.ours.values() if c.action == "BootNotification"), None)
+        if boot is not None and fact.event.time - boot.event.time < GIVEN_UP:
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected="the boot's answer first",
+                seen=f"{fact.call.action} while the BootNotification is unanswered",
+                events=(boot.event, fact.event),
+                grade=Grade.TOLERATED,
+                subject=Subject.CSMS,
+            )
+
+
+class W10(Checker):
+    """Authentication."""
+
+    requirement = Requirement(
+        "W10",
+        "Authentication",
+        "A station that gives a wrong password, or none where one is demanded, is not let in.",
+        "OCPP 2.0.1 A00.FR.204, A00.FR.207; OCPP 1.6 security profiles 1 and 2",
+    )
+
+    @sees(Opened)
+    def opened(self, view: View, fact: Opened) -> None:
+        """Accuse a handshake that succeeded without the right password."""
+        given = fact.event.data.get("credentials")
+        if given not in {"wrong", "missing"}:
+            return
+        self.exercised += 1
+        self.accuse(
+            view,
+            who=fact.connection.station.id,
+            charger=fact.connection.station.id,
+            expected="401",
+            seen=f"a connection with {given} credentials",
+            events=(fact.event,),
+        )
+
+    @sees(Turned)
+    def turned(self, view: View, fact: Turned) -> None:
+        """A probe that was turned away exercises the rule; it should be with 401."""
+        if fact.event.data.get("credentials") not in {"wrong", "missing"}:
+            return
+        self.exercised += 1
+        status = fact.event.data.get("status")
+        if status not in {401, 403, 404}:
+            self.accuse(
+                view,
+                who=fact.charger,
+                charger=fact.charger,
+                expected="401",
+                seen=f"turned away with {status or 'no HTTP status'}",
+                events=(fact.event,),
+                grade=Grade.TOLERATED,
+            )

@@ -52,7 +52,7 @@ class WireFold:
             return self._open(event, station)
         if kind == "close":
             return self._close(event, station)
-        return []
+        return [facts.Turned(event, charger)] if kind == "refused" else []
 
     # ------------------------------------------------------------------ connections
 

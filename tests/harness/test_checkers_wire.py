@@ -1,4 +1,4 @@
-"""W01-W09: the wire, judged for both sides."""
+"""W01-W10: the wire, judged for both sides."""
 
 from __future__ import annotations
 
@@ -215,6 +215,33 @@ def test_w09_accuses_calls_before_the_first_boot() -> None:
     r = t.create("A", "all_at_once")
     t.command(r, "A")
     assert accused(t, "W09") is Subject.CSMS
+
+
+def test_w09_notes_a_question_that_overtakes_the_boot_s_answer() -> None:
+    """A known station that boots again is answered first."""
+    t = online()
+    t.close("A")
+    t.open("A", "ocpp2.0.1")
+    body = {"reason": "PowerUp", "chargingStation": {"model": "M", "vendorName": "V"}}
+    t.call("A", "BootNotification", body)
+    t.call("A", "GetLocalListVersion", {}, by="csms")
+    assert t.result("W09").verdict is Verdict.NON_STRICT
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "verdict"),
+    [
+        ("refused", 401, Verdict.PASS),
+        ("refused", 500, Verdict.NON_STRICT),
+        ("open", None, Verdict.FAIL),
+    ],
+)
+def test_w10_wants_the_door_shut(kind: str, status: int | None, verdict: Verdict) -> None:
+    """A probe without the right password is turned away with 401."""
+    t = Tale()
+    ref, protocol = "A#1", "ocpp1.6"
+    t.event("charger:A", kind, "", ref, credentials="wrong", status=status, subprotocol=protocol)
+    assert t.result("W10").verdict is verdict
 
 
 def test_findings_against_quirky_chargers_are_expected() -> None:
