@@ -20,11 +20,12 @@ from reference_csms.rollout_values import (
     UpdateUnanswered,
 )
 from reference_csms.service_dispatch import arm_offline, available, unavailable
-from reference_csms.service_state import Presence
+from reference_csms.service_live import Presence
 
 if TYPE_CHECKING:
     from reference_csms.model import Answer
-    from reference_csms.service_state import Live, State
+    from reference_csms.service_live import Live
+    from reference_csms.service_state import State
 
 _VERSION_LIMIT = 100
 _NAME_LIMIT = 100
@@ -147,7 +148,7 @@ def firmware_status(
     asked = presence is not None and presence.asked not in {"", SPENT}
     live = state.engagement(charger_id)
     if live is None:
-        state.record("ignored", None, charger_id, time=now, status=status, why="no update is known")
+        state.record_ignored(None, charger_id, now, status, "no update is known")
         return
     if asked and presence is not None:
         presence.asked = SPENT

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from reference_csms.model import Answered, AskStatus, Reply, RolloutStatus
 from reference_csms.rollout_values import Dispatched, Elapsed, Intent, OfflineTooLong
-from reference_csms.service_state import next_deadline
+from reference_csms.service_live import next_deadline
 from reference_csms.service_views import executed_body
 from reference_csms.store import KeyRecord
 
 if TYPE_CHECKING:
     from reference_csms.rollout_values import Row
-    from reference_csms.service_state import Dispatch, Live, State, Timer
+    from reference_csms.service_live import Dispatch, Live, Timer
+    from reference_csms.service_state import State
 
 
 def available(state: State, charger_id: str) -> None:

@@ -11,8 +11,8 @@ from reference_csms import problems
 from reference_csms.model import Charger, Hangup, Image, NewCharger, Reply, Ticket, clean
 from reference_csms.rollout_values import ProgressReported, Removed
 from reference_csms.service_dispatch import unavailable
+from reference_csms.service_live import audit_line
 from reference_csms.service_rollouts import answer, find
-from reference_csms.service_state import audit_line
 from reference_csms.service_views import charger_body
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from reference_csms.service_state import State
 
 _ID_LIMIT = 255
+_LARGEST = 2**53
+_LIMITS = {"url": 2000, "signature": 2000, "signing_certificate": 10_000}
 _FIELDS = ("site_id", "vendor", "model")
 
 
@@ -93,13 +95,26 @@ def remove_charger(state: State, now: float, charger_id: str) -> Ticket:
 
 def put_image(state: State, now: float, image: Image) -> Ticket:
     """Catalogue an image under its url."""
-    version = clean(image.version, 100)
-    if not version or version != image.version or clean(image.url, 2000) != image.url:
-        raise problems.invalid([{"field": "version", "problem": "is empty or not plain text"}])
+    errors = [
+        {"field": name, "problem": "is empty, too long or not plain text"}
+        for name in image.__struct_fields__
+        if not _storable(name, getattr(image, name))
+    ]
+    if errors:
+        raise problems.invalid(errors)
     state.images[image.url] = image
     state.store.put_image(image)
-    state.record("catalogued", None, None, time=now, url=image.url, version=version)
+    state.record("catalogued", None, None, time=now, url=image.url, version=image.version)
     return answer(state, Reply(200, image))
+
+
+def _storable(name: str, value: object) -> bool:
+    """Tell whether a field of an image is text we can keep; PEM may have several lines."""
+    if not isinstance(value, str):
+        return value is None or (isinstance(value, int) and 0 <= value < _LARGEST)
+    limit = _LIMITS.get(name, _ID_LIMIT)
+    lines = value.splitlines() if name == "signing_certificate" else [value]
+    return 0 < len(value) <= limit and all(clean(line, limit) == line for line in lines)
 
 
 def audit(state: State, rollout_id: str | None, after: int, limit: int) -> Ticket:

@@ -22,7 +22,7 @@ from reference_csms.rollout import EXECUTE, PAUSE, Move, cancel, hold, situation
 from reference_csms.rollout_plan import make_plan, problems_of, stage_count
 from reference_csms.rollout_values import Cancelled, Head
 from reference_csms.service_dispatch import conclude, fill
-from reference_csms.service_state import Dispatch, Live
+from reference_csms.service_live import Dispatch, Live
 from reference_csms.service_views import created_body, paused_body, rollout_body, summary
 from reference_csms.store import KeyRecord
 

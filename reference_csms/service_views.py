@@ -12,7 +12,7 @@ from reference_csms.rollout_plan import stage_count, stage_label
 if TYPE_CHECKING:
     from reference_csms.model import Charger
     from reference_csms.rollout_values import Row, Stage
-    from reference_csms.service_state import Dispatch, Live, Presence
+    from reference_csms.service_live import Dispatch, Live, Presence
 
 
 def _time(moment: float | None) -> str | None:

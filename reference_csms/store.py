@@ -213,7 +213,8 @@ class Store:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._write()
                 self._database.execute("COMMIT")
-            except sqlite3.Error as error:
+            except (sqlite3.Error, ValueError, OverflowError, TypeError) as error:
+                # Whatever it is, also a value SQLite cannot take: disk and memory must not part.
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise _translated(error) from error
@@ -302,7 +303,7 @@ class Store:
             raise _translated(error) from error
 
 
-def _translated(error: sqlite3.Error) -> StoreUnavailable | StoreCorrupt:
+def _translated(error: Exception) -> StoreUnavailable | StoreCorrupt:
     """Say in our words what SQLite complains about."""
     text = str(error)
     code = getattr(error, "sqlite_errorname", "") or ""

@@ -13,7 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants import names
-from reference_csms import rollout, rollout_row, service_dispatch, service_rollouts, service_state
+from reference_csms import (
+    rollout,
+    rollout_row,
+    service_dispatch,
+    service_live,
+    service_rollouts,
+    service_state,
+)
 from reference_csms.model import RolloutStatus
 from reference_csms.process import main as run_reference
 from reference_csms.rollout import Move, Situation
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from reference_csms.rollout_values import Decision, Head, Row, RowEvent, Stage
-    from reference_csms.service_state import Live
+    from reference_csms.service_live import Live
 
 _RUNNING = (RolloutStatus.IN_PROGRESS, RolloutStatus.PAUSED)
 
@@ -59,7 +66,7 @@ class Patch:
 def pause_ignored(patch: Patch) -> None:
     """A pause changes the status and nothing else. Killed by R18 in `pause`."""
     pause_ignored_on_reconnect(patch)
-    patch.attribute(service_state.Live, "hold_back", lambda _: None)
+    patch.attribute(service_live.Live, "hold_back", lambda _: None)
 
 
 def pause_ignored_on_reconnect(patch: Patch) -> None:
@@ -135,8 +142,8 @@ def last_come_first_served(patch: Patch) -> None:
     """A stage is dispatched from its end: the API promises no order inside a stage."""
     fill = service_dispatch.fill
 
-    def backwards(state: Any, live: Live, now: float) -> None:
-        fill(state, live, now)
+    def backwards(state: Any, live: Live) -> None:
+        fill(state, live)
         waiting = list(live.waiting)
         live.waiting.clear()
         live.waiting.update(dict.fromkeys(reversed(waiting)))

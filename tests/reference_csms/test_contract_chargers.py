@@ -213,6 +213,19 @@ def test_d22_late_backward_and_foreign_statuses_change_nothing() -> None:
     assert sum(one["kind"] == "ignored" for one in entries) == 11
 
 
+def test_d22_a_flood_of_pointless_statuses_does_not_fill_the_disk() -> None:
+    """A connection's useless statuses are recorded up to a limit, and the last line says so."""
+    rig = Rig()
+    rig.fleet(1)
+    for _ in range(700):
+        rig.service.firmware_status(rig.now, "CP-001", "Idle")
+    rig.turn()
+    entries = rig.ok(lambda: rig.service.audit(rig.now, limit=5000))["entries"]
+    ignored = [one["data"]["why"] for one in entries if one["kind"] == "ignored"]
+    assert len(ignored) == 500
+    assert "not recorded" in ignored[-1]
+
+
 def test_d22_unsolicited_statuses_change_nothing() -> None:
     """Before any rollout, before the trigger, and in a rollout that is only planned."""
     rig = Rig()
@@ -503,6 +516,28 @@ def test_d29_signed_images_travel_with_the_command() -> None:
     call = rig.calls["CP-001"]
     assert (call.signature, call.signing_certificate) == ("c2ln", "PEM")  # type: ignore[union-attr]
     assert rig.ok(lambda: rig.service.list_images(rig.now))["images"][0]["version"] == "3.5.1"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"version": ""},
+        {"version": "\ud800"},
+        {"signature": "\ud800"},
+        {"signing_certificate": "-----BEGIN\n\ud800"},
+        {"size": -1},
+        {"sha256": "x" * 300},
+        {"release_date": "2024\x00"},
+    ],
+)
+def test_d29_an_image_that_cannot_be_kept_is_refused(fields: dict[str, Any]) -> None:
+    """422, and the catalogue stays as it was."""
+    rig = Rig()
+    image = Image(**{"url": URL, "version": "1", **fields})
+    with pytest.raises(Problem) as caught:
+        rig.service.put_image(rig.now, image)
+    assert caught.value.members["errors"][0]["field"] == next(iter(fields))
+    assert rig.ok(lambda: rig.service.list_images(rig.now)) == {"images": []}
 
 
 def test_d29_the_event_stream_shows_committed_changes_in_order() -> None:

@@ -146,6 +146,19 @@ def heal(rig: Rig) -> None:
     rig.store._database.execute("PRAGMA query_only = OFF")
 
 
+def test_a_value_that_cannot_be_stored_undoes_its_turn(tmp_path: Any) -> None:
+    """Should a border ever leak one, memory and disk stay together and the service goes on."""
+    rig = Rig(path=str(tmp_path / "csms.db"))
+    rig.fleet(1)
+    rig.service._state.set_charger(Charger(charger_id="\ud800"))
+    ticket = rig.service.list_rollouts(rig.now)
+    rig.turn()
+    assert isinstance(ticket.outcome, Problem)
+    assert rig.service.known("\ud800") is None
+    rig.pass_time(2)
+    assert rig.execute(rig.create(["CP-001"]))["chargers_triggered"] == ["CP-001"]
+
+
 @pytest.mark.parametrize("breakage", [fill_disk, make_read_only])
 def test_a_refused_write_is_a_503_without_effect(tmp_path: Any, breakage: Any) -> None:
     """No frame leaves, no answer is wrong, and all goes on once the disk is back."""
