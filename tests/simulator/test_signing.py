@@ -1,0 +1,127 @@
+"""A signature holds for its own image only, and a certificate for its own root and time."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from simulator import signing, wire
+from tests.simulator.lab import IMAGE, START, Lab
+
+DAY = dt.timedelta(days=1)
+NOW = dt.datetime.fromtimestamp(START, dt.UTC)
+
+
+def pem(certificate: x509.Certificate) -> str:
+    """Return a certificate as text."""
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def certificate(key: Any, issuer: Any = None, *, begins: Any = None) -> x509.Certificate:
+    """Issue a certificate for `key`, by `issuer` (certificate, key) or by itself."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"lab {id(key)}")])
+    signer_name, signer = (issuer[0].subject, issuer[1]) if issuer else (subject, key)
+    begins = begins or NOW - DAY
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(signer_name)
+        .public_key(key.public_key())
+        .serial_number(7)
+        .not_valid_before(begins)
+        .not_valid_after(begins + 10 * DAY)
+        .sign(signer, hashes.SHA256())
+    )
+
+
+@pytest.fixture(scope="module", params=["rsa", "ecdsa"])
+def key(request: pytest.FixtureRequest) -> Any:
+    """Give a signing key of each kind that OCPP allows."""
+    if request.param == "rsa":
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.fixture(scope="module")
+def root() -> tuple[x509.Certificate, Any]:
+    """Give a manufacturer's root."""
+    own = ec.generate_private_key(ec.SECP256R1())
+    return certificate(own), own
+
+
+def test_a_signature_holds_for_its_image_only(key: Any) -> None:
+    """Another digest, another key's certificate or damaged base64: not verified."""
+    signature = signing.sign(key, IMAGE.sha256)
+    own = pem(certificate(key))
+    other = pem(certificate(ec.generate_private_key(ec.SECP256R1())))
+    assert signing.verified(own, signature, IMAGE.sha256)
+    assert not signing.verified(own, signature, "00" * 32)
+    assert not signing.verified(other, signature, IMAGE.sha256)
+    assert not signing.verified(own, signature[:-5], IMAGE.sha256)
+    assert not signing.verified("no certificate", signature, IMAGE.sha256)
+
+
+def test_a_certificate_needs_its_root_and_its_time(root: Any) -> None:
+    """Issued by somebody else, expired, not yet valid or no PEM: InvalidCertificate."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    good, selfmade = pem(certificate(key, root)), pem(certificate(key))
+    expired = pem(certificate(key, root, begins=NOW - 30 * DAY))
+    early = pem(certificate(key, root, begins=NOW + DAY))
+    anchor = pem(root[0])
+    assert signing.certificate_verdict(good, anchor, START) == "Accepted"
+    for bad in (selfmade, expired, early, "", "x" * 100):
+        assert signing.certificate_verdict(bad, anchor, START) == "InvalidCertificate"
+    assert signing.certificate_verdict(selfmade, None, START) == "Accepted"
+
+
+KINDS = [("ocpp1.6", True), ("ocpp2.0.1", False), ("ocpp2.1", False)]
+
+
+@pytest.mark.parametrize(("ocpp", "signed"), KINDS)
+def test_a_secure_update_is_verified_and_says_so(ocpp: str, signed: bool, root: Any) -> None:
+    """SignatureVerified between download and installation, FirmwareUpdated at the end."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    lab = Lab(ocpp=ocpp, signed=signed, firmware_root=pem(root[0])).boot()
+    secure = {"signingCertificate": pem(certificate(key, root)),
+              "signature": signing.sign(key, IMAGE.sha256)}  # fmt: skip
+    lab.update(firmware=secure)
+    lab.run(200.0)
+    assert lab.statuses()[:4] == ["Downloading", "Downloaded", "SignatureVerified", "Installing"]
+    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
+    assert events == ["FirmwareUpdated"]
+
+
+@pytest.mark.parametrize(("ocpp", "signed"), KINDS)
+def test_a_wrong_signature_is_never_installed(ocpp: str, signed: bool, root: Any) -> None:
+    """InvalidSignature ends the update, with its security event (L01.FR.03)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    lab = Lab(ocpp=ocpp, signed=signed, firmware_root=pem(root[0])).boot()
+    secure = {"signingCertificate": pem(certificate(key, root)),
+              "signature": signing.sign(key, "00" * 32)}  # fmt: skip
+    lab.update(firmware=secure)
+    lab.run(200.0)
+    assert lab.statuses() == ["Downloading", "Downloaded", "InvalidSignature"]
+    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
+    assert events == ["InvalidFirmwareSignature"]
+    assert lab.charger.firmware_version == "1.0.0"
+
+
+@pytest.mark.parametrize(("ocpp", "signed"), KINDS)
+def test_a_wrong_certificate_is_refused_at_once(ocpp: str, signed: bool, root: Any) -> None:
+    """Answered InvalidCertificate, no status follows, a security event does (L01.FR.02)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    lab = Lab(ocpp=ocpp, signed=signed, firmware_root=pem(root[0])).boot()
+    secure = {"signingCertificate": pem(certificate(key)), "signature": "AAAA"}
+    answer = lab.update(firmware=secure)
+    lab.run(200.0)
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "InvalidCertificate"}
+    assert lab.statuses() == []
+    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
+    assert events == ["InvalidFirmwareSigningCertificate"]
