@@ -13,11 +13,12 @@ from harness.checkers.wirefold import REPORTS
 from harness.verdict import Grade, Requirement, Subject
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Connection, Trigger
+    from harness.checkers.model import Trigger
     from harness.checkers.view import View
     from harness.history import Event
 
 OLD = "ocpp1.6"
+PHASE = RANK | {"DownloadFailed": RANK["Downloading"]}  # a retry goes on from there
 TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
 
 
@@ -51,7 +52,7 @@ class C01(Checker):
     def __init__(self) -> None:
         """Start with no statuses."""
         super().__init__()
-        self._last: dict[Trigger, tuple[str, Event, Connection | None]] = {}
+        self._last: dict[Trigger, tuple[str, Event]] = {}
         self._asked: set[str] = set()
 
     @sees(Called, actions=TRIGGERS)
@@ -79,17 +80,16 @@ class C01(Checker):
                 seen = f"{status} that belongs to no update it accepted"
                 self._accuse(view, fact, "statuses of accepted updates", seen, None)
             return
-        last, event, connection = self._last.get(
-            trigger, (START, trigger.event, trigger.connection)
-        )
-        self._last[trigger] = (status, fact.event, fact.station.connection)
+        last, event = self._last.get(trigger, (START, trigger.event))
+        self._last[trigger] = (status, fact.event)
         full = is_full(trigger)
         if not known(status, full=full):
             self._accuse(view, fact, "a status of its OCPP version", status, event)
         elif status not in next_statuses(last, full=full, signed=is_signed(trigger)):
-            # Nothing obliges a charger to replay what it could not send while offline.
-            gap = connection is not fact.station.connection
-            if gap and RANK.get(status, 0) >= RANK.get(last, 0) and last != "Installed":
+            # Nothing obliges a charger to replay what it could not send while offline: once the
+            # connection of the command is gone it may skip forward, but never go back.
+            gap = trigger.connection is not fact.station.connection
+            if gap and PHASE.get(status, 0) >= PHASE.get(last, 0) and last != "Installed":
                 return
             said = last or "the command"
             allowed = next_statuses(last, full=full, signed=is_signed(trigger))

@@ -72,6 +72,21 @@ def test_c01_tolerates_gaps_over_a_reconnect() -> None:
     assert t.result("C01").verdict is Verdict.PASS
 
 
+def test_c01_lets_nothing_go_back_over_a_reconnect() -> None:
+    """A gap explains what is missing, not what comes too late."""
+    for statuses, verdict in (
+        (("DownloadFailed", "Installing"), Verdict.PASS),
+        (("Installing", "DownloadFailed"), Verdict.FAIL),
+        (("Installed", "DownloadFailed"), Verdict.FAIL),
+    ):
+        t, _ = updating()
+        t.report("A", "Downloading")
+        t.close("A")
+        t.boot("A")
+        t.report("A", *statuses)
+        assert t.result("C01").verdict is verdict
+
+
 def test_c01_allows_idle_and_repeats_when_asked() -> None:
     """A TriggerMessage makes Idle legal."""
     t = Tale()
