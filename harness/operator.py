@@ -218,11 +218,11 @@ class Operator:
         if _refusal(step, outcome):
             return
         body = _demand(outcome, "the rollout to be created")
-        self._world.mark("create")
         rollout_id = body.get("rollout_id")
         if not isinstance(rollout_id, str) or not rollout_id:
             raise StepFailed("a rollout_id in the answer to create", f"it was {rollout_id!r}")
         self.rollouts[step.rollout] = rollout_id
+        self._world.mark("create")
 
     def _plan(self, step: steps.CreateStep) -> dict[str, Any]:
         """Return the body of a create."""

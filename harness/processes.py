@@ -46,6 +46,11 @@ class Child:
         self._stopping = False
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.returncode is None
@@ -71,6 +76,10 @@ class Child:
                 self.kill()
                 await self._process.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def wait(self) -> None:
+        """Wait until it has ended."""
+        await self._process.wait()
 
     def kill(self) -> None:
         """End it at once, without a chance to tidy up."""

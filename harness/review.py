@@ -133,7 +133,11 @@ def conclude(
             verdict, code = str(Verdict.FAIL), ExitCode.FAILED
         elif missed and code is ExitCode.PASSED:
             verdict, code = str(Verdict.INCONCLUSIVE), ExitCode.NOT_RUN
-    return verdict, ExitCode.INTERRUPTED if ending is Ending.INTERRUPTED else code
+    if ending is Ending.INTERRUPTED:
+        # What was seen held, but half a drill proves nothing.
+        whole = judgement.verdict in {Verdict.FAIL, Verdict.ERROR}
+        return verdict if whole else str(Verdict.INCONCLUSIVE), ExitCode.INTERRUPTED
+    return verdict, code
 
 
 _CODES = {

@@ -78,6 +78,7 @@ def _run_part(
         processes.command(module, options), stdout=subprocess.PIPE, text=True
     ) as child:
         assert child.stdout is not None  # noqa: S101 - it was started with a pipe
+        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         try:
             for line in child.stdout:
                 said = processes.parse(line.encode())
