@@ -12,13 +12,14 @@ from reference_csms.model import Settings, Strategy, clean, parse_date
 from reference_csms.rollout_values import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Mapping
 
-    from reference_csms.model import CreateRollout
+    from reference_csms.model import Charger, CreateRollout
 
 Errors = list[dict[str, str]]
 
 _LONGEST_URL = 2000  # the longest location any OCPP version can carry
+_LONGEST_LOCATION = {"ocpp2.0.1": 512}  # where a version takes less
 _LONGEST_WAIT = 366 * 86400.0
 _MOST_RETRIES = 100
 _LATEST = 4102444800.0  # the year 2100: later dates are typing errors and overflow some chargers
@@ -93,11 +94,11 @@ def stage_label(plan: Plan, number: int) -> str:
 # ------------------------------------------------------------------ what is refused
 
 
-def problems_of(request: CreateRollout, known: Container[str], settings: Settings) -> Errors:
+def problems_of(request: CreateRollout, known: Mapping[str, Charger], settings: Settings) -> Errors:
     """Return every problem of a well-typed create request (D14, D15, D18, D32)."""
     return [
         *_charger_problems(request, known, settings),
-        *_url_problems(request.firmware_url, settings),
+        *_url_problems(request, known, settings),
         *_strategy_problems(request),
         *_date_problems(request.retrieve_date),
         *_number_problems(request),
@@ -108,7 +109,9 @@ def _error(field: str, problem: str) -> dict[str, str]:
     return {"field": field, "problem": problem}
 
 
-def _charger_problems(request: CreateRollout, known: Container[str], settings: Settings) -> Errors:
+def _charger_problems(
+    request: CreateRollout, known: Mapping[str, Charger], settings: Settings
+) -> Errors:
     ids = request.charger_ids
     if not ids:
         return [_error("charger_ids", "the list is empty; name at least one charger")]
@@ -122,9 +125,24 @@ def _charger_problems(request: CreateRollout, known: Container[str], settings: S
     return errors
 
 
-def _url_problems(url: str, settings: Settings) -> Errors:
-    problem = _url_problem(url, settings)
+def _url_problems(
+    request: CreateRollout, known: Mapping[str, Charger], settings: Settings
+) -> Errors:
+    problem = _url_problem(request.firmware_url, settings) or _too_long_for(request, known)
     return [_error("firmware_url", problem)] if problem else []
+
+
+def _too_long_for(request: CreateRollout, known: Mapping[str, Charger]) -> str | None:
+    """Say which charger could never be told this URL, by the version it last spoke."""
+    length = len(request.firmware_url)
+    if length <= min(_LONGEST_LOCATION.values()):
+        return None
+    for charger_id in request.charger_ids:
+        charger = known.get(charger_id)
+        most = _LONGEST_LOCATION.get(charger.ocpp_version, length) if charger else length
+        if length > most:
+            return f"{length} characters; {charger_id} speaks a version that takes {most}"
+    return None
 
 
 def _url_problem(url: str, settings: Settings) -> str | None:

@@ -295,6 +295,16 @@ class Store:
         tail = "audit WHERE rollout_id = ? AND number > ? ORDER BY number LIMIT ?"
         return self._select(AuditEntry, tail, (rollout_id, after, limit))
 
+    def last_time(self) -> float:
+        """Return the latest time in the audit trail: a clock must not start before it (D35)."""
+        try:
+            found = self._database.execute(
+                "SELECT time FROM audit ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+        return float(found[0]) if found else 0.0
+
     def last_audit_number(self) -> int:
         """Return the highest durable number of the audit trail, 0 if it is empty."""
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_csms.errors import Problem
@@ -388,6 +388,7 @@ STATUSES = st.sampled_from(
 RANK = ["pending", "scheduled", "downloading", "downloaded", "installing", "installed"]
 
 
+@settings(deadline=None)
 @given(st.lists(STATUSES, max_size=12))
 def test_d26_progress_never_falls_and_statuses_never_step_back(statuses: list[str]) -> None:
     """For any stream of statuses: ranks rise, an end is frozen, 100 means installed (R29, R30)."""

@@ -118,6 +118,16 @@ def test_d14_bad_input_is_a_422_that_lists_every_problem(
     assert fields_of(refused(rig, ids, **fields)) == wrong
 
 
+def test_d14_a_url_that_a_charger_cannot_be_told_is_refused() -> None:
+    """OCPP 2.0.1 carries 512 characters, other versions more."""
+    rig = Rig()
+    ids = rig.fleet(2, connect=False)
+    rig.connect("CP-002")
+    url = "https://e/" + "x" * 600
+    assert fields_of(refused(rig, ids, url=url)) == {"firmware_url"}
+    rig.create(["CP-001"], url=url)
+
+
 def test_d14_too_many_chargers_are_refused() -> None:
     """The limit is the settings' (100 000 unless told otherwise)."""
     rig = Rig(settings=Settings(instance="rig", max_chargers=2))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_csms.model import Hangup
 from reference_csms.outbox import Outbox
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(["put", "open", "commit", "crash"]), max_size=40))
 def test_items_leave_once_in_order_and_only_when_durable(steps: list[str]) -> None:
     """Whatever happens, what left is a subsequence of what was put, by closed transactions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reference_csms.model import CallError, CallResult, RolloutStatus, Strategy
@@ -79,6 +79,7 @@ def test_the_operator_tables_are_total() -> None:
     assert set(EXECUTE) == set(PAUSE) == set(Situation)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(1, 200))
 def test_stages_cut_every_rollout_without_gap(total: int, first: int, batch: int) -> None:
     """Spans are adjacent, not empty, cover all positions, and `stage_of` inverts them."""
@@ -92,6 +93,7 @@ def test_stages_cut_every_rollout_without_gap(total: int, first: int, batch: int
         assert {stage_of(cut, place) for place in (begin, end - 1)} == {number}
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 2), EVENTS, st.floats(0, 3000)), max_size=40),
     st.sampled_from([None, 0.0, 0.5]),
