@@ -80,9 +80,10 @@ class State:
         `alive`: we did not die, only the last transaction was lost; answers are still awaited.
         """
         for charger in self.store.chargers():
-            # It was connected when the process died, so it was seen until then.
-            seen = now if charger.last_seen is None and not alive else charger.last_seen
-            self.set_charger(msgspec.structs.replace(charger, last_seen=seen), durable=False)
+            # Connected when the process died, so it was seen until then.
+            here = charger.last_seen is None and bool(charger.ocpp_version) and not alive
+            seen = now if here else charger.last_seen
+            self.set_charger(msgspec.structs.replace(charger, last_seen=seen), durable=here)
         self.images = {image.url: image for image in self.store.images()}
         self._numbers["audit"] = self.store.last_audit_number()
         for stored in self.store.rollouts():
