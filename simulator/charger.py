@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator import effects, wire
+from simulator import effects, network, quirks, wire
 from simulator.charger_calls import answer
 from simulator.charger_link import ASK, TERMINAL_REF, Link
 from simulator.charger_transactions import TRANSACTION_REF, Transaction
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simulator.dialect import UpdateRequest
-    from simulator.faults import ChargerSpec
+    from simulator.faults import ChargerSpec, NetworkFault
 
 BOOT_RETRY = 10.0  # seconds until another BootNotification where the CSMS named no interval
 
@@ -36,7 +36,7 @@ BOOT_RETRY = 10.0  # seconds until another BootNotification where the CSMS named
 class Charger(Link):
     """One charger. `start` is the Unix time at which the drill begins; equal seeds, equal lives."""
 
-    __slots__ = ("heartbeat", "installs", "last_status", "transaction", "update")
+    __slots__ = ("deferred", "heartbeat", "installs", "last_status", "transaction", "update")
 
     def __init__(self, spec: ChargerSpec, *, seed: int, start: float) -> None:
         super().__init__(spec, seed=seed, start=start)
@@ -44,6 +44,7 @@ class Charger(Link):
         self.transaction = Transaction(self)
         self.installs = 0  # how many installations were begun
         self.heartbeat = 0.0  # seconds
+        self.deferred: tuple[wire.CallResult, ...] = ()  # answers that are given late
         self.last_status: tuple[str, int | None] = (Status.IDLE, None)
 
     # ------------------------------------------------------------------ what the driver uses
@@ -75,16 +76,27 @@ class Charger(Link):
     def report(self, status: str, request_id: int | None) -> None:
         """Report a firmware status; an end that cannot be sent now is sent after the next boot."""
         self.last_status = (status, request_id)
+        if self.spec.quirks:
+            for told in quirks.told(self, status, request_id):
+                self._tell(*told)
+        else:
+            self._tell(status, request_id)
+
+    def _tell(self, status: str, request_id: int | None) -> None:
         if self.ready:
             action, payload = self.dialect.firmware_status(status, request_id)
             ref = f"{TERMINAL_REF}{status}" if status in TERMINAL else None
+            if "two_calls" in self.spec.quirks:
+                self.endpoint.queue("Heartbeat", {})
+                self._send(wire.Call(self.endpoint.new_id(), action, payload), action)
+                return
             self.endpoint.queue(action, payload, ref)
         elif status in TERMINAL:
-            self.undelivered = (*self.undelivered, (status, request_id))
+            self.undelivered = (status, request_id)
 
     def connector(self, status: str) -> None:
         """Report the state of the connector."""
-        self.call("StatusNotification", self.dialect.connector(status, self._now))
+        self.call("StatusNotification", self.dialect.connector(status, self.clock))
 
     def begin_update(self, action: str, request: UpdateRequest) -> str:
         """Start the update or refuse it; return the status of the answer."""
@@ -111,11 +123,12 @@ class Charger(Link):
     def end_lost(self, status: str) -> None:
         """Keep the end of an update until it can be told."""
         if self.update is not None:
-            self.undelivered = (*self.undelivered, (status, self.update.request.request_id))
+            self.undelivered = (status, self.update.request.request_id)
 
     def _boot(self) -> None:
         reason = self.boot_reason or "PowerUp"
         payload = self.dialect.boot(self.spec, self.firmware_version, reason)
+        payload = quirks.boot_payload(self, payload) if self.spec.quirks else payload
         self.endpoint.queue("BootNotification", payload)
 
     def _boot_answered(self, payload: dict[str, Any]) -> None:
@@ -136,11 +149,13 @@ class Charger(Link):
         if not self.transaction.announce():
             held = self.update is not None and self.update.unavailable and not self.update.away
             self.connector("Unavailable" if held else "Available")
+        if self.spec.quirks:
+            quirks.announced(self)
         if self.update is not None:
             self.update.booted()
-        waiting, self.undelivered = self.undelivered, ()
-        for status, request_id in waiting:
-            self.report(status, request_id)
+        waiting, self.undelivered = self.undelivered, None
+        if waiting is not None and waiting[0] == self.last_status[0]:  # nothing came after it
+            self.report(*waiting)
 
     # ------------------------------------------------------------------ frames
 
@@ -150,25 +165,59 @@ class Charger(Link):
         except PeerError as error:
             self._refuse(error)
             return
+        fault = self._fault(frame)
+        if fault is not None and fault.kind == "drop":
+            return
+        self._take(frame)
+        if fault is not None and fault.kind == "duplicate":
+            self._take(frame)
+        self._break(fault)
+
+    def _take(self, frame: wire.Frame) -> None:
         match frame:
             case wire.Call():
-                try:
-                    payload = answer(self, frame)
-                except PeerError as error:
-                    error.message_id = frame.message_id
-                    self._refuse(error)
-                else:
-                    self._send(wire.CallResult(frame.message_id, payload))
+                self._answer(frame)
             case wire.CallResult() | wire.CallError():
                 self._settled(frame)
             case _:
                 self.note("ignored", frame=type(frame).__name__)
 
-    def _refuse(self, error: PeerError) -> None:
+    def _fault(self, frame: wire.Frame) -> NetworkFault | None:
+        """Return what the network does to a frame that came in."""
+        if not self.spec.network_faults:
+            return None
+        if isinstance(frame, wire.Call):
+            return network.strike(self, frame, frame.action)
+        outstanding = self.endpoint.outstanding
+        return network.strike(self, frame, outstanding.call.action) if outstanding else None
+
+    def _break(self, fault: NetworkFault | None) -> None:
+        if fault is not None and fault.kind in {"disconnect", "half_open"}:
+            self.lose_connection(silent=fault.kind == "half_open")
+
+    def _answer(self, call: wire.Call) -> None:
+        try:
+            if self.spec.quirks:
+                quirks.refuses(self, call)
+            given = wire.CallResult(call.message_id, answer(self, call))
+        except PeerError as error:
+            error.message_id = call.message_id
+            self._refuse(error, call.action)
+            return
+        reply = quirks.answer(self, call, given) if self.spec.quirks else given
+        if reply is not None:
+            self._send(reply, call.action)
+
+    def _answer_late(self) -> None:
+        waiting, self.deferred = self.deferred, ()
+        for reply in waiting if self._online else ():
+            self._send(reply, "")
+
+    def _refuse(self, error: PeerError, action: str = "") -> None:
         self.note("peer_error", code=error.code, description=error.description)
         if error.message_id is not None and error.code != "MessageTypeNotSupported":
             code = self.dialect.error_code(error.code)
-            self._send(wire.CallError(error.message_id, code, error.description))
+            self._send(wire.CallError(error.message_id, code, error.description), action)
 
     def _settled(self, frame: wire.CallResult | wire.CallError) -> None:
         ended = self.endpoint.settle(frame)
@@ -183,9 +232,24 @@ class Charger(Link):
         if ended.call.action == "BootNotification":
             self._boot_answered(frame.payload if isinstance(frame, wire.CallResult) else {})
 
-    def _send(self, frame: wire.Frame) -> None:
+    def _send(self, frame: wire.Frame, action: str) -> None:
         delay = self.draw("latency/out", self.spec.latency)
-        self._out.append(effects.Send(wire.encode(frame), delay))
+        send = effects.Send(wire.encode(frame), delay)
+        if not self.spec.network_faults:
+            self._out.append(send)
+            return
+        fault = network.strike(self, frame, action)
+        match fault.kind if fault is not None else None:
+            case "drop":
+                return
+            case "duplicate":
+                self._out += [send, send]
+            case "delay":
+                by = fault.by if fault is not None else 0.0
+                self._out.append(effects.Send(send.text, delay + by))
+            case _:
+                self._out.append(send)
+        self._break(fault)
 
     def _flush(self) -> None:
         """Send the next CALL if the wire is free."""
@@ -200,7 +264,7 @@ class Charger(Link):
             if outstanding.ref is not None and outstanding.ref.startswith(ASK):
                 ref = outstanding.ref.removeprefix(ASK)
                 self.note("asked", ref=ref, message_id=call.message_id)
-        self._send(call)
+        self._send(call, call.action)
 
     def _asked(self, asked: effects.Asked) -> None:
         if not self.ready:
@@ -285,5 +349,6 @@ class Charger(Link):
         "leave": Link.leave_anyway,
         "reset": _reset,
         "update": _update_due,
+        "late": _answer_late,
         "transaction": _transaction_due,
     }

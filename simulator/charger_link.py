@@ -39,7 +39,7 @@ class Link:
         self.firmware_version = spec.firmware_version
         self.booted = False  # the CSMS accepted our boot, and we have not rebooted since
         self.boot_reason: str | None = "PowerUp"  # None: a plain reconnect needs no boot
-        self.undelivered: tuple[tuple[str, int | None], ...] = ()  # ends not yet reported
+        self.undelivered: tuple[str, int | None] | None = None  # an end that is not yet told
         self.timers: dict[str, float] = {}
         self._online = self._connecting = self._rebooting = self._dead = False
         self._windows_open: frozenset[int] = frozenset()  # offline windows, by their place in spec
@@ -83,8 +83,18 @@ class Link:
         """Draw a value from a stream of its own: the n-th decision with this purpose."""
         if isinstance(distribution, Fixed):
             return distribution.value
-        count = self._counters[purpose] = self._counters.get(purpose, 0) + 1
+        count = self.count(purpose)
         return distribution.draw(stream(self.seed, self.spec.id, f"{purpose}/{count}"))
+
+    def count(self, purpose: str) -> int:
+        """Count one more of something; return how many that makes."""
+        number = self._counters[purpose] = self._counters.get(purpose, 0) + 1
+        return number
+
+    @property
+    def clock(self) -> float:
+        """What the charger takes the time to be."""
+        return self._now + self.spec.clock_skew
 
     def reboot(self, reason: str, *, away: float, abort: bool = False) -> None:
         """Go down now and come back after `away` seconds with a BootNotification."""
@@ -178,8 +188,7 @@ class Link:
         policy = self.spec.reconnect
         wait = min(policy.most, policy.first * policy.factor ** max(0, self._refused - 1))
         if policy.jitter:
-            count = self._counters["reconnect"] = self._counters.get("reconnect", 0) + 1
-            rng = stream(self.seed, self.spec.id, f"reconnect/{count}")
+            rng = stream(self.seed, self.spec.id, f"reconnect/{self.count('reconnect')}")
             wait *= 1.0 - policy.jitter * rng.random()
         if not self._away:
             self.timers["connect"] = self._now + wait
@@ -210,6 +219,12 @@ class Link:
             self.timers.pop(timer, None)
         self._refused += 1
         self._plan_connect()
+
+    def lose_connection(self, *, silent: bool) -> None:
+        """Lose the connection now and come back as after any loss; `silent`: the CSMS holds on."""
+        if self._online:
+            self.act(effects.Disconnect(abort=True, silent=silent))
+            self.disconnected(effects.Disconnected(1006, "the network is gone"))
 
     def _hang_up(self, *, abort: bool) -> None:
         if self._online:

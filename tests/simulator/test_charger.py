@@ -332,3 +332,23 @@ def test_reported_statuses_are_always_legal(
     for status in lab.statuses():
         assert legal(table, previous, status), lab.statuses()
         previous = status
+
+
+def test_an_end_that_was_lost_is_told_once_and_only_while_it_is_the_last_word() -> None:
+    """Installed survives a broken connection; a stale DownloadFailed does not."""
+    lab = Lab(ocpp="ocpp2.0.1").boot()
+    lab.csms.mute = {"FirmwareStatusNotification"}
+    lab.update()
+    lab.run(2.0)
+    lab.csms.mute = set()
+    lab.run(200.0)
+    assert lab.statuses()[-1] == "Installed"
+
+    faults = [DownloadFault(kind="status", times=2)]
+    lab = Lab(faults, reports_each_attempt=True).boot()
+    lab.update(retries=2, retryInterval=3)
+    lab.fleet.cut("CP-1")  # the first DownloadFailed is on its way
+    lab.run(300.0)
+    told = lab.statuses()
+    assert told[-1] == "Installed"
+    assert "DownloadFailed" not in told[told.index("Downloaded") :]
