@@ -52,7 +52,7 @@ async def serve() -> None:
     listening = socket.create_server(("127.0.0.1", 0), backlog=4096)
     server = await picows.ws_create_server(
         upgrade, sock=listening, read_buffer_init_size=1024, use_aiofastnet=False,
-        websocket_handshake_timeout=30, logger_name="quiet",
+        websocket_handshake_timeout=30, logger_name="quiet", backlog=4096,
     )  # fmt: skip
     print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
     await server.serve_forever()

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks._proc import resident
+from simulator.event_loop import GC_THRESHOLDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -252,6 +253,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     options = parser.parse_args()
     fleet = Fleet(options.url, options.chargers, options.rate, options.heartbeat)
+    gc.set_threshold(*GC_THRESHOLDS)  # as our processes do, for every variant alike
     work = run(options.variant, fleet, options.seconds)
     if options.variant.endswith("-uvloop"):
         import uvloop  # noqa: PLC0415

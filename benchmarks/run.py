@@ -96,11 +96,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(names())}")
     parser.add_argument("--quick", action="store_true", help="small sizes: to see that it works")
     parser.add_argument("--no-publish", action="store_true", help="only print the tables")
+    parser.add_argument("--render", action="store_true", help="measure nothing, show what is kept")
     options = parser.parse_args()
     unknown = set(options.names) - set(names())
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     results = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else {}
+    if options.render:
+        publish(results)
+        return 0
     for name in options.names or names():
         results[name] = measure(name, quick=options.quick)
         print(table(results[name]["rows"]), flush=True)

@@ -9,6 +9,7 @@ input ends, whoever started us is gone, and we go too.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sys
 import threading
@@ -89,6 +90,7 @@ class Worker:
             match command.do:
                 case "start":
                     await self.fleet.start()
+                    gc.freeze()  # thousands of chargers live as long as the process
                 case "ask":
                     outcome = await self.fleet.ask(command.ids, command.action, command.payload)
                 case "mark":
