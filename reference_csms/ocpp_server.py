@@ -9,6 +9,7 @@ without awaiting (D31); a station that reads too slowly is cut off before it fil
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 PREFIX = "/ocpp/"
 LARGEST_FRAME = 256 * 1024  # bytes; OCPP's largest messages are certificates and reports
 _UNREAD = 1024 * 1024  # bytes that may wait for a station that does not read
+_FIRST_FREEZE = 1024  # connections
 _FAILURES = 10  # wrong passwords a minute for one station from one address
 
 _log = logging.getLogger(__package__)
@@ -89,6 +91,7 @@ class OcppServer:
         self._failures = Failures(_FAILURES)
         self._closing: set[asyncio.Task[None]] = set()
         self._server: Server | None = None
+        self._freeze_at = _FIRST_FREEZE
 
     async def start(self, host: str, port: int) -> int:
         """Listen and return the port; OSError if it is taken."""
@@ -158,6 +161,16 @@ class OcppServer:
         response.headers["WWW-Authenticate"] = 'Basic realm="ocpp", charset="UTF-8"'
         return response
 
+    def _spare_collector(self) -> None:
+        """Keep the garbage collector away from connections each time their number has doubled.
+
+        A full collection over ten thousand of them stops the loop for tens of milliseconds. What is
+        frozen and later only reachable through a cycle stays: at most as much as was ever open.
+        """
+        if len(self._hub) >= self._freeze_at:
+            self._freeze_at *= 2
+            gc.freeze()
+
     # -------------------------------------------------- a connection
 
     async def _serve(self, connection: ServerConnection) -> None:
@@ -170,6 +183,7 @@ class OcppServer:
         turns, hub, link = self._turns, self._hub, _Link(connection, self._closing)
         line = hub.open(turns.now(), charger_id, connection.subprotocol or "", link)
         turns.soon()
+        self._spare_collector()
         try:
             async for data in connection:
                 hub.receive(turns.now(), line, data)
