@@ -19,9 +19,9 @@ REASON = """
 **Chosen: picows, msgspec, and uvloop where it is installed** (the process that runs the loop
 decides). picows needs about 3 KiB a charger less than `websockets` (no task, no queue, a read
 buffer of 1 KiB) and a third to a half less CPU for a heartbeat on the same loop; msgspec costs less
-than json and is stricter. A charger of ours, with its state machine, latency, history and fences, stays
-below twice the floor and costs about a fifth of a plain `ChargePoint`. The reference CSMS uses
-`websockets` on its side, so that two implementations of the protocol meet in every drill.
+than json and is stricter. A charger of ours, with its state machine, latency, history and fences,
+stays below twice the floor and costs about a fifth of a plain `ChargePoint`. The reference CSMS
+uses `websockets` on its side, so that two implementations of the protocol meet in every drill.
 """
 VARIANTS = (
     "picows-json", "picows-json-uvloop", "picows-msgspec-uvloop", "ours", "ours-uvloop",

@@ -78,9 +78,11 @@ def section(name: str, result: dict[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def publish(results: dict[str, Any]) -> None:
-    """Write both files."""
+def publish(fresh: dict[str, Any]) -> None:
+    """Write both files: the fresh results, and the kept ones of all other benchmarks."""
     REPORTS.mkdir(exist_ok=True)
+    kept = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else {}
+    results = kept | fresh
     JSON.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     head = (
         "# Benchmarks\n\nMade by `python benchmarks/run.py`; edit the modules in `benchmarks/`, "
@@ -101,15 +103,14 @@ def main() -> int:
     unknown = set(options.names) - set(names())
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    results = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else {}
     if options.render:
-        publish(results)
+        publish({})
         return 0
     for name in options.names or names():
-        results[name] = measure(name, quick=options.quick)
-        print(table(results[name]["rows"]), flush=True)
+        result = measure(name, quick=options.quick)
+        print(table(result["rows"]), flush=True)
         if not options.no_publish:
-            publish(results)
+            publish({name: result})
     return 0
 
 
