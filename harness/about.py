@@ -34,7 +34,9 @@ def quirky(chargers: Iterable[ChargerSpec]) -> tuple[str, ...]:
     return tuple(
         spec.id
         for spec in chargers
-        if spec.quirks or any(fault.how in LIES for fault in spec.install_faults)
+        if spec.quirks
+        or spec.network_faults
+        or any(fault.how in LIES for fault in spec.install_faults)
     )
 
 

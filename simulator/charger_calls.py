@@ -37,9 +37,11 @@ def _update(charger: Charger, call: Call) -> dict[str, Any]:
         raise PeerError("NotSupported", f"{call.action} is not supported by this charger")
     request = dialect.update_request(call.action, call.payload)
     if dialect.many_statuses and request.certificate is not None:
-        verdict = certificate_verdict(request.certificate, charger.spec.firmware_root, charger.now)
+        verdict = certificate_verdict(
+            request.certificate, charger.spec.firmware_root, charger.clock
+        )
         if verdict != "Accepted":
-            event = dialect.security_event("InvalidFirmwareSigningCertificate", charger.now)
+            event = dialect.security_event("InvalidFirmwareSigningCertificate", charger.clock)
             charger.call(*event)
             return dialect.update_answer(call.action, verdict)
     status = charger.begin_update(call.action, request)

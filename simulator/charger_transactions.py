@@ -69,7 +69,7 @@ class Transaction:
         if charger.dialect.subprotocol == "ocpp1.6":
             charger.call("StartTransaction", {
                 "connectorId": 1, "idTag": ID_TAG, "meterStart": 0,
-                "timestamp": rfc3339(charger.now),
+                "timestamp": rfc3339(charger.clock),
             }, TRANSACTION_REF)  # fmt: skip
         else:
             self._id = f"{charger.spec.id[:24]}-t1"
@@ -79,7 +79,7 @@ class Transaction:
         charger = self._charger
         if charger.dialect.subprotocol == "ocpp1.6":
             charger.call("StopTransaction", {
-                "transactionId": self._id, "meterStop": 7000, "timestamp": rfc3339(charger.now),
+                "transactionId": self._id, "meterStop": 7000, "timestamp": rfc3339(charger.clock),
                 "reason": "Local",
             })  # fmt: skip
         else:
@@ -91,7 +91,7 @@ class Transaction:
     def _event(self, kind: str, trigger: str, state: str) -> None:
         charger = self._charger
         charger.call("TransactionEvent", {
-            "eventType": kind, "timestamp": rfc3339(charger.now), "triggerReason": trigger,
+            "eventType": kind, "timestamp": rfc3339(charger.clock), "triggerReason": trigger,
             "seqNo": self._sequence,
             "transactionInfo": {"transactionId": self._id, "chargingState": state},
             "evse": {"id": 1, "connectorId": 1},

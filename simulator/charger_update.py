@@ -69,9 +69,9 @@ class Update:
 
     def begin(self) -> None:
         """Start downloading when the date has come (L01.FR.13: scheduled until then)."""
-        if self.request.retrieve > self.charger.now and self.charger.dialect.many_statuses:
+        if self.request.retrieve > self.charger.clock and self.charger.dialect.many_statuses:
             self._report(Status.DOWNLOAD_SCHEDULED)
-        self._wait(max(0.0, self.request.retrieve - self.charger.now))
+        self._wait(max(0.0, self.request.retrieve - self.charger.clock))
 
     def cancel(self) -> bool:
         """Give way to another request, unless it is too late (L01.FR.24, FR.27)."""
@@ -208,13 +208,13 @@ class Update:
             return True
         self._fail(Status.INVALID_SIGNATURE)
         charger = self.charger
-        charger.call(*charger.dialect.security_event("InvalidFirmwareSignature", charger.now))
+        charger.call(*charger.dialect.security_event("InvalidFirmwareSignature", charger.clock))
         return False
 
     # ------------------------------------------------------------------ installation
 
     def _schedule_install(self) -> None:
-        wait = (self.request.install or 0.0) - self.charger.now
+        wait = (self.request.install or 0.0) - self.charger.clock
         if not self.charger.spec.allow_new_sessions:
             self._take_out_of_service()
         if wait > 0 and self.charger.dialect.many_statuses:
@@ -293,6 +293,9 @@ class Update:
         how = self.fault.how if self.fault else None
         if how not in {"old_version", "boot_loop"}:
             charger.firmware_version = header.version
+        if "no_reboot" in charger.spec.quirks:
+            self._succeed()
+            return
         if charger.spec.installed_before_reboot:
             self._report(Status.INSTALLED)
         elif charger.dialect.many_statuses:
@@ -326,11 +329,9 @@ class Update:
         charger = self.charger
         if not charger.spec.installed_before_reboot:
             self._report(Status.INSTALLED)
-        if "late_status" in charger.spec.quirks:
-            self._report(Status.DOWNLOADING)
         self._end()
         if charger.dialect.many_statuses:
-            charger.call(*charger.dialect.security_event("FirmwareUpdated", charger.now))
+            charger.call(*charger.dialect.security_event("FirmwareUpdated", charger.clock))
 
     def _loop(self) -> None:
         """A boot loop goes down again, until the watchdog keeps the old version."""

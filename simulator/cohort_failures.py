@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field
 
-from simulator.faults import DownloadFault, Frozen, InstallFault, stream
+from simulator.faults import DownloadFault, Frozen, InstallFault, NetworkFault, stream
 from simulator.units import Count, Duration, Flag, Rate, Share
 
 if TYPE_CHECKING:
@@ -103,6 +103,49 @@ class InstallFailure(Chosen):
         """The fault as the charger knows it."""
         return InstallFault(how=self.how, at=self.at, times=self.times)
 
+
+class NetworkFailure(Chosen):
+    """What happens to single frames of a charger: exactly one kind, for the frames of one action.
+
+    The value is the action of a CALL, e.g. `drop: FirmwareStatusNotification`. Unlike other
+    faults, each entry of a list is drawn on its own: a line can be bad in several ways.
+    """
+
+    drop: str | None = Field(None, description="These frames are lost.")
+    duplicate: str | None = Field(None, description="These frames arrive twice.")
+    delay: str | None = Field(None, description="These frames of the charger are late (`by`).")
+    disconnect: str | None = Field(None, description="The connection breaks after such a frame.")
+    half_open: str | None = Field(
+        None, description="The charger loses the connection, the CSMS does not hear of it."
+    )
+    frame: Literal["call", "answer"] = Field("call", description="The CALL, or its answer.")
+    by: Duration = Field(0.0, description="How late `delay` makes it, and all frames behind it.")
+    skip: Count = Field(0, ge=0, description="So many of these frames pass first.")
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse a failure of no kind, or of two."""
+        super().model_post_init(context)
+        if len(self._kinds()) != 1:
+            raise ValueError(f"a network fault has exactly one of {', '.join(_NETWORK_KINDS)}")
+
+    def _kinds(self) -> list[Any]:
+        return [kind for kind in _NETWORK_KINDS if getattr(self, kind) is not None]
+
+    @property
+    def fault(self) -> NetworkFault:
+        """The fault as the charger's line knows it."""
+        (kind,) = self._kinds()
+        return NetworkFault(
+            kind=kind,
+            action=getattr(self, kind),
+            frame=self.frame,
+            by=self.by,
+            skip=self.skip,
+            times=self.times,
+        )
+
+
+_NETWORK_KINDS = ("drop", "duplicate", "delay", "disconnect", "half_open")
 
 _F = TypeVar("_F", bound=Chosen)
 

@@ -6,11 +6,11 @@ own, `seed/charger/purpose`: removing one charger never changes another's fate.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
-from simulator.cohort_failures import DownloadFailure, InstallFailure, strike
+from simulator.cohort_failures import DownloadFailure, InstallFailure, NetworkFailure, strike
 from simulator.distributions import DurationDistribution, RateDistribution
 from simulator.faults import (
     ChargerSpec,
@@ -18,15 +18,18 @@ from simulator.faults import (
     Fixed,
     Frozen,
     PauseDownload,
+    QuirkName,
     Reconnect,
     Uniform,
     Window,
     stream,
 )
+from simulator.profiles import PROFILES, Profile
+from simulator.scenario_problems import guess
 from simulator.units import Count, Duration, Flag, Share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from simulator.faults import Distribution
 
@@ -49,6 +52,7 @@ class Network(Frozen):
     )
     reconnect: ReconnectPolicy = Field(ReconnectPolicy(), description="Coming back.")
     call_timeout: Duration = Field(30.0, description="How long a CALL may stay unanswered.")
+    fail: tuple[NetworkFailure, ...] = Field((), description="What happens to frames, for whom.")
 
 
 class PauseOwnDownload(Frozen):
@@ -127,6 +131,30 @@ def _one_or_more(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
 
+_PLAIN = Profile("", "")
+_Part = TypeVar("_Part", bound=Frozen)
+
+
+def _beneath(part: _Part, given: Mapping[str, Any]) -> _Part:
+    """Return `part` with what the profile gives and the scenario does not say itself."""
+    missing = {name: value for name, value in given.items() if name not in part.model_fields_set}
+    return part.model_copy(update=missing) if missing else part
+
+
+def _known_profile(value: Any) -> Any:
+    if value is not None and value not in PROFILES:
+        known = ", ".join(PROFILES)
+        raise ValueError(
+            f"no profile is called {value!r:.40}{guess(str(value), PROFILES)} ({known})"
+        )
+    return value
+
+
+ProfileName = Annotated[
+    str, BeforeValidator(_known_profile), WithJsonSchema({"enum": list(PROFILES)})
+]
+
+
 class Cohort(Frozen):
     """Chargers of one kind."""
 
@@ -153,7 +181,11 @@ class Cohort(Frozen):
     transactions: Transactions | None = Field(
         None, description="Charging sessions that run when the drill begins."
     )
-    quirks: tuple[str, ...] = Field((), description="Known misbehaviours.")
+    clock_skew: Duration = Field(0.0, description="Its clock is this far ahead.")
+    quirks: tuple[QuirkName, ...] = Field((), description="Deviations from OCPP, by name.")
+    profile: ProfileName | None = Field(
+        None, description="Imitate a known product; what the cohort says itself wins."
+    )
 
     def model_post_init(self, _: Any) -> None:
         """Refuse an id template that cannot tell chargers apart."""
@@ -176,12 +208,17 @@ class Cohort(Frozen):
         downloads = strike(seed, "download", ids, self.download.fail)
         installs = strike(seed, "install", ids, self.install.fail)
         shared = self._shared()
+        lines = [strike(seed, f"network/{place}", ids, [failure])
+                 for place, failure in enumerate(self.network.fail)]  # fmt: skip
         return [
             ChargerSpec(
                 id=charger,
                 serial=charger,
                 download_faults=tuple(failure.fault for failure in downloads.get(charger, ())),
                 install_faults=tuple(failure.fault for failure in installs.get(charger, ())),
+                network_faults=tuple(
+                    failure.fault for line in lines for failure in line.get(charger, ())
+                ),
                 transaction=self._session(seed, charger),
                 **shared,
             )
@@ -196,7 +233,10 @@ class Cohort(Frozen):
         return sessions.ends
 
     def _shared(self) -> dict[str, Any]:
-        network, download, install = self.network, self.download, self.install
+        profile = PROFILES[self.profile] if self.profile else _PLAIN
+        network = self.network
+        download = _beneath(self.download, profile.download)
+        install = _beneath(self.install, profile.install)
         pause, sessions = download.pause, self.transactions
         return {
             "cohort": self.cohort,
@@ -221,7 +261,8 @@ class Cohort(Frozen):
             "installed_before_reboot": install.installed_before_reboot,
             "pause_download": pause and PauseDownload(after=pause.after, length=pause.length),
             "allow_new_sessions": bool(sessions and sessions.allow_new_sessions),
-            "quirks": self.quirks,
+            "quirks": tuple(dict.fromkeys((*profile.quirks, *self.quirks))),
+            "clock_skew": self.clock_skew,
         }
 
 

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from simulator import units
-from simulator.faults import Distribution, Exponential, Fixed, Lognormal, Uniform
+from simulator.faults import Distribution, Exponential, Fixed, Lognormal, Mixture, Uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FORMS = "a value, {uniform: [low, high]}, {lognormal: {median, p95}} or {exponential: {mean}}"
+_FORMS = (
+    "a value, {uniform: [low, high]}, {lognormal: {median, p95}}, {exponential: {mean}} or "
+    "{mixture: [[weight, …], …]}"
+)
 
 
 def _named(read: Callable[[Any], float], value: Any, *names: str) -> list[float]:
@@ -45,13 +48,26 @@ def _reader(read: Callable[[Any], float]) -> Callable[[Any], Any]:
                 if mean <= 0:
                     raise ValueError("the mean is above zero")
                 return Exponential(mean=mean)
+            case {"mixture": [*parts], **rest} if not rest and parts:
+                return Mixture(parts=tuple(_part(part, form) for part in parts))
             case _:
                 raise ValueError(f"not a distribution; write {_FORMS}")
 
     return lambda value: value if isinstance(value, _VALUES) else form(value)
 
 
-_VALUES = (Fixed, Uniform, Lognormal, Exponential)
+_VALUES = (Fixed, Uniform, Lognormal, Exponential, Mixture)
+
+
+def _part(value: Any, form: Callable[[Any], Any]) -> tuple[float, Any]:
+    match value:
+        case [weight, inner] if not (isinstance(inner, dict) and "mixture" in inner):
+            share = units.read_share(weight)
+            if share <= 0:
+                raise ValueError("a part of a mixture has a weight above zero")
+            return share, form(inner)
+        case _:
+            raise ValueError("a part of a mixture is [weight, distribution]")
 
 
 def _writer(write: Callable[[float], str]) -> Callable[[Any], Any]:
@@ -63,6 +79,9 @@ def _writer(write: Callable[[float], str]) -> Callable[[Any], Any]:
                 return {"uniform": [write(low), write(high)]}
             case Lognormal(median=median, p95=p95):
                 return {"lognormal": {"median": write(median), "p95": write(p95)}}
+            case Mixture(parts=parts):
+                weighed = [[units.write_share(weight), form(part)] for weight, part in parts]
+                return {"mixture": weighed}
             case _:
                 return {"exponential": {"mean": write(value.mean)}}
 
@@ -77,14 +96,16 @@ def _schema(one: dict[str, Any]) -> dict[str, Any]:
 
     pair = {"type": "array", "items": one, "minItems": 2, "maxItems": 2}
     tail = has(median=("Half are below it.", one), p95=("19 of 20 are below it.", one))
-    return {
-        "anyOf": [
-            one,
-            has(uniform=("Anything between two bounds.", pair)),
-            has(lognormal=("A long tail, by median and 95th percentile.", tail)),
-            has(exponential=("Memoryless, by its mean.", has(mean=("The average.", one)))),
-        ]
-    }
+    simple = [
+        one,
+        has(uniform=("Anything between two bounds.", pair)),
+        has(lognormal=("A long tail, by median and 95th percentile.", tail)),
+        has(exponential=("Memoryless, by its mean.", has(mean=("The average.", one)))),
+    ]
+    part = {"type": "array", "prefixItems": [units.SHARE_SCHEMA, {"anyOf": simple}],
+            "minItems": 2, "maxItems": 2}  # fmt: skip
+    parts = {"type": "array", "items": part, "minItems": 1}
+    return {"anyOf": [*simple, has(mixture=("Parts [weight, distribution].", parts))]}
 
 
 DurationDistribution = Annotated[

@@ -73,7 +73,23 @@ class Exponential(Frozen):
         return rng.expovariate(1.0 / self.mean)
 
 
-Distribution = Annotated[Fixed | Uniform | Lognormal | Exponential, Field(discriminator="kind")]
+class Mixture(Frozen):
+    """One of several distributions, each with its weight."""
+
+    kind: Literal["mixture"] = "mixture"
+    parts: tuple[tuple[float, Fixed | Uniform | Lognormal | Exponential], ...] = Field(min_length=1)
+
+    def draw(self, rng: random.Random) -> float:
+        """Draw one value."""
+        (part,) = rng.choices(
+            [part for _, part in self.parts], [weight for weight, _ in self.parts]
+        )
+        return part.draw(rng)
+
+
+Distribution = Annotated[
+    Fixed | Uniform | Lognormal | Exponential | Mixture, Field(discriminator="kind")
+]
 
 
 class DownloadFault(Frozen):
@@ -106,6 +122,30 @@ class PauseDownload(Frozen):
 
     after: float  # seconds of downloading
     length: float  # seconds until it goes on
+
+
+class NetworkFault(Frozen):
+    """What happens to single frames of a charger (`network`).
+
+    `disconnect` drops the connection right after the frame, `half_open` too, without the CSMS
+    hearing of it.
+    """
+
+    kind: Literal["drop", "duplicate", "delay", "disconnect", "half_open"]
+    action: str  # the OCPP action of the CALL, or of the CALL that is answered
+    frame: Literal["call", "answer"] = "call"
+    by: float = 0.0  # seconds of a delay
+    skip: int = 0  # so many of these frames pass first
+    times: int | None = 1
+
+
+QuirkName = Literal[
+    "skips_downloading", "skips_downloaded", "skips_installing", "only_installed", "never_reports",
+    "duplicates_status", "swaps_statuses", "late_status", "spontaneous_idle",
+    "unsolicited_installed", "no_request_id", "wrong_request_id", "old_request_id", "answers_late",
+    "never_answers", "answers_callerror", "rejects_but_updates", "malformed_json", "two_calls",
+    "omits_version", "keeps_version", "no_reboot",
+]  # fmt: skip
 
 
 class Window(Frozen):
@@ -165,4 +205,6 @@ class ChargerSpec(Frozen):
     allow_new_sessions: bool = False  # connectors stay available while an update is pending
     pause_download: PauseDownload | None = None
     firmware_root: str | None = None  # PEM of the root that signing certificates must come from
-    quirks: tuple[str, ...] = ()
+    quirks: tuple[QuirkName, ...] = ()  # what each does: `quirks.QUIRKS`
+    network_faults: tuple[NetworkFault, ...] = ()
+    clock_skew: float = 0.0  # seconds by which its clock is ahead

@@ -9,6 +9,7 @@ from simulator.charger import Charger
 from simulator.dialect import rfc3339
 from simulator.faults import ChargerSpec, Fixed, Reconnect
 from simulator.image import Image
+from simulator.quirks import BROKEN
 from simulator.virtual import Connection, Refused, Scheduler, VirtualFleet
 from simulator.virtual_downloads import ImageModel, Transfers
 
@@ -52,6 +53,7 @@ class ScriptedCsms:
         self.mute: set[str] = set()  # actions that get no answer
         self.transaction_id = 1
         self.calls = 0
+        self.closings = 0  # connections whose end it heard of
 
     def handshake(
         self, now: float, connection: Connection, offered: tuple[str, ...], password: str | None
@@ -65,6 +67,8 @@ class ScriptedCsms:
 
     def receive(self, now: float, connection: Connection, text: str) -> None:
         """Answer a CALL."""
+        if text == BROKEN:
+            return
         frame = wire.decode(text)
         if not isinstance(frame, wire.Call) or frame.action in self.mute:
             return
@@ -82,6 +86,7 @@ class ScriptedCsms:
     def closed(self, now: float, connection: Connection, code: int) -> None:
         """Forget the connection."""
         del now, code
+        self.closings += 1
         if self.connection is connection:
             self.connection = None
 
@@ -105,9 +110,13 @@ class Lab:
             self.scheduler, [self.charger], peer=self.csms, transfers=transfers, observe=self._see
         )
         self.actions: list[Action] = []
+        self.broken = 0  # frames that were not JSON
 
     def _see(self, charger: str, kind: str, text: str | None, data: dict[str, Any]) -> None:
         del charger
+        if text == BROKEN:
+            self.broken += 1
+            return
         what = wire.decode(text) if text is not None else data
         self.log.append((self.scheduler.now - START, kind, what))
 
@@ -146,6 +155,30 @@ class Lab:
         action = "SignedUpdateFirmware" if self.charger.spec.signed else "UpdateFirmware"
         request = {"requestId": extra.pop("request_id", 7), "firmware": firmware}
         return self.call(action, request | extra)
+
+    def request_update(self, retrieve_in: float = 0.0) -> None:
+        """Request an update as `csms-update`, without waiting for an answer."""
+        assert self.csms.connection is not None
+        retrieve = rfc3339(START + retrieve_in)
+        payload: dict[str, Any] = {"location": URL, "retrieveDate": retrieve}
+        if self.charger.spec.ocpp != "ocpp1.6":
+            payload = {"requestId": 7, "firmware": {"location": URL, "retrieveDateTime": retrieve}}
+        frame = wire.Call("csms-update", "UpdateFirmware", payload)
+        self.csms.connection.send(wire.encode(frame))
+
+    def answers(self, message_id: str) -> list[tuple[float, wire.CallResult | wire.CallError]]:
+        """Return when and how one CALL of the CSMS was answered."""
+        return [
+            (time, frame)
+            for time, kind, frame in self.log
+            if kind == "send"
+            and isinstance(frame, wire.CallResult | wire.CallError)
+            and frame.message_id == message_id
+        ]
+
+    def notes(self, kind: str) -> list[dict[str, Any]]:
+        """Return the charger's notes of one kind."""
+        return [what for _, seen, what in self.log if seen == "note" and what["note"] == kind]
 
     def statuses(self) -> list[str]:
         """Return the firmware statuses reported so far."""

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from simulator import cohort_failures as failures
 from simulator import cohorts, scenario, scenario_steps
-from simulator.faults import Exponential, Fixed, Lognormal, Uniform
+from simulator.faults import Exponential, Fixed, Lognormal, Mixture, Uniform
+from simulator.profiles import PROFILES
+from simulator.quirks import QUIRKS
 
 AMOUNTS = st.one_of(
     st.integers(min_value=0, max_value=3600).map(float),
@@ -20,12 +22,15 @@ SHARES = st.one_of(st.integers(0, 100).map(lambda percent: percent / 100), st.fl
 WORDS = st.text(min_size=1, max_size=12)  # any text: a dump must quote what YAML would misread
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
 PAIRS = st.tuples(POSITIVE, POSITIVE).map(sorted)
-DISTRIBUTIONS = st.one_of(
+SIMPLE = st.one_of(
     AMOUNTS.map(lambda value: Fixed(value=value)),
     PAIRS.map(lambda pair: Uniform(low=pair[0], high=pair[1])),
     PAIRS.map(lambda pair: Lognormal(median=pair[0], p95=pair[1])),
     POSITIVE.map(lambda mean: Exponential(mean=mean)),
 )
+DISTRIBUTIONS = SIMPLE | st.lists(
+    st.tuples(SHARES.filter(bool), SIMPLE), min_size=1, max_size=3
+).map(lambda parts: Mixture(parts=tuple(parts)))
 
 
 def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
@@ -65,6 +70,12 @@ INSTALL_FAILURES = st.tuples(
     st.sampled_from(["fails", "verification_fails", "hangs", "old_version", "rolls_back",
                      "boot_loop", "bricked", "power_loss", "claims_installed"]),
 ).map(lambda parts: failures.InstallFailure(**parts[0], **parts[1], how=parts[2]))  # fmt: skip
+NETWORK_FAILURES = st.tuples(
+    WHOMS,
+    st.sampled_from(["drop", "duplicate", "delay", "disconnect", "half_open"]),
+    st.sampled_from(["UpdateFirmware", "Heartbeat"]),
+    some(frame=st.sampled_from(["call", "answer"]), by=AMOUNTS, skip=st.integers(0, 3)),
+).map(lambda parts: failures.NetworkFailure(**parts[0], **{parts[1]: parts[2]}, **parts[3]))
 MOMENTS = model(cohorts.Moment, after=st.sampled_from(["create", "pause", "resume"]), plus=AMOUNTS)
 WINDOWS = some(**{"from": MOMENTS}, until=MOMENTS).map(lambda given: cohorts.Offline(**given))
 
@@ -85,6 +96,7 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
             factor=st.floats(1, 4),
         ),
         call_timeout=AMOUNTS,
+        fail=st.lists(NETWORK_FAILURES, max_size=2).map(tuple),
     ),
     "download": model(
         cohorts.Download,
@@ -101,6 +113,9 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
         installed_before_reboot=st.booleans(),
         fail=st.lists(INSTALL_FAILURES, max_size=3).map(tuple),
     ),
+    "clock_skew": AMOUNTS,
+    "quirks": st.lists(st.sampled_from(sorted(QUIRKS)), max_size=3, unique=True).map(tuple),
+    "profile": st.none() | st.sampled_from(sorted(PROFILES)),
     "offline": st.lists(WINDOWS, max_size=2).map(tuple),
 }  # fmt: skip
 

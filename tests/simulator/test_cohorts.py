@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from simulator.cohorts import Cohort, download_plan
-from simulator.faults import DownloadFault, Fixed, InstallFault, Window
+from simulator.faults import DownloadFault, Fixed, InstallFault, NetworkFault, Window
+from simulator.profiles import PROFILES
 from tests.simulator.strategies import COHORT_FIELDS, some
 
 
@@ -81,7 +82,7 @@ def test_what_is_drawn_for_a_charger_does_not_depend_on_the_others(
     fields: dict[str, Any], seed: int
 ) -> None:
     """With probabilities, removing the last charger changes no other charger's fate."""
-    for part in ("download", "install"):
+    for part in ("network", "download", "install"):
         if part in fields:
             kept = [one.model_copy(update={"count": 0, "share": 0.0}) for one in fields[part].fail]
             fields[part] = fields[part].model_copy(update={"fail": tuple(kept)})
@@ -177,3 +178,51 @@ def test_a_fault_that_strikes_nobody_is_refused() -> None:
         cohort(1, download={"fail": [{"html": True}]})
     with pytest.raises(ValidationError, match="strikes nobody"):
         cohort(1, install={"fail": [{"how": "bricked"}]})
+
+
+def test_a_profile_gives_what_the_cohort_does_not_say() -> None:
+    """Quirks are added, settings stand beneath those of the cohort."""
+    (spec,) = cohort(1, profile="microocpp", quirks=["late_status"]).chargers(1)
+    assert spec.quirks == ("unsolicited_installed", "omits_version", "late_status")
+    assert (spec.retries_mean, spec.reports_each_attempt) == ("attempts", True)
+    (own,) = cohort(1, profile="microocpp", download={"retries_mean": "retries"}).chargers(1)
+    assert (own.retries_mean, own.reports_each_attempt) == ("retries", True)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_profile_names_fields_that_exist(name: str) -> None:
+    """What a profile gives arrives in the spec, and it says whom it imitates and how we know."""
+    profile = PROFILES[name]
+    (spec,) = cohort(1, profile=name).chargers(1)
+    assert spec.quirks == profile.quirks
+    for settings_ in (profile.download, profile.install):
+        for field, value in settings_.items():
+            assert getattr(spec, field) == value
+    assert profile.imitates
+    assert profile.source.startswith(("run", "read"))
+
+
+def test_network_faults_are_drawn_apart_from_each_other() -> None:
+    """A line may be bad in several ways; whom each entry strikes is its own draw."""
+    one = cohort(
+        10,
+        network={
+            "fail": [
+                {"only": [1, 2], "drop": "FirmwareStatusNotification", "skip": 1},
+                {"only": [2], "delay": "BootNotification", "frame": "answer", "by": "2 s"},
+            ]
+        },
+    )
+    drop = NetworkFault(kind="drop", action="FirmwareStatusNotification", skip=1)
+    delay = NetworkFault(kind="delay", action="BootNotification", frame="answer", by=2.0)
+    faults = [spec.network_faults for spec in one.chargers(1)]
+    assert faults == [(drop,), (drop, delay), *[()] * 8]
+
+
+@pytest.mark.parametrize(
+    "fail", [{"p": 1}, {"p": 1, "drop": "Heartbeat", "duplicate": "Heartbeat"}]
+)
+def test_a_network_fault_has_exactly_one_kind(fail: dict[str, Any]) -> None:
+    """No kind and two kinds are refused."""
+    with pytest.raises(ValidationError, match="exactly one of drop"):
+        cohort(1, network={"fail": [fail]})

@@ -8,7 +8,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from simulator.distributions import DurationDistribution, RateDistribution
-from simulator.faults import Exponential, Fixed, Lognormal, Uniform
+from simulator.faults import Exponential, Fixed, Lognormal, Mixture, Uniform
 
 DURATION: TypeAdapter[Any] = TypeAdapter(DurationDistribution)
 
@@ -21,6 +21,10 @@ DURATION: TypeAdapter[Any] = TypeAdapter(DurationDistribution)
         ({"uniform": ["20 s", "1 min"]}, Uniform(low=20, high=60)),
         ({"lognormal": {"median": "60 ms", "p95": "400 ms"}}, Lognormal(median=0.06, p95=0.4)),
         ({"exponential": {"mean": "20 min"}}, Exponential(mean=1200)),
+        (
+            {"mixture": [["80 %", "1 s"], ["20 %", {"uniform": ["1 min", "2 min"]}]]},
+            Mixture(parts=((0.8, Fixed(value=1)), (0.2, Uniform(low=60, high=120)))),
+        ),
     ],
 )
 def test_every_form_is_read_and_written(written: Any, meant: Any) -> None:
@@ -43,6 +47,9 @@ def test_a_rate_takes_units_of_rate() -> None:
         ({"lognormal": {"median": "60 s", "p95": "20 s"}}, "at most the p95"),
         ({"lognormal": {"median": "60 s"}}, "exactly median and p95"),
         ({"exponential": {"mean": 0}}, "above zero"),
+        ({"mixture": []}, "not a distribution"),
+        ({"mixture": [["0 %", "1 s"]]}, "weight above zero"),
+        ({"mixture": [["1 s"]]}, "weight, distribution"),
         ({"normal": {"mean": 0}}, "not a distribution"),
         ({"uniform": ["1 s", "2 s"], "exponential": {"mean": "1 s"}}, "not a distribution"),
     ],

@@ -8,7 +8,7 @@ import statistics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.faults import Exponential, Fixed, Lognormal, Uniform, stream
+from simulator.faults import Exponential, Fixed, Lognormal, Mixture, Uniform, stream
 
 
 @given(st.integers(min_value=0), st.text(max_size=20), st.text(max_size=20))
@@ -25,7 +25,7 @@ def test_streams_of_different_names_differ() -> None:
     assert len({stream(*name).random() for name in names}) == len(names)
 
 
-def draws(distribution: Fixed | Uniform | Lognormal | Exponential) -> list[float]:
+def draws(distribution: Fixed | Uniform | Lognormal | Exponential | Mixture) -> list[float]:
     """Return many draws, in order of size."""
     rng = random.Random(7)
     return sorted(distribution.draw(rng) for _ in range(4000))
@@ -49,3 +49,10 @@ def test_the_other_distributions_hit_their_mean_and_bounds() -> None:
     assert 2.0 <= uniform[0] <= uniform[-1] <= 4.0
     assert 19 < statistics.fmean(draws(Exponential(mean=20.0))) < 21
     assert set(draws(Fixed(value=3.0))) == {3.0}
+
+
+def test_a_mixture_draws_each_part_by_its_weight() -> None:
+    """Four fifths quick, one fifth slow, whatever the weights add up to."""
+    values = draws(Mixture(parts=((4.0, Fixed(value=1.0)), (1.0, Fixed(value=60.0)))))
+    assert set(values) == {1.0, 60.0}
+    assert 3100 < values.count(1.0) < 3300

@@ -1,0 +1,30 @@
+"""What a network does to single frames of one charger: lose, repeat, delay, or break. A core.
+
+A fault names the frame by its action (`FirmwareStatusNotification`, and whether the CALL or its
+answer), lets `skip` of them pass and strikes the next `times`. The order of frames on one socket
+never changes, so a delayed frame holds up those behind it. What a stranger sees is recorded at the
+socket: a lost frame of the charger was never there, one of the CSMS was received by nobody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simulator import wire
+
+if TYPE_CHECKING:
+    from simulator.charger import Charger
+    from simulator.faults import NetworkFault
+
+
+def strike(charger: Charger, frame: wire.Frame, action: str) -> NetworkFault | None:
+    """Return the fault that meets this frame, sent or received; counts the frames it lets pass."""
+    what = "call" if isinstance(frame, wire.Call) else "answer"
+    for place, fault in enumerate(charger.spec.network_faults):
+        if fault.action != action or fault.frame != what:
+            continue
+        count = charger.count(f"network/{place}") - fault.skip
+        if count > 0 and (fault.times is None or count <= fault.times):
+            charger.note("network", fault=fault.kind, action=action, frame=what)
+            return fault
+    return None

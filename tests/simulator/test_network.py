@@ -1,0 +1,103 @@
+"""What the network does to single frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulator.faults import NetworkFault
+from tests.simulator.lab import START, Lab
+
+STATUS = "FirmwareStatusNotification"
+
+
+def lab(*faults: NetworkFault, **fields: Any) -> Lab:
+    """Return the lab of a booted charger with these faults on its line."""
+    return Lab(network_faults=faults, call_timeout=5.0, **fields).boot()
+
+
+def times(one: Lab, action: str = STATUS) -> list[float]:
+    """Return when the CALLs of one action were on the wire."""
+    return [time for time, _ in one.calls(action)]
+
+
+def test_a_lost_call_is_never_on_the_wire_and_times_out() -> None:
+    """The second status is lost; the charger waits for its answer and goes on with the third."""
+    one = lab(NetworkFault(kind="drop", action=STATUS, skip=1))
+    one.request_update()
+    one.run(120.0)
+    assert one.statuses() == ["Downloading", "Installing", "Installed"]
+    assert {"note": "call_timeout", "action": STATUS}.items() <= one.notes("call_timeout")[
+        0
+    ].items()
+
+
+def test_a_lost_request_is_received_by_nobody() -> None:
+    """The CSMS's request reached the socket and no further: no answer, no update."""
+    one = lab(NetworkFault(kind="drop", action="UpdateFirmware"))
+    one.request_update()
+    one.run(30.0)
+    assert one.statuses() == []
+    assert one.charger.update is None
+
+
+def test_a_lost_answer_makes_the_charger_wait() -> None:
+    """The answer to the boot is lost: the charger boots again after its time-out."""
+    one = lab(NetworkFault(kind="drop", action="BootNotification", frame="answer")).run(60.0)
+    assert len(times(one, "BootNotification")) == 2
+    assert one.charger.ready
+
+
+def test_a_repeated_call_is_on_the_wire_twice() -> None:
+    """The same frame, message id included, twice; both answers are taken."""
+    one = lab(NetworkFault(kind="duplicate", action="BootNotification"))
+    assert len(times(one, "BootNotification")) == 2
+    assert one.charger.ready
+
+
+def test_a_repeated_request_cancels_its_own_update() -> None:
+    """A charger takes the second copy for another request."""
+    one = lab(NetworkFault(kind="duplicate", action="UpdateFirmware"), ocpp="ocpp2.0.1")
+    one.request_update()
+    one.run(120.0)
+    assert [getattr(frame, "payload", {})["status"] for _, frame in one.answers("csms-update")] == [
+        "Accepted", "AcceptedCanceled"
+    ]  # fmt: skip
+
+
+def test_a_delayed_frame_holds_up_those_behind_it() -> None:
+    """The order on the socket stays."""
+    one = lab(NetworkFault(kind="delay", action=STATUS, by=3.0))
+    one.request_update()
+    one.run(120.0)
+    assert one.statuses() == ["Downloading", "Downloaded", "Installing", "Installed"]
+    assert times(one)[0] >= 5.0 + 3.0
+
+
+def test_a_connection_that_breaks_after_a_frame_comes_back() -> None:
+    """The charger reconnects by itself and does not boot again."""
+    one = lab(NetworkFault(kind="disconnect", action=STATUS))
+    one.request_update()
+    one.run(120.0)
+    assert len([kind for _, kind, _ in one.log if kind == "open"]) == 3  # power-on, here, reboot
+    assert one.statuses()[-1] == "Installed"
+
+
+def test_the_csms_does_not_hear_of_a_half_open_connection() -> None:
+    """The charger is gone and comes back while the CSMS still holds the old connection."""
+    one = lab(NetworkFault(kind="half_open", action="Heartbeat"), heartbeat=20.0)
+    held = one.csms.connection
+    one.run(20.5)
+    assert one.csms.closings == 0
+    one.run(20.0)
+    assert one.charger.online
+    assert one.csms.connection is not held
+
+
+def test_a_clock_that_is_ahead_is_seen_in_timestamps_and_dates() -> None:
+    """An hour ahead, the charger thinks that a download in half an hour is due already."""
+    one = lab(clock_skew=3600.0)
+    assert one.calls("StatusNotification")[0][1]["timestamp"].startswith("2027-01-15T09:")
+    assert START == 1_800_000_000.0  # 2027-01-15T08:00:00Z
+    one.request_update(retrieve_in=1800.0)
+    one.run(10.0)
+    assert one.statuses()[0] == "Downloading"

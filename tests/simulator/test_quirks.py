@@ -1,0 +1,148 @@
+"""Every quirk changes what a stranger sees on the wire, in the way its description says."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from simulator import wire
+from simulator.faults import QuirkName
+from simulator.quirks import LATE, QUIRKS
+from tests.simulator.lab import Lab
+
+TRAIN = ["Downloading", "Downloaded", "Installing", "InstallRebooting", "Installed"]
+
+
+def updated(*quirks: str, **fields: Any) -> Lab:
+    """Return the lab of a 2.0.1 charger that went through an update."""
+    lab = Lab(quirks=quirks, ocpp="ocpp2.0.1", **fields).boot()
+    lab.request_update()
+    return lab.run(120.0)
+
+
+def notified(lab: Lab) -> list[tuple[str, int | None]]:
+    """Return (status, request id) of every status report."""
+    return [
+        (payload["status"], payload.get("requestId"))
+        for _, payload in lab.calls("FirmwareStatusNotification")
+    ]
+
+
+def test_every_quirk_is_described() -> None:
+    """The names of the model and the descriptions are the same."""
+    assert set(get_args(QuirkName)) == set(QUIRKS)
+
+
+def test_a_plain_charger_reports_the_whole_train() -> None:
+    """Without quirks nothing is changed: the yardstick of the tests below."""
+    assert notified(updated()) == [(status, 7) for status in TRAIN]
+
+
+@pytest.mark.parametrize(
+    ("quirk", "statuses"),
+    [
+        ("skips_downloading", TRAIN[1:]),
+        ("skips_downloaded", ["Downloading", *TRAIN[2:]]),
+        ("skips_installing", ["Downloading", "Downloaded", "Installed"]),
+        ("only_installed", ["Installed"]),
+        ("never_reports", []),
+        ("duplicates_status", [status for status in TRAIN for _ in range(2)]),
+        ("swaps_statuses", ["Downloaded", "Downloading", *TRAIN[2:]]),
+        ("late_status", [*TRAIN, "Downloading"]),
+        ("spontaneous_idle", ["Downloading", "Downloaded", "Idle", *TRAIN[2:]]),
+        ("unsolicited_installed", ["Installed", *TRAIN]),
+    ],
+)
+def test_what_is_reported(quirk: str, statuses: list[str]) -> None:
+    """The train of statuses is the one that the quirk makes of it."""
+    lab = updated(quirk)
+    assert [status for status, _ in notified(lab)] == statuses
+    assert lab.charger.firmware_version == "2.0.0"
+
+
+@pytest.mark.parametrize(
+    ("quirk", "given"), [("no_request_id", None), ("wrong_request_id", 1_000_007),
+                         ("old_request_id", 6)]
+)  # fmt: skip
+def test_which_request_id_is_reported(quirk: str, given: int | None) -> None:
+    """Every report carries the wrong id, or none."""
+    assert {request_id for _, request_id in notified(updated(quirk))} == {given}
+
+
+def test_a_late_answer_comes_after_the_first_status() -> None:
+    """The request is answered, but five seconds later."""
+    lab = updated("answers_late")
+    ((time, frame),) = lab.answers("csms-update")
+    assert isinstance(frame, wire.CallResult)
+    assert time == pytest.approx(5.0 + LATE)
+    assert lab.calls("FirmwareStatusNotification")[0][0] < time
+
+
+def test_no_answer_at_all() -> None:
+    """The update runs, the request stays unanswered."""
+    lab = updated("never_answers")
+    assert lab.answers("csms-update") == []
+    assert lab.statuses()[-1] == "Installed"
+
+
+def test_a_callerror_and_no_update() -> None:
+    """The charger refuses with a CALLERROR and stays what it was."""
+    lab = updated("answers_callerror")
+    ((_, frame),) = lab.answers("csms-update")
+    assert isinstance(frame, wire.CallError)
+    assert lab.statuses() == []
+    assert lab.charger.firmware_version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("ocpp", "kind"), [("ocpp2.0.1", wire.CallResult), ("ocpp1.6", wire.CallError)]
+)
+def test_rejected_and_updated_all_the_same(ocpp: str, kind: type) -> None:
+    """The answer says no in the words of the version, the charger updates."""
+    lab = Lab(quirks=("rejects_but_updates",), ocpp=ocpp).boot()
+    lab.request_update()
+    lab.run(120.0)
+    ((_, frame),) = lab.answers("csms-update")
+    assert isinstance(frame, kind)
+    assert getattr(frame, "payload", {"status": "Rejected"}) == {"status": "Rejected"}
+    assert lab.statuses()[-1] == "Installed"
+
+
+def test_half_a_frame_goes_out_before_downloading() -> None:
+    """Something that is not JSON is on the wire, once, and the update goes on."""
+    lab = updated("malformed_json")
+    assert lab.broken == 1
+    assert lab.statuses() == TRAIN
+
+
+def test_two_calls_are_outstanding() -> None:
+    """A second CALL goes out although the first is not answered; a plain charger waits."""
+    sent = {}
+    for quirks in ((), ("two_calls",)):
+        lab = Lab(quirks=quirks, call_timeout=60.0).boot()
+        lab.csms.mute = {"FirmwareStatusNotification", "Heartbeat"}
+        lab.request_update()
+        lab.run(1.0)
+        sent[quirks] = len(lab.statuses()) + len(lab.calls("Heartbeat"))
+    assert sent == {(): 1, ("two_calls",): 4}  # Downloading, Downloaded, Installing, and a beat
+
+
+def test_what_the_boot_says_about_the_version() -> None:
+    """The version is left out, or stays the old one, although the new one runs."""
+    versions = {
+        quirk: [
+            payload["chargingStation"].get("firmwareVersion")
+            for _, payload in updated(quirk).calls("BootNotification")
+        ]
+        for quirk in ("omits_version", "keeps_version")
+    }
+    assert versions == {"omits_version": [None, None], "keeps_version": ["1.0.0", "1.0.0"]}
+
+
+def test_an_update_without_a_reboot() -> None:
+    """Installed is reported on the same connection, and no boot follows."""
+    lab = updated("no_reboot")
+    assert len(lab.calls("BootNotification")) == 1
+    assert lab.charger.firmware_version == "2.0.0"
+    assert lab.statuses()[-1] == "Installed"
