@@ -98,7 +98,7 @@ async def _run(options: argparse.Namespace, service_factory: ServiceFactory) -> 
     store = _open(options)
     try:
         secrets = _secrets(options)
-        clock = Clock()
+        clock = Clock(store.last_time())
         service = service_factory(store, _settings(options), clock.now())
         hub = Hub(service, epoch=store.epoch, call_timeout=options.call_timeout)
         turns = Turns(hub, clock)

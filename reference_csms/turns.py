@@ -23,10 +23,14 @@ _log = logging.getLogger(__package__)
 
 
 class Clock:
-    """Unix seconds that never step back (D35): wall time at the start, then the steady clock."""
+    """Unix seconds that never step back (D35): wall time at the start, then the steady clock.
 
-    def __init__(self) -> None:
-        self._offset = time.time() - time.monotonic()
+    `floor` is the latest time that is already written down: a wall clock that was set back between
+    two starts does not turn back time.
+    """
+
+    def __init__(self, floor: float = 0.0) -> None:
+        self._offset = max(time.time(), floor) - time.monotonic()
 
     def now(self) -> float:
         """Return the time."""

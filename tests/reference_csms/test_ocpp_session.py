@@ -503,8 +503,9 @@ def test_a_command_that_cannot_be_written_is_taken_back() -> None:
 
 def test_a_url_too_long_for_the_version_fails_the_charger() -> None:
     """An invalid frame never leaves; the operator sees why."""
-    one = station("ocpp2.0.1")
-    rollout = one.csms.rollout("CP-1", firmware_url="https://x.example/" + "f" * 600)
+    csms = Csms("CP-1")  # nobody knows yet which version it speaks
+    rollout = csms.rollout("CP-1", firmware_url="https://x.example/" + "f" * 600)
+    one = Station(csms, version="ocpp2.0.1")
     assert [frame for frame in one.frames if frame[0] == 2] == []
     shown = one.csms.charger(rollout, "CP-1")
     assert shown["status"] == "failed"
