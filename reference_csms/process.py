@@ -42,13 +42,18 @@ from reference_csms.turns import Clock, Turns
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     ServiceFactory = Callable[[Store, Settings, float], Service]
 
 COULD_NOT_START = 3
 INTERRUPTED = 130
 _IN_MEMORY = ":memory:"
+_HINTS = {
+    "locked": "Another process uses it: stop that one, or choose another --database.",
+    "read_only": "Make the file and its folder writable, or choose another --database.",
+    "full": "The disk is full: free some space.",
+}
 _LONGEST_STOP = 5.0  # seconds for REST answers under way
 
 _log = logging.getLogger(__package__)
@@ -94,40 +99,52 @@ async def _run(options: argparse.Namespace, service_factory: ServiceFactory) -> 
     stopped: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     _on_signals(stopped)
     _allow_many_sockets()
-    server_tls, station_tls = _tls(options, stations=False), _tls(options, stations=True)
-    store = _open(options)
+    tls = _tls(options, stations=False), _tls(options, stations=True)
+    with _readable(options.database):
+        store = Store(str(options.database), synchronous=options.synchronous)
     try:
         secrets = _secrets(options)
-        clock = Clock(store.last_time())
-        service = service_factory(store, _settings(options), clock.now())
+        with _readable(options.database):
+            clock = Clock(store.last_time())
+            service = service_factory(store, _settings(options), clock.now())
         hub = Hub(service, epoch=store.epoch, call_timeout=options.call_timeout)
-        turns = Turns(hub, clock)
-        api = Api(turns, secrets.keys, secrets.passwords)
-        runner = web.AppRunner(
-            api.application(), access_log=None, shutdown_timeout=_LONGEST_STOP, handle_signals=False
-        )
-        await runner.setup()
-        ocpp = OcppServer(
-            turns,
-            secrets.passwords,
-            tls=station_tls,
-            certificate_names=options.client_ca is not None,
-            deflate=options.deflate,
-            ping_interval=options.ping_interval or None,
-        )
-        try:
-            ready = await _listen(options, runner, ocpp, server_tls)
-            if secrets.key_file is not None:
-                ready["key_file"] = str(secrets.key_file)
-            turns.soon()
-            _announce(ready)
-            return await stopped
-        finally:
-            await ocpp.stop()
-            await runner.cleanup()
-            turns.stop()
+        return await _serve(options, Turns(hub, clock), secrets, tls, stopped)
     finally:
         store.close()
+
+
+async def _serve(
+    options: argparse.Namespace,
+    turns: Turns,
+    secrets: Secrets,
+    tls: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
+    stopped: asyncio.Future[int],
+) -> int:
+    """Open both ports, say so, and serve until a signal; return the exit code."""
+    api = Api(turns, secrets.keys, secrets.passwords).application()
+    runner = web.AppRunner(
+        api, access_log=None, shutdown_timeout=_LONGEST_STOP, handle_signals=False
+    )
+    await runner.setup()
+    ocpp = OcppServer(
+        turns,
+        secrets.passwords,
+        tls=tls[1],
+        certificate_names=options.client_ca is not None,
+        deflate=options.deflate,
+        ping_interval=options.ping_interval or None,
+    )
+    try:
+        ready = await _listen(options, runner, ocpp, tls[0])
+        if secrets.key_file is not None:
+            ready["key_file"] = str(secrets.key_file)
+        turns.soon()
+        _announce(ready)
+        return await stopped
+    finally:
+        await ocpp.stop()
+        await runner.cleanup()
+        turns.stop()
 
 
 def _on_signals(stopped: asyncio.Future[int]) -> None:
@@ -207,19 +224,15 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _open(options: argparse.Namespace) -> Store:
-    path = str(options.database)
+@contextlib.contextmanager
+def _readable(path: object) -> Iterator[None]:
+    """Say in one line why the database cannot be used, and what to do."""
     try:
-        return Store(path, synchronous=options.synchronous)
+        yield
     except StoreCorrupt as error:
         raise StartError(f"{path}: {error} Choose another file with --database.") from error
     except StoreUnavailable as error:
-        hints = {
-            "locked": "Another process uses it: stop that one, or choose another --database.",
-            "read_only": "Make the file and its folder writable, or choose another --database.",
-            "full": "The disk is full: free some space.",
-        }
-        hint = hints.get(error.why, "Is the folder there and writable?")
+        hint = _HINTS.get(error.why, "Is the folder there and writable?")
         raise StartError(f"cannot use the database {path} ({error.detail}). {hint}") from error
 
 
