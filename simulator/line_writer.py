@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
+import select
+import stat
 import threading
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LineWriter:
-    """A queue of lines and the thread that writes them; `lost` is called once if nobody reads.
+    """A queue of lines and the thread that writes them; `lost` is called if nobody reads.
 
     Lines are ASCII JSON: whatever a client sent, it cannot forge a line or move a cursor.
     """
@@ -28,6 +31,8 @@ class LineWriter:
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="lines", daemon=True)
         self._thread.start()
+        if _is_pipe(stream):
+            threading.Thread(target=self._watch, name="reader", daemon=True).start()
 
     def write(self, line: dict[str, Any]) -> None:
         """Queue one line; returns at once."""
@@ -41,6 +46,13 @@ class LineWriter:
         """Write what is queued, but wait no longer than `within` seconds for it."""
         self._lines.put(None)
         self._thread.join(within)
+
+    def _watch(self) -> None:
+        """Wait until the pipe has no reader, also while there is nothing to write."""
+        poll = select.poll()
+        poll.register(self._stream.fileno(), 0)  # errors and hang-ups are always told
+        poll.poll()
+        self._lost()
 
     def _run(self) -> None:
         try:
@@ -60,4 +72,11 @@ class LineWriter:
                 line = self._lines.get_nowait()
             except queue.Empty:
                 return True
+        return False
+
+
+def _is_pipe(stream: TextIO) -> bool:
+    try:
+        return stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode) and hasattr(select, "poll")
+    except (OSError, ValueError):  # no file behind it
         return False

@@ -146,6 +146,16 @@ def test_it_ends_when_nobody_reads_its_log(spec_file: Path) -> None:
 
 
 @pytest.mark.sockets
+@pytest.mark.timeout(30)
+def test_it_ends_when_its_reader_goes_away(process: subprocess.Popen[str]) -> None:
+    """A server that has nothing to say notices, too, that whoever started it is gone."""
+    assert next_line(process)["ready"] is True
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.wait(20) == 0
+
+
+@pytest.mark.sockets
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
     ("asked", "status", "expected"),
