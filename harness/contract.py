@@ -25,6 +25,22 @@ SHOWN_RANK = {
 """How far a charger's status in a GET is; installing and rebooting are one rank (D25)."""
 
 
+REACHED = {
+    "Downloading": 2,
+    "DownloadPaused": 2,
+    "Downloaded": 3,
+    "SignatureVerified": 3,
+    "InstallScheduled": 4,
+    "Installing": 4,
+    "InstallRebooting": 4,
+    "Installed": 5,
+    "InstallationFailed": 5,
+    "InvalidSignature": 5,
+    "InstallVerificationFailed": 5,
+}
+"""The shown rank that a GET must have reached once this OCPP status was answered."""
+
+
 def stage_sizes(
     strategy: str, total: int, batch_size: int | None = None, canary_count: int | None = None
 ) -> list[int]:

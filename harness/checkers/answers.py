@@ -5,7 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
-from harness.checkers.facts import Answered, Invoked, Read, Replied, Triggered
+from harness.checkers.facts import (
+    Answered,
+    Invoked,
+    Read,
+    Replied,
+    Reported,
+    TriggerAnswered,
+    Triggered,
+)
 from harness.checkers.wirefold import REPORTS
 from harness.verdict import Requirement, Subject
 
@@ -118,6 +126,7 @@ class R43(Checker):
         self._waiting: dict[str, dict[str, Op]] = {}  # charger -> rollout -> the answer
         self._got: dict[str, dict[str, Triggered]] = {}  # rollout -> charger -> since the call
         self._ready: dict[str, set[str]] = {}  # op -> who was ready when it was called
+        self._freed: dict[str, int] = {}  # rollout -> when a charger last freed its slot
 
     @sees(Invoked)
     def invoked(self, view: View, fact: Invoked) -> None:
@@ -141,6 +150,15 @@ class R43(Checker):
             charger = fact.trigger.station.id
             self._got.setdefault(rollout.name, {})[charger] = fact
             self._waiting.get(charger, {}).pop(rollout.name, None)
+
+    @sees(Reported, TriggerAnswered)
+    def freed(self, _view: View, fact: Reported | TriggerAnswered) -> None:
+        """A charger that ends or refuses frees its slot for one that is not of the call."""
+        trigger = fact.trigger
+        if trigger is None or trigger.member is None:
+            return
+        if trigger.member.final or trigger.refused:
+            self._freed[trigger.member.rollout.name] = fact.event.index
 
     @sees(Answered)
     def answered(self, view: View, fact: Answered) -> None:
@@ -181,7 +199,8 @@ class R43(Checker):
         explain a late command otherwise.
         """
         ready = self._ready.pop(op.id, set())
-        if "max_in_flight" in rollout.request or any(e.overlaps(op) for e in rollout.executes[:-1]):
+        freed = self._freed.get(rollout.name, -1) > op.invoked.index
+        if freed or any(e.overlaps(op) for e in rollout.executes if e is not op):
             return
         got = self._got.get(rollout.name, {})
         missing = sorted((set(got) & ready) - listed)

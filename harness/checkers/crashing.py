@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
-from harness.checkers.deriving import REACHED
 from harness.checkers.facts import Answered, Marked, PauseEnded, Read, Reported, Triggered
 from harness.checkers.ordering import executed_stage
 from harness.checkers.pausing import certainly_paused, held_back, may_have_ended
 from harness.checkers.settling import Settled, settled
 from harness.checkers.triggering import may_be_lost
-from harness.contract import SHOWN_RANK, TERMINAL
+from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:

@@ -6,28 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Read, Replied, Reported, Triggered
+from harness.checkers.settling import ENDED
 from harness.checkers.wirefold import REPORTS
-from harness.contract import SHOWN_RANK, TERMINAL
+from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
     from harness.checkers.model import Call, Member, Op, Rollout
     from harness.checkers.view import View
     from harness.history import Event
-
-REACHED = {
-    "Downloading": 2,
-    "Downloaded": 3,
-    "SignatureVerified": 3,
-    "InstallScheduled": 4,
-    "Installing": 4,
-    "InstallRebooting": 4,
-    "Installed": 5,
-    "InstallationFailed": 5,
-    "InvalidSignature": 5,
-    "InstallVerificationFailed": 5,
-}
-"""The shown rank that a GET must have reached once this OCPP status was answered."""
 
 
 class R32(Checker):
@@ -145,35 +132,39 @@ class R33(Checker):
 
 def _torn(body: dict[str, Any]) -> str:
     """Say what contradicts itself in a body, '' if nothing does."""
-    status = body.get("status")
-    stages = [s for s in body.get("stages") or [] if isinstance(s, dict)]
+    status, current = body.get("status"), body.get("current_stage")
     moving = 0
-    for stage in stages:
+    for stage in body.get("stages") or []:
+        if not isinstance(stage, dict):
+            continue
         rows = [str(r.get("status")) for r in stage.get("chargers") or [] if isinstance(r, dict)]
         moving += sum(row not in {"pending", "installed", "failed"} for row in rows)
-        said, number = stage.get("status"), stage.get("stage")
-        over = bool(rows) and all(row in {"installed", "failed"} for row in rows)
-        if said in TERMINAL and not over and status not in TERMINAL:
-            return f"stage {number} is {said} while a charger in it is still {_open(rows)}"
-        if said == "completed" and over and "installed" not in rows:
-            return f"stage {number} is completed although nobody in it succeeded"
-        if said == "failed" and "installed" in rows and status not in TERMINAL:
-            return f"stage {number} is failed although a charger in it succeeded"
-        if said == "pending" and any(row != "pending" for row in rows) and not over:
-            return f"stage {number} is pending while a charger in it is {_begun(rows)}"
-    if status == "completed" and moving:
-        return f"completed while {moving} charger(s) are still updating"
-    if status == "pending" and moving:
-        return f"pending while {moving} charger(s) are updating"
+        # A rollout that has ended may have left stages behind in any state.
+        problem = "" if status in TERMINAL else _torn_stage(stage, rows, current)
+        if problem:
+            return f"stage {stage.get('stage')} is {stage.get('status')} {problem}"
+    if status in {"completed", "pending"} and moving:
+        return f"{status} while {moving} charger(s) are updating"
     return ""
 
 
-def _open(rows: list[str]) -> str:
-    return next(row for row in rows if row not in {"installed", "failed"})
-
-
-def _begun(rows: list[str]) -> str:
-    return next(row for row in rows if row != "pending")
+def _torn_stage(stage: dict[str, Any], rows: list[str], current: Any) -> str:
+    """Say what in a stage contradicts its status, '' if nothing does."""
+    said, number = stage.get("status"), stage.get("stage")
+    ended = [row in ENDED for row in rows]
+    begun = next((row for row in rows if row != "pending"), None)
+    waits = isinstance(current, int) and isinstance(number, int) and number > current
+    for wrong, why in (
+        (said in TERMINAL and not all(ended), "while chargers in it have not ended"),
+        (said == "completed" and "installed" not in rows, "although nobody in it succeeded"),
+        (said == "failed" and "installed" in rows, "although a charger in it succeeded"),
+        (said == "in_progress" and all(ended), "although every charger in it has ended"),
+        (said == "pending" and begun and not all(ended), f"while a charger in it is {begun}"),
+        (said != "pending" and waits and not all(ended), f"before its turn: stage {current} runs"),
+    ):
+        if rows and wrong:
+            return why
+    return ""
 
 
 class R34(Checker):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Read, Triggered
-from harness.checkers.settling import Settled, failed_for_good, settled, timed_out
-from harness.contract import TERMINAL
+from harness.checkers.settling import ENDED, Settled, failed_for_good, settled, timed_out
+from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class R14(Checker):
         "R14",
         "No invention",
         "A charger is shown as installed only after it was triggered and reported Installed (or "
-        "booted with a new version), and as failed only after a failure, a refusal, a time-out or "
-        "its removal.",
+        "booted with a new version), as failed only after a failure, a refusal, a time-out or its "
+        "removal, and in between never further than it reported.",
         "API, Get rollout status: per-charger progress; contract D12, D20, D23, D24",
         level="PROFILE",
     )
@@ -100,10 +100,12 @@ class R14(Checker):
         """Judge every charger that a read newly shows as ended."""
         for member, row, before in fact.rows:
             status = row.get("status")
-            if status not in {"installed", "failed"} or (before and before.get("status") == status):
+            rank = SHOWN_RANK.get(str(status), 0)
+            if rank < SHOWN_RANK["downloading"] or (before and before.get("status") == status):
                 continue
             self.exercised += 1
-            problem = self._problem(view, member, row)
+            ended = status in ENDED
+            problem = self._problem(view, member, row) if ended else _ahead(member, str(status))
             if problem:
                 last = member.triggers[-1].event if member.triggers else None
                 self.accuse(
@@ -113,6 +115,7 @@ class R14(Checker):
                     expected=f"{status} is shown only with evidence",
                     seen=problem,
                     events=(last, member.reported, fact.event),
+                    switch=None if ended else "D25",
                 )
 
     def _problem(self, view: View, member: Member, row: dict[str, Any]) -> str:
@@ -139,6 +142,14 @@ class R14(Checker):
         return f"{name} is shown as failed ({reason or 'no reason'}); it had reported " + (
             member.status or "nothing"
         )
+
+
+def _ahead(member: Member, status: str) -> str:
+    """Say that a charger is shown further than it ever reported, '' if it is not."""
+    reached = {REACHED.get(said, SHOWN_RANK["downloading"]) for said in member.said}
+    if any(rank >= SHOWN_RANK[status] for rank in reached):
+        return ""
+    return f"{member.charger} is shown as {status}; it had reported {member.status or 'nothing'}"
 
 
 class R15(Checker):

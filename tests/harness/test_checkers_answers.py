@@ -178,12 +178,18 @@ def test_r43_accuses_a_list_that_leaves_out_or_invents() -> None:
 
 
 def test_r43_allows_chargers_that_follow_as_slots_free() -> None:
-    """With max_in_flight a command during the call may be a follower."""
-    t = Tale()
-    t.boot("A", "B")
-    r = t.create("AB", "all_at_once", max_in_flight=1)
-    t.execute(r, "AB", listed="A")
-    assert t.result("R43").verdict is Verdict.PASS
+    """With max_in_flight a command during the call may be a follower, once a slot was freed."""
+    for freed, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):
+        t = Tale()
+        t.boot("A", "B")
+        r = t.create("AB", "all_at_once", max_in_flight=1)
+        ref = t.invoke("execute_stage", r)
+        t.trigger(r, "A")
+        if freed:
+            t.report("A", "Downloading", "Downloaded", "Installing", "InstallationFailed")
+        t.trigger(r, "B")
+        t.executed(r, ref, 1, ["A"])
+        assert t.result("R43").verdict is verdict
 
 
 @pytest.mark.parametrize("key", ["missing", "wrong"])

@@ -172,6 +172,7 @@ def test_r32_accuses_a_trigger_after_the_end() -> None:
         ("in_progress", "pending", ["downloading", "pending"]),
         ("completed", "in_progress", ["installed", "downloading"]),
         ("pending", "in_progress", ["downloading", "pending"]),
+        ("in_progress", "in_progress", ["installed", "failed"]),
     ],
 )
 def test_r33_accuses_a_body_that_contradicts_itself(
@@ -186,6 +187,22 @@ def test_r33_accuses_a_body_that_contradicts_itself(
     body["stages"][0]["status"] = stage
     t.ok("read", t.invoke("read", r), body)
     assert t.result("R33").verdict is Verdict.FAIL
+
+
+def test_r33_accuses_a_stage_before_its_turn_and_survives_an_empty_one() -> None:
+    """A stage after the current one is pending; a stage without rows says nothing."""
+    for spoil, verdict in (("status", Verdict.FAIL), ("rows", Verdict.PASS)):
+        t = Tale()
+        t.boot("A", "B")
+        r = t.create("AB")
+        t.execute(r)
+        body = t.body(r)
+        if spoil == "status":
+            body["stages"][1]["status"] = "in_progress"
+        else:
+            body["stages"][1]["chargers"] = []
+        t.ok("read", t.invoke("read", r), body)
+        assert t.result("R33").verdict is verdict
 
 
 def test_r34_accuses_a_stale_read() -> None:

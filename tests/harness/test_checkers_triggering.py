@@ -101,6 +101,28 @@ def test_r14_accuses_an_invented_end(status: str) -> None:
     assert result.findings[0].charger == "A"
 
 
+def test_r14_accuses_a_charger_shown_ahead_of_its_reports() -> None:
+    """Installing is not shown while the charger still says Downloading."""
+    t, r = one()
+    t.report("A", "Downloading")
+    t.read(r)
+    assert t.result("R14").verdict is Verdict.PASS
+    t.show(r, "A", status="installing")
+    t.read(r)
+    result = t.result("R14")
+    assert result.verdict is Verdict.FAIL
+    assert "it had reported Downloading" in result.findings[0].witness.seen
+
+
+def test_r14_takes_a_failed_download_for_one() -> None:
+    """D30 shows a retry as downloading, even where the charger never said Downloading."""
+    t, r = one()
+    t.report("A", "DownloadFailed")
+    t.show(r, "A", status="downloading")
+    t.read(r)
+    assert t.result("R14").verdict is Verdict.PASS
+
+
 def test_r14_accepts_every_kind_of_evidence() -> None:
     """Own reports, refusals, time-outs, removal and a boot with a new version are evidence."""
     t = Tale()
@@ -122,7 +144,7 @@ def test_r14_accepts_every_kind_of_evidence() -> None:
     t.read(r)
     result = t.result("R14")
     assert result.verdict is Verdict.PASS
-    assert result.exercised == 6
+    assert result.exercised == 6  # each of the six
 
 
 def test_r14_accuses_installed_without_a_trigger() -> None:
