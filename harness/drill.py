@@ -16,7 +16,7 @@ from harness.run_record import Ending
 from harness.world import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from harness.world import World
     from simulator.faults import ChargerSpec
@@ -46,13 +46,18 @@ class Drill:
     chargers: Sequence[ChargerSpec]
     firmware_url: Callable[[str], str]
     extensions: bool = True
+    aliases: Mapping[str, str] = field(default_factory=dict)
     ending: Ending = Ending.NOT_STARTED
     where: str = "set-up"  # the phase, and in `act` the step: for the live view
     operator: Operator = field(init=False)
 
     def __post_init__(self) -> None:
         self.operator = Operator(
-            self.world, self.chargers, self.firmware_url, extensions=self.extensions
+            self.world,
+            self.chargers,
+            self.firmware_url,
+            extensions=self.extensions,
+            aliases=self.aliases,
         )
 
     async def run(self) -> None:

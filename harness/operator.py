@@ -57,7 +57,8 @@ class Operator:
     """One person at the desk of a rollout.
 
     `firmware_url(tag)` gives every rollout a URL of its own. With `extensions` False the fields of
-    `create` that the published API does not know are left out.
+    `create` that the published API does not know are left out. `aliases` maps the ids that the
+    scenario names to those of the fleet, where a target knows other ones.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Operator:
         firmware_url: Callable[[str], str],
         *,
         extensions: bool = True,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
+        self._aliases = aliases or {}
         self._world = world
         self._chargers = chargers
         self._firmware_url = firmware_url
@@ -180,9 +183,11 @@ class Operator:
     async def call(self, request: Request) -> tuple[str, Outcome]:
         """Send one request, recorded on both ends; return its operation id and its outcome."""
         recorder = self._world.recorder
+        await self._world.settle()
         ref = recorder.invoke(request)
         try:
             outcome = await self._world.request(request)
+            await self._world.settle()
         except BaseException:  # interrupted: it may have had its effect or not
             recorder.outcome(request, ref, Unknown("interrupted before the answer came"))
             raise
@@ -226,15 +231,13 @@ class Operator:
 
     def _plan(self, step: steps.CreateStep) -> dict[str, Any]:
         """Return the body of a create."""
-        chosen = [
-            spec.id
-            for spec in self._chargers
-            if (step.cohorts is None or spec.cohort in step.cohorts)
-            and (step.chargers is None or spec.id in step.chargers)
-        ]
+        if step.chargers is not None:  # in the order given: it chooses the canary
+            chosen = [self._aliases.get(charger, charger) for charger in step.chargers]
+        else:
+            wanted = step.cohorts
+            chosen = [s.id for s in self._chargers if wanted is None or s.cohort in wanted]
         body: dict[str, Any] = {
-            # Explicit ids keep the order in which the scenario names them: it chooses the canary.
-            "charger_ids": list(step.chargers) if step.chargers is not None else chosen,
+            "charger_ids": chosen,
             "firmware_url": self._firmware_url(f"{step.rollout}-{self._creates}"),
         }
         for name in _CREATE:

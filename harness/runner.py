@@ -7,19 +7,17 @@ always a `RunRecord`: an unreachable target, a fleet that never came up and Ctrl
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
-import json
 import platform
 import re
 import shlex
-import tempfile
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness import processes, targets
+from harness import targets
 from harness.about import quirky, scenario_facts, version
 from harness.diagnosis import diagnose
 from harness.drill import Drill, NotConnected
@@ -29,26 +27,29 @@ from harness.progress import Progress
 from harness.recorder import Recorder
 from harness.review import review
 from harness.run_record import Counts, Ending, ExitCode, RunRecord
+from harness.site import Builder
 from harness.socket_world import Clock, SocketWorld, interrupted_by_signals
-from simulator.certificates import Authority, KeyPair, client_context
+from simulator import event_loop
+from simulator.certificates import client_context
 from simulator.charger import Charger
-from simulator.cohorts import download_plan
 from simulator.dialect import dialect_of
+from simulator.divided import DividedFleet
 from simulator.errors import SimulatorError
 from simulator.sockets import Fleet
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable
+    from pathlib import Path
 
     from harness.history import Event
-    from harness.processes import Child
     from harness.review import Review
-    from harness.targets import Address, Reference, RestApi
+    from harness.site import Site
+    from harness.target_file import Target
+    from harness.targets import Address, RestApi
     from simulator.faults import ChargerSpec
     from simulator.scenario import Scenario
 
-IMAGE = "firmware.bin"
+NO_CHARGERS = "the scenario has no chargers: there is nothing to rehearse"
 HISTORY = "history.ndjson"
 
 
@@ -75,7 +76,9 @@ class Options:
     text: str = ""
     seed: int | None = None
     mutant: str | None = None
-    target: Address | None = None  # None: our own CSMS, started for this drill
+    target: Target | None = None  # None: our own CSMS, started for this drill
+    target_source: str = ""
+    processes: int = 1  # how many processes drive the fleet
     virtual: bool = False
 
     @property
@@ -86,6 +89,10 @@ class Options:
     def reproduce(self) -> str:
         """Return one copyable command that repeats this run."""
         words = ["firmdrill", "run", self.source, "--seed", str(self.actual_seed)]
+        if self.target_source:
+            words += ["--target", self.target_source]
+        if self.processes > 1:
+            words += ["--processes", str(self.processes)]
         if self.virtual:
             words.append("--virtual")
         if self.mutant is not None:
@@ -93,19 +100,15 @@ class Options:
         return shlex.join(words)
 
 
-@dataclass(slots=True)
-class Site:
-    """What was built for one drill."""
-
-    address: Address
-    firmware: str  # base url of the firmware server
-    download_ssl: ssl.SSLContext | None
-    reference: Reference | None = None
-
-
 def run(options: Options, view: View) -> RunRecord:
     """Run one drill from start to report. Raises only what is our own defect."""
-    return asyncio.run(_Run(options, view).whole())
+    records: list[RunRecord] = []
+
+    async def whole() -> None:
+        records.append(await _Run(options, view).whole())
+
+    event_loop.run(whole())
+    return records[0]
 
 
 @dataclass(slots=True)
@@ -115,6 +118,7 @@ class _Run:
     options: Options
     view: View
     chargers: list[ChargerSpec] = field(default_factory=list)
+    aliases: dict[str, str] = field(default_factory=dict)
     recorder: Recorder | None = None
     world: SocketWorld | None = None
     main: asyncio.Task[Any] | None = None
@@ -125,7 +129,14 @@ class _Run:
         """Build, drill, judge, write."""
         self.began = time.monotonic()
         self.options.folder.mkdir(parents=True, exist_ok=True)
-        self.chargers = self.options.scenario.chargers(self.options.actual_seed)
+        written = self.options.scenario.chargers(self.options.actual_seed)
+        target = self.options.target
+        self.chargers = written if target is None else target.rename(written)
+        self.aliases = {
+            before.id: after.id for before, after in zip(written, self.chargers, strict=True)
+        }
+        if not self.chargers:
+            return self._nothing(NO_CHARGERS, ExitCode.NOT_RUN)
         self.main = asyncio.current_task()
         with interrupted_by_signals(self._interrupt):
             try:
@@ -163,8 +174,8 @@ class _Run:
 
     async def _drill(self) -> RunRecord:
         async with contextlib.AsyncExitStack() as stack:
+            site = await self._site(stack)
             clock = Clock()
-            site = await self._build(stack)
             header = self._header(site.address, clock)
             history = History(header)
             recorder = self.recorder = Recorder(history, clock.now)
@@ -175,22 +186,18 @@ class _Run:
             await api.check()
             await targets.provision(api, self.chargers)
             fleet = self._fleet(site, clock, recorder)
+            stack.push_async_callback(fleet.stop)
             self.world = SocketWorld(
-                clock=clock,
-                recorder=recorder,
-                progress=progress,
-                api=api,
-                fleet=fleet,
-                kill=site.reference.child.kill if site.reference else None,
+                clock=clock, recorder=recorder, progress=progress, api=api, fleet=fleet, site=site
             )
             drill = Drill(
                 self.world,
                 self.options.scenario,
                 self.chargers,
-                lambda tag: f"{site.firmware}/{tag}/{IMAGE}",
-                extensions=site.address.ext is not None,
+                site.image_url,
+                extensions=self.options.target is None or self.options.target.extensions,
+                aliases=self.aliases,
             )
-            stack.push_async_callback(fleet.stop)
             self.view.begin(drill, progress, clock.now)
             try:
                 await drill.run()
@@ -202,78 +209,52 @@ class _Run:
             self.view.say("Judging …")
             return record_of(self.options, header, review(header, history.events))
 
+    async def _site(self, stack: contextlib.AsyncExitStack) -> Site:
+        """Build what the drill needs, and say where it is."""
+        options, target = self.options, self.options.target
+        self.view.say(f"Starting for {len(self.chargers)} chargers …")
+        builder = Builder(
+            options.scenario, self.chargers, options.folder, self._served, options.mutant
+        )
+        site = await builder.build(
+            stack,
+            None if target is None else target.address(self.chargers),
+            None if target is None else target.firmware,
+        )
+        name = "Reference CSMS" if target is None else target.name
+        self.view.say(f"{name}: {site.address.api} and {site.address.ocpp}")
+        self.view.say(f"Firmware server: {site.firmware}")
+        return site
+
     def _served(self, line: dict[str, Any]) -> None:
         if self.recorder is not None:
             self.recorder.served(line)
 
-    async def _build(self, stack: contextlib.AsyncExitStack) -> Site:
-        """Start the firmware server and, unless there is a target, our own CSMS."""
-        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firmdrill-")))
-        self.view.say(f"Starting for {len(self.chargers)} chargers …")
-        starting = self._start_firmware(temporary)
-        if self.options.target is not None:
-            child, context = await starting
-            stack.push_async_callback(child.stop)
-            return Site(self.options.target, str(child.ready["url"]), context)
-        results = await asyncio.gather(
-            starting, self._start_csms(temporary), return_exceptions=True
-        )
-        firmware, reference = results
-        if not isinstance(firmware, BaseException):
-            stack.push_async_callback(firmware[0].stop)
-        if not isinstance(reference, BaseException):
-            stack.push_async_callback(reference.stop)
-        if isinstance(firmware, BaseException):
-            raise firmware
-        if isinstance(reference, BaseException):
-            raise reference
-        child, context = firmware
-        self.view.say(f"Reference CSMS: {reference.address.api} and {reference.address.ocpp}")
-        self.view.say(f"Firmware server: {child.ready['url']}")
-        return Site(reference.address, str(child.ready["url"]), context, reference)
-
-    async def _start_firmware(self, temporary: Path) -> tuple[Child, ssl.SSLContext | None]:
-        firmware = self.options.scenario.firmware
-        image = {"vendor": firmware.vendor, "model": firmware.model, "version": firmware.version,
-                 "size": firmware.size, "seed": firmware.seed}  # fmt: skip
-        arguments, context = ["--spec", "-"], None
-        if firmware.tls:
-            authority = Authority(temporary)
-            pair: KeyPair = authority.server()
-            arguments += ["--tls-cert", str(pair.certificate), "--tls-key", str(pair.key)]
-            context = client_context(authority.certificate)
-        child = await processes.start(
-            "the firmware server",
-            "simulator.firmware_server",
-            arguments,
-            listener=self._served,
-            log=self.options.folder / "firmware-server.log",
-            stdin=json.dumps(
-                {"images": {IMAGE: image}, "faults": download_plan(self.chargers)}
-            ).encode(),
-        )
-        return child, context
-
-    async def _start_csms(self, temporary: Path) -> Reference:
-        options = () if self.options.scenario.firmware.tls else ("--insecure-firmware-url",)
-        return await targets.start_reference(
-            temporary,
-            options=options,
-            mutant=self.options.mutant,
-            log=self.options.folder / "csms.log",
-        )
-
-    def _fleet(self, site: Site, clock: Clock, recorder: Recorder) -> Fleet:
-        seed = self.options.actual_seed
+    def _fleet(self, site: Site, clock: Clock, recorder: Recorder) -> Fleet | DividedFleet:
+        seed, address = self.options.actual_seed, site.address
+        if self.options.processes > 1:
+            return DividedFleet(
+                self.chargers,
+                processes=self.options.processes,
+                seed=seed,
+                start=clock.epoch,
+                url=address.charger_url,
+                observe=recorder.observe,
+                password=address.passwords.get,
+                ca=address.ca,
+                download_ca=site.authority,
+            )
         return Fleet(
             [Charger(spec, seed=seed, start=clock.epoch) for spec in self.chargers],
-            url=site.address.charger_url,
+            url=address.charger_url,
             observe=recorder.observe,
-            password=site.address.passwords.get,
-            download_ssl=site.download_ssl,
+            password=address.passwords.get,
+            ssl=address.trust(),
+            download_ssl=None if site.authority is None else client_context(site.authority),
         )
 
     def _header(self, address: Address, clock: Clock) -> Header:
+        target = self.options.target
         return Header(
             versions={"firmdrill": version(), "python": platform.python_version()},
             scenario=scenario_facts(
@@ -285,6 +266,8 @@ class _Run:
             seed=self.options.actual_seed,
             target=address.describe(),
             quirky=quirky(self.chargers),
+            profile={} if target is None else dict(target.profile),
+            under_test=("csms", "charger") if target is None else target.under_test,
             started_at=datetime.fromtimestamp(clock.epoch, UTC).isoformat(),
         )
 
@@ -292,7 +275,13 @@ class _Run:
         """Say which step of the first charger's connect fails."""
         spec = next(spec for spec in self.chargers if spec.id == error.first)
         url = address.charger_url(spec.id)
-        found = await diagnose(url, subprotocols=(dialect_of(spec).subprotocol,))
+        password = address.passwords.get(spec.id)
+        found = await diagnose(
+            url,
+            subprotocols=(dialect_of(spec).subprotocol,),
+            authorization=None if password is None else _basic(spec.id, password),
+            tls=address.trust(),
+        )
         return f"{error}. Tried again: {found.sentence(url)}"
 
 
@@ -324,6 +313,11 @@ def about(options: Options) -> dict[str, str]:
     """Return what a report says about the scenario."""
     scenario = options.scenario
     return {"name": scenario.name, "proves": scenario.proves, "file": options.source}
+
+
+def _basic(charger_id: str, password: str) -> str:
+    """Return the Authorization header of a charger (security profiles 1 and 2)."""
+    return "Basic " + base64.b64encode(f"{charger_id}:{password}".encode()).decode()
 
 
 def slug(name: str) -> str:

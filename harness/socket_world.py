@@ -13,19 +13,17 @@ import signal
 import time
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import TargetError
-
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
 
     from harness.history import Event
     from harness.progress import Progress
     from harness.recorder import Recorder
+    from harness.site import Site
     from harness.targets import RestApi
     from harness.world import Outcome, Request
+    from simulator.divided import DividedFleet
     from simulator.sockets import Fleet
-
-    Restart = Callable[[], Awaitable[None]]
 
 
 class Clock:
@@ -105,9 +103,8 @@ class SocketWorld:
         recorder: Recorder,
         progress: Progress,
         api: RestApi,
-        fleet: Fleet,
-        kill: Callable[[], None] | None = None,
-        restart: Restart | None = None,
+        fleet: Fleet | DividedFleet,
+        site: Site,
     ) -> None:
         self.recorder = recorder
         self.progress = progress
@@ -115,13 +112,13 @@ class SocketWorld:
         self._clock = clock
         self._api = api
         self._fleet = fleet
-        self._kill = kill
-        self._restart = restart
+        self._site = site
         self._waiters = Waiters()
         self._started = False
         self._current: asyncio.Task[None] | None = None
         self._spawned: set[asyncio.Task[None]] = set()
         self.interrupts = 0
+        self._pending = False
         recorder.history.subscribe(self._waiters.poke)
 
     def now(self) -> float:
@@ -131,6 +128,11 @@ class SocketWorld:
     async def request(self, request: Request) -> Outcome:
         """Send one request over HTTP."""
         return await self._api.request(request)
+
+    async def settle(self) -> None:
+        """Wait until other processes of the fleet have told what they saw."""
+        if self._started:
+            await self._fleet.settle()
 
     async def until(self, condition: Callable[[], bool], within: float) -> bool:
         """Wait until the condition holds; it is asked again after every event."""
@@ -162,16 +164,13 @@ class SocketWorld:
 
     async def kill_target(self) -> None:
         """Kill the CSMS that we started."""
-        if self._kill is None:
-            raise TargetError("only a CSMS that this drill started can be killed")
+        await self.settle()
         self.recorder.history.record(self.now(), "harness", "kill", "csms")
-        self._kill()
+        self._site.kill()
 
     async def restart_target(self) -> None:
         """Start it again."""
-        if self._restart is None:
-            raise TargetError("only a CSMS that this drill started can be started again")
-        await self._restart()
+        await self._site.restart()
         self.recorder.history.record(self.now(), "harness", "up", "csms")
 
     def mark(self, name: str) -> None:
@@ -184,6 +183,10 @@ class SocketWorld:
 
     async def interruptible(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Run a coroutine; False if the user interrupted it."""
+        if self._pending:  # interrupted between two phases
+            self._pending = False
+            coroutine.close()
+            return False
         before = self.interrupts
         self._current = asyncio.get_running_loop().create_task(coroutine)
         try:
@@ -203,7 +206,9 @@ class SocketWorld:
     def interrupt(self) -> None:
         """End the phase that runs, as Ctrl-C does."""
         self.interrupts += 1
-        if self._current is not None:
+        if self._current is None:
+            self._pending = True
+        else:
             self._current.cancel()
 
 

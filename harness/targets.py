@@ -19,9 +19,12 @@ import aiohttp
 from harness import processes
 from harness.diagnosis import diagnose
 from harness.errors import TargetError
+from harness.mapping import Names
 from harness.world import Ok, Outcome, Refused, Request, Unknown
+from simulator.certificates import client_context
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
@@ -45,6 +48,12 @@ class Address:
     ext: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    names: Names = field(default_factory=Names)
+    ca: Path | None = None  # trusted for the API and OCPP, instead of the system's roots
+
+    def trust(self) -> ssl.SSLContext | None:
+        """Return the TLS context for its certificates; None: the system's roots."""
+        return None if self.ca is None else client_context(self.ca)
 
     def charger_url(self, charger_id: str) -> str:
         """Return the WebSocket url of one charger."""
@@ -70,7 +79,7 @@ class RestApi:
         """Make the session (it belongs to the running loop)."""
         self._session = aiohttp.ClientSession(
             timeout=aiohttp.ClientTimeout(total=self._within),
-            connector=aiohttp.TCPConnector(limit=0),
+            connector=aiohttp.TCPConnector(limit=0, ssl=self.address.trust() or True),
         )
 
     async def close(self) -> None:
@@ -81,6 +90,8 @@ class RestApi:
     async def request(self, request: Request, *, base: str | None = None) -> Outcome:
         """Send one request; never raises for what the system does."""
         assert self._session is not None, "open() first"  # noqa: S101 - a programming error
+        names = self.address.names
+        request = names.outgoing(request)
         url = (base or self.address.api).rstrip("/") + request.path
         try:
             async with self._session.request(
@@ -91,7 +102,7 @@ class RestApi:
                 allow_redirects=False,  # a redirect would carry the key elsewhere
             ) as answer:
                 raw = await answer.content.read(_LARGEST_BODY)
-                return _outcome(answer.status, raw)
+                return names.incoming(_outcome(answer.status, raw))
         except TimeoutError:
             return Unknown(f"no answer within {self._within:.0f} s")
         except (aiohttp.ClientError, OSError) as error:
@@ -105,11 +116,11 @@ class RestApi:
 
     async def check(self) -> None:
         """Raise TargetError with a diagnosis unless the fleet list can be read."""
-        path = "/fleet/firmware"
-        outcome = await self.request(Request("fleet", "GET", path))
+        request = Request("fleet", "GET", "/fleet/firmware")
+        outcome = await self.request(request)
         if isinstance(outcome, Ok):
             return
-        url = self.address.api.rstrip("/") + path
+        url = self.address.api.rstrip("/") + self.address.names.outgoing(request).path
         if isinstance(outcome, Refused) or outcome.status is not None:
             detail = f"GET {url} answered {outcome.status}"
             hint = (
@@ -118,7 +129,9 @@ class RestApi:
                 else "Is this the base url of the firmware management API?"
             )
             raise TargetError(f"the CSMS cannot be used: {detail}. {hint}")
-        found = await diagnose(url, authorization=f"Bearer {self.address.key}")
+        found = await diagnose(
+            url, authorization=f"Bearer {self.address.key}", tls=self.address.trust()
+        )
         raise TargetError(
             f"the CSMS cannot be reached: {found.sentence(url)}"
             if found.step != "ok"
@@ -168,12 +181,13 @@ async def start_reference(
     options: Sequence[str] = (),
     mutant: str | None = None,
     log: Path | None = None,
+    key: str | None = None,
 ) -> Reference:
     """Start the reference CSMS on free loopback ports with its database in `folder`.
 
     With `mutant` it takes the one wrong decision of that name (harness.mutants.csms).
     """
-    key = secrets.token_urlsafe(24)
+    key = key or secrets.token_urlsafe(24)
     module, prefix = "reference_csms", []
     if mutant is not None:
         module, prefix = "harness.mutants.csms", [mutant, "--"]

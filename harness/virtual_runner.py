@@ -17,7 +17,7 @@ from harness.errors import TargetError
 from harness.history import Header, encode
 from harness.rehearsal import rehearse
 from harness.run_record import Counts, Ending, ExitCode, RunRecord
-from harness.runner import HISTORY, about, record_of
+from harness.runner import HISTORY, NO_CHARGERS, about, record_of
 
 if TYPE_CHECKING:
     from harness.runner import Options, View
@@ -28,6 +28,8 @@ def run(options: Options, view: View) -> RunRecord:
     began = time.monotonic()
     options.folder.mkdir(parents=True, exist_ok=True)
     chargers = options.scenario.chargers(options.actual_seed)
+    if not chargers:
+        return _nothing(options, 0, NO_CHARGERS)
     view.say(f"Rehearsing {len(chargers)} chargers in virtual time …")
 
     def header(seed: int) -> Header:

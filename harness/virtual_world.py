@@ -162,6 +162,9 @@ class VirtualWorld:
         self._later(REST_LATENCY, lambda: self._csms.request(request, back))
         return await promise
 
+    async def settle(self) -> None:
+        """Everything is recorded as it happens."""
+
     async def until(self, condition: Callable[[], bool], within: float) -> bool:
         """Wait until the condition holds; it is asked again after every event."""
         if condition():

@@ -94,6 +94,13 @@ class World(Protocol):
         Never raises for anything the system does; records nothing (the operator does).
         """
 
+    async def settle(self) -> None:
+        """Return once everything that chargers saw until now is recorded.
+
+        A fleet that is divided over processes needs it before a request is recorded as sent and
+        again before its answer is: an event must not be recorded behind one that it preceded.
+        """
+
     async def until(self, condition: Callable[[], bool], within: float) -> bool:
         """Wait until the condition holds; False after `within` seconds.
 

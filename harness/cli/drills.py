@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from harness.cli.library import find
 from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.errors import UsageError
+from harness.target_file import load_target
 
 REPORTS = "firmdrill-reports"
 
@@ -39,16 +41,24 @@ def demo(seed: int | None, report: Path | None, *, quiet: bool, as_json: bool) -
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the scenario's own seed.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder for the report.")
 @click.option("--mutant", metavar="NAME", help="Our CSMS with this one wrong decision.")
+@click.option(
+    "--target",
+    type=click.Path(path_type=Path),
+    help="A CSMS that is not ours: its target file (`firmdrill target new`).",
+)
+@click.option("--processes", type=click.IntRange(1, 64), default=1, help="To drive the fleet.")
 @click.option("--virtual/--sockets", help="In virtual time: no sockets, no waiting.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict.")
 @click.option("--json", "as_json", is_flag=True, help="The run as JSON on standard output.")
 @reported
 def run(
     scenario: str,
+    *,
     seed: int | None,
     report: Path | None,
     mutant: str | None,
-    *,
+    target: Path | None,
+    processes: int,
     virtual: bool,
     quiet: bool,
     as_json: bool,
@@ -59,6 +69,8 @@ def run(
         seed=seed,
         report=report,
         mutant=mutant,
+        target=target,
+        processes=processes,
         virtual=virtual,
         quiet=quiet,
         as_json=as_json,
@@ -71,6 +83,8 @@ def drill(
     seed: int | None,
     report: Path | None,
     mutant: str | None = None,
+    target: Path | None = None,
+    processes: int = 1,
     virtual: bool = False,
     quiet: bool,
     as_json: bool,
@@ -79,6 +93,8 @@ def drill(
     found = find(source)
     if mutant is not None:
         _known_mutant(mutant)
+    if target is not None and (mutant is not None or virtual):
+        raise UsageError("--target is a system of yours: no --mutant of ours, no --virtual time")
     # With --json, standard output belongs to the JSON.
     console = Console(stderr=as_json, soft_wrap=True)
     options = runner.Options(
@@ -88,6 +104,9 @@ def drill(
         text=found.text,
         seed=seed,
         mutant=mutant,
+        target=None if target is None else load_target(target),
+        target_source="" if target is None else os.fspath(target),
+        processes=processes,
         virtual=virtual,
     )
     run_one = virtual_runner.run if virtual else runner.run

@@ -9,6 +9,7 @@ from harness.cli.drills import demo, run
 from harness.cli.parts import csms, firmware_server, fleet
 from harness.cli.recordings import judge
 from harness.cli.scenarios import scenario
+from harness.cli.target import target
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,5 +22,5 @@ def main() -> None:
     """
 
 
-for _command in (demo, run, judge, scenario, csms, fleet, firmware_server):
+for _command in (demo, run, judge, scenario, target, csms, fleet, firmware_server):
     main.add_command(_command)

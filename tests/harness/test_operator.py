@@ -77,6 +77,9 @@ class Script:
         left = self.answers.get(request.operation, [default])
         return left.pop(0) if len(left) > 1 else left[0]
 
+    async def settle(self) -> None:
+        """Everything is recorded already."""
+
     async def until(self, condition: Callable[[], bool], within: float) -> bool:
         """Nothing ever happens by itself here."""
         self.time += within

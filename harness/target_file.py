@@ -1,0 +1,164 @@
+"""A target file: how to reach and read a CSMS that is not ours.
+
+A shell only for its one file. Secrets are never in it: the bearer key and station passwords come
+from the environment, under the names that the file gives.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import pydantic
+from pydantic import Field
+
+from harness.errors import UsageError
+from harness.mapping import PATHS, Names
+from harness.targets import KEY_VARIABLE, Address
+from simulator.faults import ChargerSpec, Frozen
+from simulator.scenario_yaml import read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Serving(Frozen):
+    """Where our firmware server listens, and how chargers reach it."""
+
+    host: str = Field("127.0.0.1", description="Address to bind.")
+    port: int = Field(0, ge=0, le=65535, description="Port to bind (0: any free one).")
+    url: str | None = Field(None, description="Base url by which chargers reach it.")
+    tls_cert: Path | None = Field(None, description="Certificate chain; default: made on the spot.")
+    tls_key: Path | None = Field(None, description="Its private key.")
+
+
+class Fleet(Frozen):
+    """Which chargers the system knows: the virtual fleet takes these ids, in order."""
+
+    ids: tuple[str, ...] = Field((), description="Charger ids.")
+    pattern: str | None = Field(None, description="Template with {n}: `CP-{n:04}`.")
+    first: int = Field(1, description="The first n of the pattern.")
+    register_url: str | None = Field(
+        None, alias="register", description="Base url of an extension that registers chargers."
+    )
+    password_env: str | None = Field(
+        None, description="Variable with one password, or a JSON object: id -> password."
+    )
+
+
+class Naming(Frozen):
+    """What the system calls otherwise than the published API."""
+
+    paths: dict[Literal["create", "read", "execute_stage", "pause", "fleet"], str] = Field(
+        {}, description="Paths after the base url, by operation; {rollout_id} where it belongs."
+    )
+    fields: dict[str, str] = Field({}, description="Published field name: the system's.")
+    statuses: dict[str, str] = Field({}, description="Published status: the system's.")
+
+    @pydantic.field_validator("paths")
+    @classmethod
+    def _has_place(cls, paths: dict[str, str]) -> dict[str, str]:
+        for operation, path in paths.items():
+            if "{rollout_id}" in PATHS[operation] and "{rollout_id}" not in path:
+                raise ValueError(f"the path of {operation} needs {{rollout_id}}: {path}")
+            if not path.startswith("/"):
+                raise ValueError(f"the path of {operation} begins with /: {path}")
+        return paths
+
+
+class Target(Frozen):
+    """A CSMS that is not ours."""
+
+    version: Literal[1] = Field(description="Version of this language.")
+    name: str = Field(min_length=1, description="What reports call it.")
+    api: str = Field(pattern=r"^https?://", description="Base url, like https://host/api/v1/cpo.")
+    ocpp: str = Field(pattern=r"^wss?://", description="OCPP url; {id} or appended /<charger id>.")
+    key_env: str = Field(KEY_VARIABLE, description="Variable that holds the bearer key.")
+    ca: Path | None = Field(None, description="CA file trusted for the API and OCPP.")
+    extensions: bool = Field(False, description="It knows the extension fields of create.")
+    chargers: Fleet = Fleet()
+    names: Naming = Naming()
+    firmware: Serving = Serving()
+    under_test: tuple[Literal["csms", "charger"], ...] = Field(
+        ("csms",), description="Whose findings decide."
+    )
+    profile: dict[str, Any] = Field(
+        {}, description="How it settles what the API leaves open: {D6: any, D12: {…}}."
+    )
+
+    def address(self, chargers: Sequence[ChargerSpec]) -> Address:
+        """Return where it is; raises UsageError if the environment lacks a secret."""
+        key = os.environ.get(self.key_env, "")
+        if not key:
+            raise UsageError(f"{self.name}: set {self.key_env} to its bearer key")
+        return Address(
+            api=self.api.rstrip("/"),
+            ocpp=self.ocpp,
+            key=key,
+            ext=self.chargers.register_url,
+            about={"name": self.name},
+            passwords=self._passwords([spec.id for spec in chargers]),
+            names=Names({**self.names.paths}, self.names.fields, self.names.statuses),
+            ca=self.ca,
+        )
+
+    def rename(self, chargers: Sequence[ChargerSpec]) -> list[ChargerSpec]:
+        """Give the virtual fleet the ids that the system knows; UsageError if there are too few."""
+        fleet = self.chargers
+        if fleet.ids:
+            if len(fleet.ids) < len(chargers):
+                raise UsageError(
+                    f"{self.name} names {len(fleet.ids)} chargers, the scenario needs "
+                    f"{len(chargers)}: add ids or choose a smaller scenario"
+                )
+            ids: Sequence[str] = fleet.ids
+        elif fleet.pattern is not None:
+            numbers = range(fleet.first, fleet.first + len(chargers))
+            ids = [fleet.pattern.format(n=number) for number in numbers]
+        else:
+            return list(chargers)
+        return [
+            spec.model_copy(update={"id": name, "serial": name})
+            for spec, name in zip(chargers, ids, strict=False)
+        ]
+
+    def _passwords(self, ids: Sequence[str]) -> Mapping[str, str]:
+        name = self.chargers.password_env
+        if name is None:
+            return {}
+        value = os.environ.get(name)
+        if value is None:
+            raise UsageError(f"{self.name}: set {name} to the chargers' password(s)")
+        if not value.startswith("{"):
+            return dict.fromkeys(ids, value)
+        try:
+            return {str(one): str(password) for one, password in json.loads(value).items()}
+        except ValueError as error:
+            raise UsageError(f"{name} is neither a password nor a JSON object") from error
+
+
+def load_target(path: Path) -> Target:
+    """Read a target file; raises UsageError with all problems, each with its place."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    data, places, problems = read(text)
+    if data is None and problems:
+        raise UsageError("\n".join(f"{path}:{problem}" for problem in problems))
+    try:
+        target = Target.model_validate(data)
+    except pydantic.ValidationError as error:
+        for problem in error.errors():
+            place, where = places.nearest(problem["loc"])
+            name = str(problem["loc"][-1]) if problem["loc"] else ""
+            words = str(problem["msg"]).removeprefix("Value error, ")
+            problems.append(
+                f"{place}: {where}{name if problem['type'] == 'missing' else ''} {words}"
+            )
+    else:
+        if not problems:
+            return target
+    raise UsageError("\n".join(f"{path}:{problem}" for problem in sorted(set(problems))))
