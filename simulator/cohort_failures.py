@@ -59,6 +59,9 @@ class DownloadFailure(Chosen):
     no_range: Flag = Field(False, description="The server ignores Range and starts anew.")
     changed: Flag = Field(False, description="The image changes between two ranges.")
     refuse: Flag = Field(False, description="The connection is reset before any byte.")
+    then: Literal["corrupt", "html", "redirect", "no_range", "changed", "refuse"] | None = Field(
+        None, description="What meets the one request after those, e.g. a cut, then no Range."
+    )
 
     def model_post_init(self, context: Any) -> None:
         """Refuse a failure of no kind, or of two."""
@@ -71,11 +74,11 @@ class DownloadFailure(Chosen):
         return [kind for kind in _KINDS if getattr(self, kind) not in {None, False}]
 
     @property
-    def fault(self) -> DownloadFault:
-        """The fault in the words of the firmware server."""
+    def faults(self) -> tuple[DownloadFault, ...]:
+        """The faults in the words of the firmware server, in the order of the requests."""
         kind: Any = self._kinds()[0]
         where = getattr(self, kind)
-        return DownloadFault(
+        first = DownloadFault(
             kind=kind,
             at=where.at if isinstance(where, At) else None,
             status=self.status,
@@ -83,6 +86,7 @@ class DownloadFailure(Chosen):
             rate=self.throttle,
             times=self.times,
         )
+        return (first,) if self.then is None else (first, DownloadFault(kind=self.then))
 
 
 _KINDS = ("cut", "stall", "wrong_length", "status", "throttle", "corrupt", "html", "redirect",

@@ -214,7 +214,9 @@ class Cohort(Frozen):
             ChargerSpec(
                 id=charger,
                 serial=charger,
-                download_faults=tuple(failure.fault for failure in downloads.get(charger, ())),
+                download_faults=tuple(
+                    fault for failure in downloads.get(charger, ()) for fault in failure.faults
+                ),
                 install_faults=tuple(failure.fault for failure in installs.get(charger, ())),
                 network_faults=tuple(
                     failure.fault for line in lines for failure in line.get(charger, ())

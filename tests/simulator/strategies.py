@@ -61,8 +61,8 @@ KINDS = st.one_of(
         lambda kind: {kind: True}
     ),
 )
-DOWNLOAD_FAILURES = st.tuples(WHOMS, KINDS).map(
-    lambda parts: failures.DownloadFailure(**parts[0], **parts[1])
+DOWNLOAD_FAILURES = st.tuples(WHOMS, KINDS, some(then=st.sampled_from(["changed", "html"]))).map(
+    lambda parts: failures.DownloadFailure(**parts[0], **parts[1], **parts[2])
 )
 INSTALL_FAILURES = st.tuples(
     WHOMS,

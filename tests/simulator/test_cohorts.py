@@ -118,6 +118,15 @@ def test_every_download_fault_reaches_the_firmware_server_in_its_words() -> None
     }  # fmt: skip
 
 
+def test_a_second_fault_meets_the_request_after_the_first() -> None:
+    """A cut, and then a server that knows nothing of ranges."""
+    one = cohort(1, download={"fail": [{"only": [1], "cut": {"at": 0.6}, "then": "no_range"}]})
+    assert one.chargers(1)[0].download_faults == (
+        DownloadFault(kind="cut", at=0.6),
+        DownloadFault(kind="no_range"),
+    )
+
+
 def test_faults_of_installs_and_downloads_are_drawn_apart() -> None:
     """A charger whose download fails once may still brick."""
     one = cohort(
