@@ -133,8 +133,13 @@ class R33(Checker):
 def _torn(body: dict[str, Any]) -> str:
     """Say what contradicts itself in a body, '' if nothing does."""
     status, current = body.get("status"), body.get("current_stage")
+    stages = body.get("stages") or []
+    if status == "pending" and current is None:
+        current = 0
+    if isinstance(current, int) and current > len(stages):
+        return f"current_stage is {current} of {len(stages)}"
     moving = 0
-    for stage in body.get("stages") or []:
+    for stage in stages:
         if not isinstance(stage, dict):
             continue
         rows = [str(r.get("status")) for r in stage.get("chargers") or [] if isinstance(r, dict)]

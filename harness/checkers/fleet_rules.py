@@ -82,8 +82,10 @@ class R42(Checker):
             group = (str(row.get("firmware_version")), row.get("vendor"), row.get("model"))
             if group in listed:
                 return f"{group[0]} of {group[1]} {group[2]} is listed twice"
-            count = row.get("charger_count")
+            count, ids = row.get("charger_count"), row.get("charger_ids")
             listed[group] = count if isinstance(count, int) else 0
+            if isinstance(ids, list) and len(ids) != listed[group]:
+                return f"charger_count {count} beside {len(ids)} charger ids"
         total = body.get("total_chargers")
         if isinstance(total, int) and total != sum(listed.values()):
             return f"total_chargers {total} beside counts that make {sum(listed.values())}"

@@ -208,10 +208,15 @@ class R20(Checker):
 
 def may_have_ended(view: View, rollout: Rollout) -> bool:
     """Whether a rollout can be terminal by itself (D6, D7) or by an extension."""
-    if view.interfered or "failure_threshold" in rollout.request:
+    if view.interfered:
         return True
     now, profile = view.now, view.profile
-    if all(settled(m, now, profile) is not Settled.NO for m in rollout.members.values()):
+    over = [
+        all(settled(m, now, profile) is not Settled.NO for m in stage.members)
+        for stage in rollout.stages
+    ]
+    # A failure threshold is looked at when a stage settles.
+    if all(over) or ("failure_threshold" in rollout.request and any(over)):
         return True
     canary = rollout.stages[0].members if rollout.strategy == "canary" and rollout.stages else []
     return bool(canary) and all(

@@ -75,9 +75,10 @@ def test_r42_accepts_what_the_chargers_booted_with() -> None:
 @pytest.mark.parametrize(
     ("version", "seen"),
     [
-        ({"charger_count": 2}, "2 listed, 3 booted"),
+        ({"charger_count": 2, "charger_ids": ["A", "B"]}, "2 listed, 3 booted"),
+        ({"charger_count": 2}, "charger_count 2 beside 3 charger ids"),
         ({"firmware_version": "9.9"}, "1.0.0 of ABB Terra AC: 0 listed, 3"),
-        ({"charger_ids": ["A", "B"]}, "C booted with 1.0.0, listed under None"),
+        ({"charger_ids": ["A", "B", "X"]}, "C booted with 1.0.0, listed under None"),
     ],
 )
 def test_r42_names_the_difference(version: dict[str, Any], seen: str) -> None:

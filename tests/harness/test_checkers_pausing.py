@@ -225,6 +225,21 @@ def test_r20_allows_a_rollout_to_end_while_paused() -> None:
     assert t.result("R20").verdict is Verdict.PASS
 
 
+def test_r20_knows_when_a_failure_threshold_can_end_a_rollout() -> None:
+    """The threshold is looked at when a stage settles, not in between."""
+    t, r = paused(failure_threshold=0.1)
+    t.read(r, status="failed")
+    assert t.result("R20").verdict is Verdict.FAIL
+    t = Tale()
+    t.boot("A", "B")
+    r = t.create("AB", failure_threshold=0.1)
+    t.execute(r)
+    t.pause(r)
+    t.report("A", "Downloading", "Downloaded", "Installing", "InstallationFailed")
+    t.read(r, status="failed")
+    assert t.result("R20").verdict is Verdict.PASS
+
+
 def test_r20_does_not_judge_a_read_that_overlaps_the_pause() -> None:
     """A read invoked before the pause was answered may show either."""
     t, r, ref = half()

@@ -191,7 +191,11 @@ def test_r33_accuses_a_body_that_contradicts_itself(
 
 def test_r33_accuses_a_stage_before_its_turn_and_survives_an_empty_one() -> None:
     """A stage after the current one is pending; a stage without rows says nothing."""
-    for spoil, verdict in (("status", Verdict.FAIL), ("rows", Verdict.PASS)):
+    for spoil, verdict in (
+        ("status", Verdict.FAIL),
+        ("number", Verdict.FAIL),
+        ("rows", Verdict.PASS),
+    ):
         t = Tale()
         t.boot("A", "B")
         r = t.create("AB")
@@ -199,10 +203,22 @@ def test_r33_accuses_a_stage_before_its_turn_and_survives_an_empty_one() -> None
         body = t.body(r)
         if spoil == "status":
             body["stages"][1]["status"] = "in_progress"
+        elif spoil == "number":
+            body["current_stage"] = 3
         else:
             body["stages"][1]["chargers"] = []
         t.ok("read", t.invoke("read", r), body)
         assert t.result("R33").verdict is verdict
+
+
+def test_r33_knows_that_nothing_has_begun_before_the_start() -> None:
+    """While the rollout is pending so is every stage."""
+    t = Tale()
+    r = t.create("AB")
+    body = t.body(r)
+    body["stages"][0]["status"] = "in_progress"
+    t.ok("read", t.invoke("read", r), body)
+    assert t.result("R33").verdict is Verdict.FAIL
 
 
 def test_r34_accuses_a_stale_read() -> None:
