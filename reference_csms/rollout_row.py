@@ -202,16 +202,12 @@ def _forward(row: Row, name: str, now: float) -> Row:
     if name == "Downloading" and row.rank <= _DOWNLOADED:
         row = changed(row, may_fail=True, retry_until=None)
         row = changed(row, detail=None if row.detail == "retrying" else row.detail)
-    if rank < row.rank or (rank == row.rank and shown is row.status and not _news(row, name)):
+    if rank < row.rank:
         return row
     detail = name if detailed else None
     return changed(  # type: ignore[no-any-return]
         row, rank=rank, status=shown, progress=progress, detail=detail, retry_until=None
     )
-
-
-def _news(row: Row, name: str) -> bool:
-    return row.detail != (name if STATUSES[name][3] else None)
 
 
 def _download_failed(head: Head, row: Row, event: StatusReported, now: float) -> Row:

@@ -139,6 +139,7 @@ def summary(live: Live) -> dict[str, Any]:
         "paused_at": _time(head.paused_at),
         "pause_reason": head.pause_reason,
         "created_at": rfc3339(plan.created_at),
+        "started_at": _time(head.started_at),
         "updated_at": rfc3339(head.updated_at),
         "completed_at": _time(head.completed_at),
     }

@@ -180,6 +180,48 @@ def test_d21_an_idle_nobody_asked_for_is_no_reason_to_resend() -> None:
     assert rig.updates() == ["CP-001"]
 
 
+def resent() -> tuple[Rig, str, str]:
+    """Return a rig whose charger was told twice, the rollout, and the first message id."""
+    rig, rollout_id = started()
+    first = rig.calls["CP-001"].message_id
+    rig.time_out("CP-001")
+    rig.answer("CP-001")
+    rig.pass_time(10)
+    rig.report("CP-001", "Idle")
+    return rig, rollout_id, first
+
+
+def test_d21_an_answer_to_the_first_command_does_not_judge_the_second() -> None:
+    """A late refusal of the message that was given up says nothing about the repeat."""
+    rig, rollout_id, first = resent()
+    rig.service.answered(rig.now, "CP-001", first, CallResult("Rejected"))
+    rig.service.undelivered(rig.now, "CP-001", first)
+    rig.turn()
+    assert shown(rig, rollout_id)[0] == "scheduled"
+    rig.install("CP-001")
+    assert shown(rig, rollout_id)[0] == "installed"
+
+
+def test_d21_a_repeat_that_cannot_leave_keeps_what_was_shown() -> None:
+    """started_at is the first dispatch (D27), and the repeat is tried again later."""
+    rig, rollout_id, _ = resent()
+    entry = rig.charger(rollout_id, "CP-001")
+    call = rig.calls.pop("CP-001")
+    rig.service.undelivered(rig.now, "CP-001", call.message_id)
+    rig.turn()
+    assert rig.charger(rollout_id, "CP-001") == entry
+    rig.disconnect("CP-001")
+    rig.connect("CP-001")
+    assert rig.updates() == ["CP-001"] * 3
+
+
+def test_d22_a_status_nobody_has_heard_of_changes_nothing() -> None:
+    """Sessions check schemas; should one let a word through, it is recorded and no more."""
+    rig, rollout_id = started()
+    rig.report("CP-001", "Downloading", "Pondering")
+    assert shown(rig, rollout_id) == ("downloading", None, 10)
+
+
 def test_d21_a_late_answer_still_counts() -> None:
     """The CALLRESULT that came after the call time-out ends the doubt."""
     rig, rollout_id = started()

@@ -126,6 +126,8 @@ def test_d14_a_url_that_a_charger_cannot_be_told_is_refused() -> None:
     url = "https://e/" + "x" * 600
     assert fields_of(refused(rig, ids, url=url)) == {"firmware_url"}
     rig.create(["CP-001"], url=url)
+    rig.create(ids, url="https://e/" + "x" * 502)
+    rig.create(["CP-001"], url="https://e/" + "x" * 1990)
 
 
 def test_d14_too_many_chargers_are_refused() -> None:

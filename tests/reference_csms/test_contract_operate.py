@@ -284,6 +284,21 @@ def test_d10_nothing_leaves_after_a_pause_is_answered() -> None:
     assert rig.updates() == ids[:2]
 
 
+def test_d10_a_resume_in_the_turn_of_the_last_frames_answers_both_calls() -> None:
+    """Execute, pause and resume without a commit between them: each call lists its own frames."""
+    rig = Rig(settings=Settings(instance="rig", batch=1))
+    ids = rig.fleet(2)
+    rollout_id = rig.create(ids)
+    first = rig.service.execute_stage(rig.now, rollout_id)
+    rig.service.wake(rig.now)
+    rig.service.pause(rig.now, rollout_id)
+    second = rig.service.execute_stage(rig.now, rollout_id)
+    rig.turn()
+    bodies = [one.outcome.body for one in (first, second) if isinstance(one.outcome, Reply)]
+    assert [body["chargers_triggered"] for body in bodies] == [["CP-001"], ["CP-002"]]
+    assert [body["status"] for body in bodies] == ["paused", "in_progress"]
+
+
 def test_d11_an_offline_charger_waits_for_its_accepted_boot() -> None:
     """Not listed at execute, pending meanwhile, blocks the stage, triggered once it boots."""
     rig = Rig()
@@ -414,6 +429,8 @@ def test_d19_an_execute_is_repeated_by_its_key(tmp_path: Any, *, crash: bool) ->
         rig.crash()
     assert rig.ok(lambda: rig.service.execute_stage(rig.now, rollout_id, "go")) == first
     assert rig.updates() == ["CP-001"]
+    rig.pause(rollout_id)
+    assert rig.ok(lambda: rig.service.execute_stage(rig.now, rollout_id, "go")) == first
 
 
 def test_d31_dispatch_runs_in_committed_batches() -> None:
@@ -505,6 +522,22 @@ def test_d33_fleet_groups_by_version_vendor_and_model() -> None:
     for query in ({"vendor": "Nobody"}, {"site_id": "paris"}):
         empty = rig.ok(lambda query=query: rig.service.fleet_firmware(rig.now, **query))  # type: ignore[misc]
         assert empty == {"versions": [], "total_chargers": 0}
+
+
+def test_d27_a_rollout_starts_once() -> None:
+    """Its start is the first execute-stage, its end the last charger's; both are written once."""
+    rig = Rig()
+    rig.fleet(2)
+    rollout_id = rig.create(["CP-001", "CP-002"], "rolling", batch_size=1)
+    rig.execute(rollout_id)
+    rig.pass_time(10)
+    rig.install("CP-001")
+    rig.execute(rollout_id)
+    rig.install("CP-002")
+    rig.pass_time(10)
+    line = rig.ok(lambda: rig.service.list_rollouts(rig.now))["rollouts"][0]
+    assert line["started_at"] == "2023-11-14T22:13:20.000Z"
+    assert line["completed_at"] == "2023-11-14T22:13:30.000Z"
 
 
 def test_d28_unknown_rollouts_are_404() -> None:
