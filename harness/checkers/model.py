@@ -195,6 +195,7 @@ class Call:
     trigger: Trigger | None = None
     member: Member | None = None  # the update that a status moved on
     answered: bool = False
+    copies: int = 1  # times that the same frame is on the wire unanswered: each may be answered
 
 
 @dataclass(slots=True, eq=False)

@@ -118,12 +118,13 @@ class R19(Checker):
 
     @sees(PauseBegan)
     def began(self, view: View, fact: PauseBegan) -> None:
-        """Count the chargers in flight when a pause begins."""
-        now = fact.event.time
-        self.exercised += sum(
-            bool(m.triggers) and settled(m, now, view.profile) is Settled.NO
-            for m in fact.rollout.members.values()
-        )
+        """Count the chargers that were in flight when the pause began."""
+        now, since = fact.event.time, fact.since.index
+        for member in fact.rollout.members.values():
+            if not member.triggers or member.triggers[0].event.index > since:
+                continue
+            ended = member.final_event is not None and member.final_event.index > since
+            self.exercised += ended or settled(member, now, view.profile) is Settled.NO
 
     @sees(Called, actions=INTRUSIONS)
     def called(self, view: View, fact: Called) -> None:

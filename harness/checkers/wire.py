@@ -172,7 +172,11 @@ class W03(Checker):
         if len(pending) < 2:  # noqa: PLR2004 - itself and another one
             return
         now = fact.event.time
-        still = [c for c in pending.values() if c is not call and now - c.event.time < GIVEN_UP]
+        still = [
+            c
+            for c in pending.values()
+            if c.id != call.id and not c.answered and now - c.event.time < GIVEN_UP
+        ]
         if still:
             old = connection.subprotocol == OLD
             self.accuse(
@@ -233,8 +237,8 @@ class W04(Checker):
             (connection.theirs, Subject.CSMS),
         ):
             for call in pending.values():
-                if view.now - call.event.time < CALL_TIMEOUT:
-                    continue
+                if call.answered or view.now - call.event.time < CALL_TIMEOUT:
+                    continue  # one answer is enough for copies of one frame
                 charger = connection.station.id
                 self.accuse(
                     view,

@@ -92,11 +92,11 @@ class WireFold:
             return out
         if sender is Subject.CHARGER:
             if connection is not None:
-                connection.ours[call.id] = call
+                _open_call(connection.ours, call)
             self._charger_called(out, event, station, call)
         else:
             if connection is not None:
-                connection.theirs[call.id] = call
+                _open_call(connection.theirs, call)
             if call.action in UPDATES:
                 out.append(facts.Triggered(event, self._trigger(event, station, call)))
         return out
@@ -108,7 +108,7 @@ class WireFold:
         call = None
         if connection is not None:
             pending = connection.theirs if sender is Subject.CHARGER else connection.ours
-            call = pending.pop(frame[1], None)
+            call = _answered_call(pending, frame[1])
         out: list[Fact] = [facts.Replied(event, sender, station, connection, call, frame)]
         if call is None or connection is None:
             return out
@@ -207,6 +207,23 @@ class WireFold:
         station.booted = event
         reason = payload.get("reason")
         return facts.Booted(event, station, version, before, str(reason) if reason else None)
+
+
+def _open_call(pending: dict[str, Call], call: Call) -> None:
+    """Remember an open CALL; a copy of one that is open makes that one answerable once more."""
+    first = pending.setdefault(call.id, call)
+    if first is not call:
+        first.copies += 1
+
+
+def _answered_call(pending: dict[str, Call], message_id: str) -> Call | None:
+    """Find the CALL that an answer is for, closing it with its last copy."""
+    call = pending.get(message_id)
+    if call is not None:
+        call.copies -= 1
+        if call.copies < 1:
+            del pending[message_id]
+    return call
 
 
 def adopt(trigger: Trigger) -> None:

@@ -176,6 +176,17 @@ def test_r18_does_not_judge_another_rollout() -> None:
     assert t.result("R18").verdict is Verdict.INCONCLUSIVE
 
 
+def test_r19_counts_chargers_that_finish_before_the_pause_is_certain() -> None:
+    """A read may settle late since when it was paused; who flew then, flew."""
+    t, r, ref = half()
+    t.pause(r)
+    t.executed(r, ref, 1, ["A", "B"])
+    t.update("A", "B")
+    t.read(r, status="paused")
+    result = t.result("R19")
+    assert (result.verdict, result.exercised) == (Verdict.PASS, 2)
+
+
 @pytest.mark.parametrize("action", ["Reset", "UpdateFirmware"])
 def test_r19_accuses_interference_with_a_charger_in_flight(action: str) -> None:
     """No Reset and no second command during the pause."""

@@ -152,6 +152,21 @@ def test_w04_accuses_a_second_answer() -> None:
     assert t.result("W04").verdict is Verdict.INCONCLUSIVE or t.result("W04").findings == ()
 
 
+@pytest.mark.parametrize("answers", [1, 2, 3])
+def test_w04_lets_each_copy_of_a_frame_be_answered(answers: int) -> None:
+    """A frame that is twice on the wire may be answered once or twice, not three times."""
+    t = online()
+    for _ in range(2):
+        t.event("charger:A", "send", "Heartbeat", "x", frame=[2, "x", "Heartbeat", {}])
+    for _ in range(answers):
+        t.answer("A", "x", {"currentTime": t.stamp()})
+    t.wait(60)
+    t.fence("A")
+    assert t.result("W04").verdict is (Verdict.FAIL if answers == 3 else Verdict.PASS)
+    assert t.result("W02").verdict is Verdict.PASS
+    assert t.result("W03").verdict is Verdict.PASS
+
+
 @pytest.mark.parametrize(
     ("dialect", "error", "verdict"),
     [
