@@ -111,6 +111,10 @@ def run(options: Options, view: View) -> RunRecord:
     return records[0]
 
 
+class _Interrupted(Exception):
+    """The user interrupted the set-up."""
+
+
 @dataclass(slots=True)
 class _Run:
     """One run in the making."""
@@ -122,7 +126,7 @@ class _Run:
     recorder: Recorder | None = None
     world: SocketWorld | None = None
     main: asyncio.Task[Any] | None = None
-    interrupted: bool = False
+    interrupts: int = 0
     began: float = 0.0
 
     async def whole(self) -> RunRecord:
@@ -143,18 +147,24 @@ class _Run:
                 record = await self._drill()
             except (TargetError, SimulatorError) as error:
                 record = self._nothing(str(error), ExitCode.NOT_RUN)
-            except asyncio.CancelledError:
-                if not self.interrupted:
+            except (_Interrupted, asyncio.CancelledError):
+                if not self.interrupts:
                     raise
                 record = self._nothing("interrupted during set-up", ExitCode.INTERRUPTED)
         return replace(record, wall_seconds=time.monotonic() - self.began)
 
     def _interrupt(self) -> None:
-        self.interrupted = True
+        self.interrupts += 1
         if self.world is not None:
             self.world.interrupt()
-        elif self.main is not None:
+        elif self.interrupts > 1 and self.main is not None:
+            # The first one waits until what is being started can be ended in good order.
             self.main.cancel()
+
+    def _go_on(self) -> None:
+        """Stop here if the user interrupted the set-up."""
+        if self.interrupts:
+            raise _Interrupted
 
     def _nothing(self, problem: str, code: ExitCode) -> RunRecord:
         """Return the record of a run that never got to its operator."""
@@ -175,6 +185,7 @@ class _Run:
     async def _drill(self) -> RunRecord:
         async with contextlib.AsyncExitStack() as stack:
             site = await self._site(stack)
+            self._go_on()
             clock = Clock()
             header = self._header(site.address, clock)
             history = History(header)
@@ -185,6 +196,7 @@ class _Run:
             api = await _opened(stack, site.address)
             await api.check()
             await targets.provision(api, self.chargers)
+            self._go_on()
             fleet = self._fleet(site, clock, recorder)
             stack.push_async_callback(fleet.stop)
             self.world = SocketWorld(

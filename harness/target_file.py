@@ -57,6 +57,11 @@ class Naming(Frozen):
     fields: dict[str, str] = Field({}, description="Published field name: the system's.")
     statuses: dict[str, str] = Field({}, description="Published status: the system's.")
 
+    def table(self) -> Names:
+        """Return it as a translation."""
+        paths = {str(operation): path for operation, path in self.paths.items()}
+        return Names(paths, self.fields, self.statuses)
+
     @pydantic.field_validator("paths")
     @classmethod
     def _has_place(cls, paths: dict[str, str]) -> dict[str, str]:
@@ -100,7 +105,7 @@ class Target(Frozen):
             ext=self.chargers.register_url,
             about={"name": self.name},
             passwords=self._passwords([spec.id for spec in chargers]),
-            names=Names({**self.names.paths}, self.names.fields, self.names.statuses),
+            names=self.names.table(),
             ca=self.ca,
         )
 
