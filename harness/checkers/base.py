@@ -118,12 +118,11 @@ class Checker:
 
     def _verdict(self, view: View) -> tuple[Verdict, str]:
         """Derive the verdict; an accusation stands even if the checker broke later."""
-        counted = [
-            f
-            for f in self.findings
-            if not f.expected_by_scenario and view.decides(f.subject) and f.grade != Grade.TOLERATED
+        decisive = [
+            f.grade for f in self.findings if not f.expected_by_scenario and view.decides(f.subject)
         ]
-        tolerated = any(f.grade is Grade.TOLERATED for f in self.findings)
+        counted = [grade for grade in decisive if grade is not Grade.TOLERATED]
+        tolerated = len(decisive) > len(counted)
         doubt = self.doubt or ("" if self.exercised else "never exercised")
         for applies, verdict, note in (
             (counted, Verdict.FAIL, ""),
