@@ -243,3 +243,78 @@ def test_never_exercised_overlaps_are_inconclusive() -> None:
     for name in ("R25", "R26"):
         assert t.result(name).verdict is Verdict.INCONCLUSIVE
     assert Tale().result("R27").verdict is Verdict.INCONCLUSIVE
+
+
+def test_r27_allows_a_refusal_for_a_charger_that_is_busy_elsewhere() -> None:
+    """D13: the first execute-stage may be refused while another rollout has the charger."""
+    for shared, verdict in (("A", Verdict.PASS), ("C", Verdict.FAIL)):
+        t = Tale()
+        t.boot("A", "B", "C")
+        other = t.create(shared, "all_at_once")
+        t.execute(other)
+        r = t.create("AB", "all_at_once")
+        t.refuse(r)
+        assert t.result("R27").verdict is verdict
+
+
+def test_r27_follows_what_the_profile_leaves_open() -> None:
+    """A target that starts the next stage early, or pauses twice with 409, may say so."""
+    for switch, tell in (("D1", "early"), ("D9", "twice"), ("D8", "ended")):
+        for profile, verdict in (({}, Verdict.FAIL), ({switch: "any"}, Verdict.PASS)):
+            t, r = story()
+            t.history.header.profile.update(profile)
+            t.execute(r)
+            if tell == "early":
+                t.execute(r, stage=2)
+            elif tell == "twice":
+                t.pause(r)
+                t.refuse(r, "pause")
+            else:
+                t.report("A", "Downloading", "Downloaded", "Installing", "InstallationFailed")
+                t.show(r, "B", status="failed", reason="removed")
+                t.read(r, status="failed")
+                t.pause(r)
+            assert t.result("R27").verdict is verdict, switch
+
+
+def test_r27_gives_up_where_too_many_requests_overlap() -> None:
+    """It says so instead of searching for ever, and accuses nobody."""
+    t, r = story()
+    t.execute(r)
+    for _ in range(12):
+        t.invoke("pause", r)
+        t.invoke("execute_stage", r)
+    t.read(r, status="paused")
+    result = t.result("R27")
+    assert result.findings == ()
+    assert result.verdict in {Verdict.PASS, Verdict.INCONCLUSIVE}
+
+
+def test_r27_leaves_a_rollout_alone_whose_beginning_it_did_not_see() -> None:
+    """A rollout learned from a read has an unknown past; its plan is still judged."""
+    t, r = story()
+    told, t.history = t.history, Tale().history
+    assert len(told)
+    t.read(r, status="paused")
+    t.read(r, status="in_progress")
+    judged = t.judged()
+    assert judged.result("R27").findings == ()
+    assert judged.result("R01").exercised == 2
+    assert judged.result("R32").verdict is Verdict.FAIL
+
+
+def test_r27_settles_unknown_requests_at_a_kill() -> None:
+    """A pause that was open when the CSMS died landed before, or never."""
+    for status, verdict in (("paused", Verdict.PASS), ("in_progress", Verdict.PASS)):
+        t, r = story()
+        t.execute(r)
+        ref = t.invoke("pause", r)
+        t.event("harness", "kill", "csms")
+        t.info("pause", ref)
+        late = t.invoke("pause", r)
+        t.info("pause", late)
+        t.event("harness", "up", "csms")
+        t.read(r, status=status)
+        assert t.result("R27").verdict is verdict
+        t.read(r, status="paused" if status == "in_progress" else "in_progress")
+        assert t.result("R27").verdict is Verdict.FAIL
