@@ -51,7 +51,7 @@ SIZE = 300_000
 
 
 class Csms:
-    """A CSMS of that library that updates a charger at its first boot."""
+    """A CSMS of that library that updates a charger after its first boot."""
 
     def __init__(self, version: str, url: str) -> None:
         self.version = version
@@ -77,12 +77,12 @@ class Csms:
             def boot(self, **about: Any) -> Any:
                 station = about.get("charging_station", about)
                 csms.versions.append(station["firmware_version"])
-                if len(csms.versions) == 1:
-                    csms.tasks.append(asyncio.ensure_future(self.call(csms.update(now))))
                 return result.BootNotification(current_time=now, interval=300, status="Accepted")
 
             @on("StatusNotification")  # type: ignore[untyped-decorator]
             def status(self, **_: Any) -> Any:
+                if not csms.tasks:  # the first thing a charger says once its boot is accepted
+                    csms.tasks.append(asyncio.ensure_future(self.call(csms.update(now))))
                 return result.StatusNotification()
 
             @on("Heartbeat")  # type: ignore[untyped-decorator]
