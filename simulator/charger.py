@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from simulator import effects, network, quirks, wire
-from simulator.charger_calls import answer
+from simulator.charger_calls import TRIGGERED, answer
 from simulator.charger_link import ASK, TERMINAL_REF, Link
 from simulator.charger_transactions import TRANSACTION_REF, Transaction
 from simulator.charger_update import Update
@@ -36,15 +36,22 @@ BOOT_RETRY = 10.0  # seconds until another BootNotification where the CSMS named
 class Charger(Link):
     """One charger. `start` is the Unix time at which the drill begins; equal seeds, equal lives."""
 
-    __slots__ = ("deferred", "heartbeat", "installs", "last_status", "transaction", "update")
+    __slots__ = (
+        "allow_new_sessions", "asked_for", "deferred", "heartbeat", "inoperative", "installs",
+        "last_status", "reset_when_idle", "transaction", "update",
+    )  # fmt: skip
 
     def __init__(self, spec: ChargerSpec, *, seed: int, start: float) -> None:
         super().__init__(spec, seed=seed, start=start)
         self.update: Update | None = None
         self.transaction = Transaction(self)
         self.installs = 0  # how many installations were begun
-        self.heartbeat = 0.0  # seconds
+        self.heartbeat: float = 0.0  # seconds
         self.deferred: tuple[wire.CallResult, ...] = ()  # answers that are given late
+        self.asked_for: tuple[str, ...] = ()  # messages triggered before the boot was accepted
+        self.allow_new_sessions: bool = spec.allow_new_sessions
+        self.inoperative = False  # as the CSMS wants it (ChangeAvailability)
+        self.reset_when_idle = False
         self.last_status: tuple[str, int | None] = (Status.IDLE, None)
 
     # ------------------------------------------------------------------ what the driver uses
@@ -94,9 +101,40 @@ class Charger(Link):
         elif status in TERMINAL:
             self.undelivered = (status, request_id)
 
-    def connector(self, status: str) -> None:
+    def connector(self) -> None:
         """Report the state of the connector."""
-        self.call("StatusNotification", self.dialect.connector(status, self.clock))
+        payload = self.dialect.connector(self.connector_status, self.clock)
+        self.call("StatusNotification", payload)
+
+    @property
+    def connector_status(self) -> str:
+        """In use, out of service (by the CSMS, or by an update: L01.FR.07), or free."""
+        if self.transaction.running:
+            return self.transaction.in_use
+        held = self.update is not None and self.update.unavailable and not self.update.away
+        return "Unavailable" if held or self.inoperative else "Available"
+
+    @property
+    def busy(self) -> bool:
+        """Whether a session or an update would be interrupted by a reset."""
+        return self.transaction.running or (self.update is not None and not self.update.over)
+
+    def now_idle(self) -> None:
+        """Do what waited for the end of a session or an update."""
+        if self.reset_when_idle and not self.busy:
+            self.reset_when_idle = False
+            self.timers["reset"] = self._now
+
+    def trigger(self, wanted: str) -> None:
+        """Send a message that the CSMS asked for; before the boot is accepted, right after it."""
+        if self.ready:
+            TRIGGERED[wanted](self)
+        elif wanted == "BootNotification":  # how a CSMS ends a Pending (B02)
+            if self.endpoint.idle and not self._leaving:
+                self.timers.pop("boot", None)
+                self._boot()
+        elif wanted not in self.asked_for:
+            self.asked_for = (*self.asked_for, wanted)
 
     def begin_update(self, action: str, request: UpdateRequest) -> str:
         """Start the update or refuse it; return the status of the answer."""
@@ -114,11 +152,24 @@ class Charger(Link):
 
     def online_now(self) -> None:
         """Boot where that is due, else go on where the last connection broke."""
+        self.asked_for = ()
+        self.traffic()
         if self.boot_reason is not None:
             self._boot()
         else:
             self.booted = True
             self._announce()
+
+    def reboot(self, reason: str, *, away: float, abort: bool = False) -> None:
+        """Go down now, which is what a scheduled reset wanted, too."""
+        self.reset_when_idle = False
+        super().reboot(reason, away=away, abort=abort)
+
+    def lose_power(self) -> None:
+        """Go down without a word, losing what ran."""
+        self.reboot("PowerUp", away=self.draw("reboot_time", self.spec.reboot_time), abort=True)
+        if self.update is not None:
+            self.update.interrupt()
 
     def end_lost(self, status: str) -> None:
         """Keep the end of an update until it can be told."""
@@ -134,6 +185,8 @@ class Charger(Link):
     def _boot_answered(self, payload: dict[str, Any]) -> None:
         interval = payload.get("interval")
         wait = float(interval) if isinstance(interval, int) and interval > 0 else 0.0
+        if self.booted:  # it was only triggered
+            return
         if payload.get("status") != "Accepted":
             self.timers["boot"] = self._now + (wait or BOOT_RETRY)
             return
@@ -141,14 +194,15 @@ class Charger(Link):
         self.boot_reason = None
         self.heartbeat = self.spec.heartbeat or wait or 300.0
         self._announce()
+        if self.spec.signed:
+            self.call(*self.dialect.security_event("StartupOfTheDevice", self.clock))
 
     def _announce(self) -> None:
         """Say how we are, and what we could not say before."""
         self.heartbeat = self.heartbeat or self.spec.heartbeat or 300.0
         self.timers["heartbeat"] = self._now + self.heartbeat
-        if not self.transaction.announce():
-            held = self.update is not None and self.update.unavailable and not self.update.away
-            self.connector("Unavailable" if held else "Available")
+        self.transaction.announce()
+        self.connector()
         if self.spec.quirks:
             quirks.announced(self)
         if self.update is not None:
@@ -156,10 +210,16 @@ class Charger(Link):
         waiting, self.undelivered = self.undelivered, None
         if waiting is not None and waiting[0] == self.last_status[0]:  # nothing came after it
             self.report(*waiting)
+        asked_for, self.asked_for = self.asked_for, ()
+        for wanted in asked_for:
+            TRIGGERED[wanted](self)
 
     # ------------------------------------------------------------------ frames
 
     def _received(self, received: effects.Received) -> None:
+        if self._forgotten:
+            return
+        self.traffic()
         try:
             frame = wire.decode(received.text)
         except PeerError as error:
@@ -168,10 +228,13 @@ class Charger(Link):
         fault = self._fault(frame)
         if fault is not None and fault.kind == "drop":
             return
+        before = len(self._out)
         self._take(frame)
         if fault is not None and fault.kind == "duplicate":
             self._take(frame)
-        self._break(fault)
+        if fault is not None and fault.kind in network.BREAKS:  # no answer gets out any more
+            self._out[before:] = [a for a in self._out[before:] if type(a) is not effects.Send]
+            self._break(fault.kind)
 
     def _take(self, frame: wire.Frame) -> None:
         match frame:
@@ -191,9 +254,11 @@ class Charger(Link):
         outstanding = self.endpoint.outstanding
         return network.strike(self, frame, outstanding.call.action) if outstanding else None
 
-    def _break(self, fault: NetworkFault | None) -> None:
-        if fault is not None and fault.kind in {"disconnect", "half_open"}:
-            self.lose_connection(silent=fault.kind == "half_open")
+    def _break(self, kind: str) -> None:
+        if kind == "power_loss":
+            self.lose_power()
+        else:
+            self.lose_connection(silent=kind == "half_open")
 
     def _answer(self, call: wire.Call) -> None:
         try:
@@ -215,9 +280,10 @@ class Charger(Link):
 
     def _refuse(self, error: PeerError, action: str = "") -> None:
         self.note("peer_error", code=error.code, description=error.description)
-        if error.message_id is not None and error.code != "MessageTypeNotSupported":
+        message_id = error.message_id or self.dialect.nameless
+        if error.answerable and message_id is not None:
             code = self.dialect.error_code(error.code)
-            self._send(wire.CallError(error.message_id, code, error.description), action)
+            self._send(wire.CallError(message_id, code, error.description), action)
 
     def _settled(self, frame: wire.CallResult | wire.CallError) -> None:
         ended = self.endpoint.settle(frame)
@@ -233,6 +299,9 @@ class Charger(Link):
             self._boot_answered(frame.payload if isinstance(frame, wire.CallResult) else {})
 
     def _send(self, frame: wire.Frame, action: str) -> None:
+        if self._forgotten:
+            return
+        self.traffic()
         delay = self.draw("latency/out", self.spec.latency)
         send = effects.Send(wire.encode(frame), delay)
         if not self.spec.network_faults:
@@ -249,7 +318,8 @@ class Charger(Link):
                 self._out.append(effects.Send(send.text, delay + by))
             case _:
                 self._out.append(send)
-        self._break(fault)
+        if fault is not None and fault.kind in network.BREAKS:
+            self.timers[f"break/{fault.kind}"] = self._now + delay + network.LEAVES
 
     def _flush(self) -> None:
         """Send the next CALL if the wire is free."""
@@ -293,6 +363,8 @@ class Charger(Link):
             self.open_window(int(number), self.spec.offline[int(number)])
         elif kind == "online":
             self.close_window(int(number))
+        elif kind == "break":
+            self._break(number)
         else:
             self._TIMERS[kind](self)
 
@@ -325,7 +397,9 @@ class Charger(Link):
         self.note("call_timeout", action=ended.call.action, message_id=ended.call.message_id)
         if ended.ref is not None and ended.ref.startswith(ASK):
             self.note("unanswered", ref=ended.ref.removeprefix(ASK), why="timeout")
-        if ended.call.action == "BootNotification":
+        if self._forgotten:
+            self.lose_connection(silent=True)
+        elif ended.call.action == "BootNotification" and not self.booted:
             self.timers["boot"] = self._now + BOOT_RETRY
 
     _INPUTS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
@@ -347,6 +421,7 @@ class Charger(Link):
         "call": _call_expired,
         "power": Link.power_back,
         "leave": Link.leave_anyway,
+        "nat": Link.forgotten,
         "reset": _reset,
         "update": _update_due,
         "late": _answer_late,

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simulator.charger_variables import (
+    change_configuration,
+    get_configuration,
+    get_variables,
+    set_variables,
+)
 from simulator.errors import PeerError
 from simulator.firmware import Status
 from simulator.signing import certificate_verdict
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simulator.charger import Charger
+    from simulator.dialect import UpdateRequest
     from simulator.wire import Call
 
     Answerer = Callable[[Charger, Call], dict[str, Any]]
@@ -36,26 +43,32 @@ def _update(charger: Charger, call: Call) -> dict[str, Any]:
         # A charger that takes signed updates refuses unsigned ones, and the other way round.
         raise PeerError("NotSupported", f"{call.action} is not supported by this charger")
     request = dialect.update_request(call.action, call.payload)
-    if dialect.many_statuses and request.certificate is not None:
-        verdict = certificate_verdict(
-            request.certificate, charger.spec.firmware_root, charger.clock
-        )
-        if verdict != "Accepted":
-            event = dialect.security_event("InvalidFirmwareSigningCertificate", charger.clock)
-            charger.call(*event)
-            return dialect.update_answer(call.action, verdict)
-    status = charger.begin_update(call.action, request)
-    return dialect.update_answer(call.action, status)
+    verdict = _security(charger, request) if dialect.many_statuses else "Accepted"
+    if verdict in {"InvalidCertificate", "RevokedCertificate"}:
+        charger.call(*dialect.security_event("InvalidFirmwareSigningCertificate", charger.clock))
+    elif verdict == "Accepted":
+        verdict = charger.begin_update(call.action, request)
+    return dialect.update_answer(call.action, verdict)
+
+
+def _security(charger: Charger, request: UpdateRequest) -> str:
+    """Return whether certificate and signature allow an update (L01.FR.02, FR.21; TC_L_18)."""
+    spec = charger.spec
+    if request.certificate is None:
+        wanted = spec.signed or request.signature is not None
+        return "InvalidCertificate" if wanted else "Accepted"
+    if request.signature is None:
+        return "Rejected"
+    return certificate_verdict(request.certificate, spec.firmware_root, charger.clock, spec.revoked)
 
 
 def _trigger(charger: Charger, call: Call) -> dict[str, Any]:
     wanted = call.payload.get("requestedMessage")
     if not isinstance(wanted, str):
         raise PeerError("TypeConstraintViolation", "requestedMessage is not a string")
-    send = TRIGGERED.get(wanted)
-    if send is None:
+    if wanted not in TRIGGERED:
         return {"status": "NotImplemented"}
-    send(charger)
+    charger.trigger(wanted)
     return {"status": "Accepted"}
 
 
@@ -73,58 +86,22 @@ def _trigger_boot(charger: Charger) -> None:
 
 
 def _reset(charger: Charger, call: Call) -> dict[str, Any]:
-    """Accept and reboot shortly after; in 2.x OnIdle waits for a running update."""
-    if call.payload.get("type") == "OnIdle" and charger.update and not charger.update.over:
+    """Accept and reboot shortly after; in 2.x OnIdle waits for a session or update (B12)."""
+    if call.payload.get("type") == "OnIdle" and charger.busy:
+        charger.reset_when_idle = True
         return {"status": "Scheduled"}
     charger.timers["reset"] = charger.now + RESET_DELAY
     return {"status": "Accepted"}
 
 
 def _availability(charger: Charger, call: Call) -> dict[str, Any]:
+    """Change it now, or after the session that runs (1.6 §5.2, G03, G04)."""
     operative = call.payload.get("type", call.payload.get("operationalStatus")) == "Operative"
-    charger.connector("Available" if operative else "Unavailable")
+    charger.inoperative = not operative
+    if charger.transaction.running:
+        return {"status": "Scheduled"}
+    charger.connector()
     return {"status": "Accepted"}
-
-
-def _get_configuration(charger: Charger, call: Call) -> dict[str, Any]:
-    wanted = call.payload.get("key")
-    known = {"HeartbeatInterval": str(int(charger.heartbeat)),
-             "SupportedFeatureProfiles": "Core,FirmwareManagement,RemoteTrigger"}  # fmt: skip
-    asked = wanted if isinstance(wanted, list) and wanted else list(known)
-    names = [name for name in asked if isinstance(name, str)]
-    found = [{"key": name, "readonly": name != "HeartbeatInterval", "value": known[name]}
-             for name in names if name in known]  # fmt: skip
-    unknown = [name for name in names if name not in known]
-    return {"configurationKey": found} | ({"unknownKey": unknown} if unknown else {})
-
-
-def _change_configuration(charger: Charger, call: Call) -> dict[str, Any]:
-    value = str(call.payload.get("value", ""))
-    if call.payload.get("key") != "HeartbeatInterval":
-        return {"status": "NotSupported"}
-    if not value.isascii() or not value.isdigit() or int(value[:9]) == 0:
-        return {"status": "Rejected"}
-    charger.heartbeat = float(value[:9])
-    return {"status": "Accepted"}
-
-
-def _variables(result: str) -> Answerer:
-    """Return an answerer for GetVariables or SetVariables: no variable is known by name."""
-
-    def answerer(charger: Charger, call: Call) -> dict[str, Any]:
-        del charger
-        wanted = call.payload.get(f"{result}VariableData")
-        if not isinstance(wanted, list) or not wanted:
-            raise PeerError("OccurrenceConstraintViolation", f"{result}VariableData is empty")
-        rows = [
-            {"attributeStatus": "UnknownVariable", "component": entry["component"],
-             "variable": entry["variable"]}
-            for entry in wanted
-            if isinstance(entry, dict) and {"component", "variable"} <= entry.keys()
-        ]  # fmt: skip
-        return {f"{result}VariableResult": rows}
-
-    return answerer
 
 
 def _says(**payload: Any) -> Answerer:
@@ -137,7 +114,7 @@ TRIGGERED: Mapping[str, Callable[[Charger], None]] = {
     "FirmwareStatusNotification": _trigger_firmware,
     "SignedFirmwareStatusNotification": _trigger_firmware,
     "Heartbeat": lambda charger: charger.call("Heartbeat", {}),
-    "StatusNotification": lambda charger: charger.connector("Available"),
+    "StatusNotification": lambda charger: charger.connector(),
     "BootNotification": _trigger_boot,
 }
 
@@ -148,10 +125,10 @@ ANSWERERS: Mapping[str, Answerer] = {
     "ExtendedTriggerMessage": _trigger,
     "Reset": _reset,
     "ChangeAvailability": _availability,
-    "GetConfiguration": _get_configuration,
-    "ChangeConfiguration": _change_configuration,
-    "GetVariables": _variables("get"),
-    "SetVariables": _variables("set"),
+    "GetConfiguration": get_configuration,
+    "ChangeConfiguration": change_configuration,
+    "GetVariables": get_variables,
+    "SetVariables": set_variables,
     "ClearCache": _says(status="Accepted"),
     "DataTransfer": _says(status="UnknownVendorId"),
     "RemoteStartTransaction": _says(status="Rejected"),

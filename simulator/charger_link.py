@@ -26,7 +26,7 @@ class Link:
     """A charger as far as its power and its connection go; `Charger` completes it."""
 
     __slots__ = (
-        "_connecting", "_counters", "_dead", "_leaving", "_marked", "_now", "_online",
+        "_connecting", "_counters", "_dead", "_forgotten", "_leaving", "_marked", "_now", "_online",
         "_out", "_rebooting", "_refused", "_wake", "_windows_open", "boot_reason", "booted",
         "dialect", "endpoint", "firmware_version", "seed", "spec", "timers", "undelivered",
     )  # fmt: skip
@@ -42,6 +42,7 @@ class Link:
         self.undelivered: tuple[str, int | None] | None = None  # an end that is not yet told
         self.timers: dict[str, float] = {}
         self._online = self._connecting = self._rebooting = self._dead = False
+        self._forgotten = False  # a router on the way forgot the connection; we do not know yet
         self._windows_open: frozenset[int] = frozenset()  # offline windows, by their place in spec
         self._leaving: tuple[str, float] | None = None  # (reason, away) once all calls are answered
         self._refused = 0  # failed attempts to connect in a row
@@ -186,10 +187,10 @@ class Link:
     def _plan_connect(self) -> None:
         """Try again after the policy's wait (fixed or exponential, part of it random)."""
         policy = self.spec.reconnect
-        wait = min(policy.most, policy.first * policy.factor ** max(0, self._refused - 1))
-        if policy.jitter:
+        wait = policy.wait(self._refused)
+        if policy.random:
             rng = stream(self.seed, self.spec.id, f"reconnect/{self.count('reconnect')}")
-            wait *= 1.0 - policy.jitter * rng.random()
+            wait = policy.vary(wait, rng)
         if not self._away:
             self.timers["connect"] = self._now + wait
 
@@ -213,24 +214,43 @@ class Link:
         """Forget what was under way, and try again later."""
         if not (self._online or self._connecting):
             return
-        self._online = self._connecting = False
+        self._online = self._connecting = self._forgotten = False
         self._lost(self.endpoint.reset(), gone.code)
-        for timer in ("call", "boot", "heartbeat"):
-            self.timers.pop(timer, None)
+        ended = ("call", "boot", "heartbeat", "nat", "break/")
+        self.timers = {k: t for k, t in self.timers.items() if not k.startswith(ended)}
         self._refused += 1
         self._plan_connect()
 
     def lose_connection(self, *, silent: bool) -> None:
         """Lose the connection now and come back as after any loss; `silent`: the CSMS holds on."""
         if self._online:
-            self.act(effects.Disconnect(abort=True, silent=silent))
+            if not self._forgotten:
+                self.act(effects.Disconnect(abort=True, silent=silent))
             self.disconnected(effects.Disconnected(1006, "the network is gone"))
+
+    def traffic(self) -> None:
+        """Note that a frame passed: a router on the way remembers us for a while longer."""
+        if self.spec.nat_timeout is not None:
+            self.timers["nat"] = self._now + self.spec.nat_timeout
+
+    def forgotten(self) -> None:
+        """Lose the connection to a router that saw no frame for too long; nobody is told.
+
+        The charger finds out when a CALL of its own stays unanswered, the CSMS in its own way.
+        """
+        if self._online and not self._forgotten:
+            self._forgotten = True
+            self.note("nat_timeout")
+            self.act(effects.Disconnect(abort=True, silent=True))
 
     def _hang_up(self, *, abort: bool) -> None:
         if self._online:
+            told, self._forgotten = not self._forgotten, False
             self._online = False
+            self.timers.pop("nat", None)
             self._lost(self.endpoint.reset(), 1000)
-            self.act(effects.Disconnect(abort=abort))
+            if told:
+                self.act(effects.Disconnect(abort=abort))
 
     def _lost(self, calls: Iterable[tuple[str, str | None]], code: int) -> None:
         """Remember what a broken connection swallowed: fences, and ends that must be told."""

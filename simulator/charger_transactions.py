@@ -31,16 +31,13 @@ class Transaction:
         self._ended = False
         self.running = False
 
-    def announce(self) -> bool:
-        """Say on a fresh connection how the session stands; whether one runs."""
+    def announce(self) -> None:
+        """Say on a fresh connection how the session stands."""
         charger = self._charger
         if charger.spec.transaction is not None and not (self.running or self._ended):
             self._begin(charger.draw("transaction", charger.spec.transaction))
-        elif self.running:
-            charger.connector(self._in_use)
-        elif self._id is not None:
+        elif self._ended and self._id is not None:
             self._tell_end()
-        return self.running
 
     def answered(self, payload: dict[str, Any]) -> None:
         """Learn the id that a 1.6 CSMS gave; tell the end, if it came before the id."""
@@ -54,18 +51,20 @@ class Transaction:
         self._ended = True
         if self._id is not None and self._charger.ready:
             self._tell_end()
+        self._charger.connector()
         if self._charger.update is not None:
             self._charger.update.transaction_ended()
+        self._charger.now_idle()
 
     @property
-    def _in_use(self) -> str:
+    def in_use(self) -> str:
+        """What the connector is while a session runs."""
         return "Charging" if self._charger.dialect.subprotocol == "ocpp1.6" else "Occupied"
 
     def _begin(self, length: float) -> None:
         charger = self._charger
         self.running = True
         charger.timers["transaction"] = charger.now + length
-        charger.connector(self._in_use)
         if charger.dialect.subprotocol == "ocpp1.6":
             charger.call("StartTransaction", {
                 "connectorId": 1, "idTag": ID_TAG, "meterStart": 0,
@@ -84,8 +83,6 @@ class Transaction:
             })  # fmt: skip
         else:
             self._event("Ended", "EVDeparted", "Idle")
-        if not (charger.update is not None and charger.update.unavailable):
-            charger.connector("Available")
         self._id = None
 
     def _event(self, kind: str, trigger: str, state: str) -> None:

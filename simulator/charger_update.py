@@ -215,7 +215,7 @@ class Update:
 
     def _schedule_install(self) -> None:
         wait = (self.request.install or 0.0) - self.charger.clock
-        if not self.charger.spec.allow_new_sessions:
+        if not self.charger.allow_new_sessions:
             self._take_out_of_service()
         if wait > 0 and self.charger.dialect.many_statuses:
             self.phase = Phase.SCHEDULED
@@ -228,7 +228,7 @@ class Update:
         """Let nobody begin a session on a charger about to install (L01.FR.07, L02.FR.04)."""
         self.unavailable = True
         if not self.charger.transaction.running:
-            self.charger.connector("Unavailable")
+            self.charger.connector()
 
     def _install_when_idle(self) -> None:
         """Install, after the transaction that runs (L01.FR.06, FR.33; FR.34 allows to say so)."""
@@ -241,8 +241,6 @@ class Update:
 
     def transaction_ended(self) -> None:
         """The connector is free: install, if that was waiting for it."""
-        if self.unavailable and not self.over:
-            self.charger.connector("Unavailable")
         if self.phase is Phase.BUSY:
             self._install()
 
@@ -359,10 +357,12 @@ class Update:
 
     def _end(self) -> None:
         self.phase = Phase.OVER
-        if self.unavailable and not self.charger.transaction.running:
-            self.unavailable = False
-            self.charger.connector("Available")
         self.charger.timers.pop("update", None)
+        if self.unavailable:
+            self.unavailable = False
+            if not self.charger.transaction.running:
+                self.charger.connector()
+        self.charger.now_idle()
 
     def _wait(self, seconds: float) -> None:
         self.charger.timers["update"] = self.charger.now + seconds

@@ -58,6 +58,7 @@ class Dialect:
     gives_request_id = False  # statuses carry the id of the request
     many_statuses = False  # knows the fourteen statuses, not only the seven of 1.6 core
     update_actions: tuple[str, ...] = ("UpdateFirmware",)
+    nameless: str | None = None  # the id that answers a CALL whose own cannot be read
 
     def boot(self, spec: ChargerSpec, version: str, reason: str) -> dict[str, Any]:
         """Return the BootNotification payload."""
@@ -138,6 +139,7 @@ class Signed16(Dialect):
 class V201(Dialect):
     """OCPP 2.0.1; one UpdateFirmware for secure (L01) and non-secure (L02) updates."""
 
+    nameless = "-1"  # Part 4 §4.2.3
     subprotocol = "ocpp2.0.1"
     gives_request_id = True
     many_statuses = True

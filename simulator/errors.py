@@ -19,14 +19,23 @@ class PeerError(SimulatorError):
     """The other side broke the protocol.
 
     `code` is the OCPP-J error code that names the breach, `message_id` the id of the offending
-    CALL where it could be read (None otherwise: nothing can be answered).
+    message where it could be read. `answerable` is false where the message was an answer itself or
+    of a type to be ignored: no CALLERROR may follow.
     """
 
-    def __init__(self, code: str, description: str, message_id: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        description: str,
+        message_id: str | None = None,
+        *,
+        answerable: bool = True,
+    ) -> None:
         super().__init__(f"{code}: {description}")
         self.code = code
         self.description = description
         self.message_id = message_id
+        self.answerable = answerable
 
 
 class UsageError(SimulatorError):

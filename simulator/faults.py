@@ -128,10 +128,10 @@ class NetworkFault(Frozen):
     """What happens to single frames of a charger (`network`).
 
     `disconnect` drops the connection right after the frame, `half_open` too, without the CSMS
-    hearing of it.
+    hearing of it. `power_loss` is the end of the charger's mains: it reboots, and what ran is lost.
     """
 
-    kind: Literal["drop", "duplicate", "delay", "disconnect", "half_open"]
+    kind: Literal["drop", "duplicate", "delay", "disconnect", "half_open", "power_loss"]
     action: str  # the OCPP action of the CALL, or of the CALL that is answered
     frame: Literal["call", "answer"] = "call"
     by: float = 0.0  # seconds of a delay
@@ -161,13 +161,36 @@ class Window(Frozen):
     plus: float = 0.0  # seconds after `until_mark`
 
 
+MOST_GROWTH = 64  # a wait grows so often at most: far beyond any cap, and still a number
+
+
 class Reconnect(Frozen):
-    """When a charger that lost its connection tries again."""
+    """When a charger that lost its connection tries again.
+
+    OCPP 2.x's RetryBackOffWaitMinimum, RandomRange and RepeatTimes are `first`, `random_range` and
+    `repeats` with a `factor` of 2 and no `jitter` (Part 4 §5.3).
+    """
 
     first: float = 1.0
     most: float = 60.0
     factor: float = 2.0  # 1: fixed interval
     jitter: float = 0.5  # share of the wait that is random
+    random_range: float = 0.0  # seconds: up to so much is added to each wait
+    repeats: int | None = None  # how often the wait grows; None: up to `most`
+
+    @property
+    def random(self) -> bool:
+        """Whether a wait depends on chance."""
+        return bool(self.jitter or self.random_range)
+
+    def wait(self, refused: int) -> float:
+        """Return the wait after `refused` failures in a row, before chance has its say."""
+        grown = min(max(0, refused - 1), MOST_GROWTH if self.repeats is None else self.repeats)
+        return min(self.most, self.first * self.factor**grown)
+
+    def vary(self, wait: float, rng: random.Random) -> float:
+        """Return a wait with its random part."""
+        return wait * (1.0 - self.jitter * rng.random()) + self.random_range * rng.random()
 
 
 class ChargerSpec(Frozen):
@@ -180,7 +203,7 @@ class ChargerSpec(Frozen):
     id: str
     cohort: str
     ocpp: Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
-    signed: bool = False  # 1.6 with the security extension
+    signed: bool = False  # 1.6: speaks the security extension; 2.x: takes signed updates only
     vendor: str
     model: str
     serial: str
@@ -205,6 +228,8 @@ class ChargerSpec(Frozen):
     allow_new_sessions: bool = False  # connectors stay available while an update is pending
     pause_download: PauseDownload | None = None
     firmware_root: str | None = None  # PEM of the root that signing certificates must come from
+    revoked: tuple[int, ...] = ()  # serial numbers of signing certificates that are revoked
+    nat_timeout: float | None = None  # seconds without a frame until a router forgets the line
     quirks: tuple[QuirkName, ...] = ()  # what each does: `quirks.QUIRKS`
     network_faults: tuple[NetworkFault, ...] = ()
     clock_skew: float = 0.0  # seconds by which its clock is ahead

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from simulator.faults import NetworkFault
 
 
+BREAKS = frozenset({"disconnect", "half_open", "power_loss"})
+LEAVES = 0.02  # seconds a frame has to leave before the line breaks behind it
+
+
 def strike(charger: Charger, frame: wire.Frame, action: str) -> NetworkFault | None:
     """Return the fault that meets this frame, sent or received; counts the frames it lets pass."""
     what = "call" if isinstance(frame, wire.Call) else "answer"

@@ -48,10 +48,13 @@ def verified(certificate: str, signature: str, sha256: str) -> bool:
     return True
 
 
-def certificate_verdict(certificate: str, root: str | None, now: float) -> str:
-    """Return Accepted or InvalidCertificate for a signing certificate (L01.FR.02, FR.21).
+def certificate_verdict(
+    certificate: str, root: str | None, now: float, revoked: tuple[int, ...] = ()
+) -> str:
+    """Return Accepted, InvalidCertificate or RevokedCertificate (L01.FR.02, FR.21).
 
     `root` is the PEM of the manufacturer's root; without one only form and dates are checked.
+    `revoked` are serial numbers.
     """
     try:
         leaf = x509.load_pem_x509_certificate(certificate.encode())
@@ -62,4 +65,4 @@ def certificate_verdict(certificate: str, root: str | None, now: float) -> str:
             leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
     except (InvalidSignature, ValueError, TypeError):
         return "InvalidCertificate"
-    return "Accepted"
+    return "RevokedCertificate" if leaf.serial_number in revoked else "Accepted"

@@ -104,6 +104,8 @@ def encode(frame: Frame) -> str:
 def decode(text: str) -> Frame:
     """Return the frame in `text`; raises `PeerError` naming the breach and, if readable, the id.
 
+    Only what may be a CALL is answerable: a CALLERROR never answers an answer.
+
     Codes: FormatViolation (not JSON), RpcFrameworkError (JSON, not a frame) and
     MessageTypeNotSupported (a type this protocol does not know: to be ignored).
     """
@@ -116,14 +118,17 @@ def decode(text: str) -> Frame:
     message_id = parts[1] if len(parts) > 1 and isinstance(parts[1], str) else None
     kind = parts[0]
     if type(kind) is not int or kind not in _SHAPES:
-        raise PeerError("MessageTypeNotSupported", f"message type {kind!r:.40}", message_id)
+        raise PeerError("MessageTypeNotSupported", f"message type {kind!r:.40}", message_id,
+                        answerable=False)  # fmt: skip
+    called = kind == MessageType.CALL
     if message_id is None or len(message_id) > MAX_MESSAGE_ID:
-        raise PeerError("RpcFrameworkError", "the message id is missing or too long")
+        raise PeerError("RpcFrameworkError", "the message id is missing or too long",
+                        answerable=called)  # fmt: skip
     build, types = _SHAPES[kind]
     fields = parts[2:]
     if len(fields) != len(types) or not all(map(isinstance, fields, types)):
         raise PeerError("RpcFrameworkError", f"a message of type {kind} has another shape",
-                        message_id)  # fmt: skip
+                        message_id, answerable=called)  # fmt: skip
     return build(message_id, *fields)
 
 

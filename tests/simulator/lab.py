@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from simulator import wire
 from simulator.charger import Charger
@@ -10,6 +17,7 @@ from simulator.dialect import rfc3339
 from simulator.faults import ChargerSpec, Fixed, Reconnect
 from simulator.image import Image
 from simulator.quirks import BROKEN
+from simulator.signing import sign
 from simulator.virtual import Connection, Refused, Scheduler, VirtualFleet
 from simulator.virtual_downloads import ImageModel, Transfers
 
@@ -36,6 +44,22 @@ def spec(**fields: Any) -> ChargerSpec:
         "reconnect": Reconnect(first=1.0, most=8.0, jitter=0.0),
     }
     return ChargerSpec(**(plain | fields))
+
+
+@cache
+def signed_by_somebody() -> dict[str, str]:
+    """Return certificate and signature of the lab's image: good where no root is asked for."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
+    now = datetime.fromtimestamp(START, UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 7)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    return {"signingCertificate": pem, "signature": sign(key, IMAGE.sha256)}
 
 
 def model(image: Image) -> ImageModel:
@@ -151,7 +175,9 @@ class Lab:
         retrieve = rfc3339(START + extra.pop("retrieve_in", 0.0))
         if self.charger.spec.ocpp == "ocpp1.6" and not self.charger.spec.signed:
             return self.call("UpdateFirmware", {"location": URL, "retrieveDate": retrieve} | extra)
-        firmware = {"location": URL, "retrieveDateTime": retrieve} | extra.pop("firmware", {})
+        secure = signed_by_somebody() if self.charger.spec.signed else {}
+        firmware = {"location": URL, "retrieveDateTime": retrieve} | secure
+        firmware |= extra.pop("firmware", {})
         action = "SignedUpdateFirmware" if self.charger.spec.signed else "UpdateFirmware"
         request = {"requestId": extra.pop("request_id", 7), "firmware": firmware}
         return self.call(action, request | extra)

@@ -27,6 +27,8 @@ def test_a_good_update_walks_the_whole_way(ocpp: str, signed: bool) -> None:
     expected = ["Downloading", "Downloaded", "Installing", "InstallRebooting", "Installed"]
     if ocpp == "ocpp1.6" and not signed:
         expected.remove("InstallRebooting")
+    if signed:
+        expected.insert(2, "SignatureVerified")
     assert lab.statuses() == expected
     boots = lab.calls("BootNotification")
     versions = [str(payload) for _, payload in boots]
@@ -327,7 +329,8 @@ def test_reported_statuses_are_always_legal(
     ).boot()
     lab.update(retries=retries, retryInterval=2)
     lab.run(900.0)
-    table = TABLES["core" if dialect == ("ocpp1.6", False) else "plain"]
+    kinds = {("ocpp1.6", False): "core", ("ocpp1.6", True): "secure"}
+    table = TABLES[kinds.get(dialect, "plain")]
     previous = ""
     for status in lab.statuses():
         assert legal(table, previous, status), lab.statuses()

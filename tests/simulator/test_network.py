@@ -101,3 +101,48 @@ def test_a_clock_that_is_ahead_is_seen_in_timestamps_and_dates() -> None:
     one.request_update(retrieve_in=1800.0)
     one.run(10.0)
     assert one.statuses()[0] == "Downloading"
+
+
+def test_a_router_forgets_a_quiet_line_and_only_a_timeout_shows_it() -> None:
+    """Nothing passes after the idle time; the charger reconnects when its Heartbeat times out."""
+    one = lab(nat_timeout=30.0, heartbeat=60.0)
+    held = one.csms.connection
+    one.run(32.0)
+    (note,) = one.notes("nat_timeout")
+    assert note["note"] == "nat_timeout"
+    assert one.charger.online  # as far as it knows
+    assert one.csms.closings == 0
+    one.request_update()
+    one.run(10.0)
+    assert one.statuses() == []  # the CSMS calls into the void
+    one.run(30.0)
+    assert one.csms.connection is not held
+    assert len(one.calls("BootNotification")) == 1
+    assert one.charger.ready
+
+
+def test_traffic_keeps_a_line_alive() -> None:
+    """Heartbeats that are frequent enough are what operators configure against it."""
+    one = lab(nat_timeout=30.0, heartbeat=20.0).run(300.0)
+    assert one.notes("nat_timeout") == []
+    assert len(one.calls("Heartbeat")) >= 14
+
+
+def test_a_power_loss_in_the_middle_of_a_download_is_told_after_the_boot() -> None:
+    """The download is lost with the power; DownloadFailed comes after the next boot."""
+    one = lab(NetworkFault(kind="power_loss", action=STATUS), ocpp="ocpp2.0.1")
+    one.request_update()
+    one.run(120.0)
+    assert one.statuses() == ["Downloading", "DownloadFailed"]
+    reasons = [payload["reason"] for _, payload in one.calls("BootNotification")]
+    assert reasons == ["PowerUp", "PowerUp"]
+    assert one.charger.firmware_version == "1.0.0"
+
+
+def test_a_line_that_breaks_with_the_request_swallows_its_answer() -> None:
+    """The charger took the request and updates; the CSMS cannot know it."""
+    one = lab(NetworkFault(kind="disconnect", action="UpdateFirmware"))
+    one.request_update()
+    one.run(120.0)
+    assert one.answers("csms-update") == []
+    assert one.statuses()[-1] == "Installed"

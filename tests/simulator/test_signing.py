@@ -80,6 +80,12 @@ def test_a_certificate_needs_its_root_and_its_time(root: Any) -> None:
     assert signing.certificate_verdict(selfmade, None, START) == "Accepted"
 
 
+def events(lab: Lab) -> list[str]:
+    """Return the security events that were reported, but for starting up."""
+    kinds = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
+    return [kind for kind in kinds if kind != "StartupOfTheDevice"]
+
+
 KINDS = [("ocpp1.6", True), ("ocpp2.0.1", False), ("ocpp2.1", False)]
 
 
@@ -93,8 +99,7 @@ def test_a_secure_update_is_verified_and_says_so(ocpp: str, signed: bool, root: 
     lab.update(firmware=secure)
     lab.run(200.0)
     assert lab.statuses()[:4] == ["Downloading", "Downloaded", "SignatureVerified", "Installing"]
-    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
-    assert events == ["FirmwareUpdated"]
+    assert events(lab) == ["FirmwareUpdated"]
 
 
 @pytest.mark.parametrize(("ocpp", "signed"), KINDS)
@@ -107,8 +112,7 @@ def test_a_wrong_signature_is_never_installed(ocpp: str, signed: bool, root: Any
     lab.update(firmware=secure)
     lab.run(200.0)
     assert lab.statuses() == ["Downloading", "Downloaded", "InvalidSignature"]
-    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
-    assert events == ["InvalidFirmwareSignature"]
+    assert events(lab) == ["InvalidFirmwareSignature"]
     assert lab.charger.firmware_version == "1.0.0"
 
 
@@ -123,5 +127,45 @@ def test_a_wrong_certificate_is_refused_at_once(ocpp: str, signed: bool, root: A
     assert isinstance(answer, wire.CallResult)
     assert answer.payload == {"status": "InvalidCertificate"}
     assert lab.statuses() == []
-    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
-    assert events == ["InvalidFirmwareSigningCertificate"]
+    assert events(lab) == ["InvalidFirmwareSigningCertificate"]
+
+
+@pytest.mark.parametrize(("ocpp", "signed"), KINDS)
+def test_a_revoked_certificate_is_refused_as_such(ocpp: str, signed: bool, root: Any) -> None:
+    """RevokedCertificate where the serial number is on the charger's list, and its event."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    lab = Lab(ocpp=ocpp, signed=signed, firmware_root=pem(root[0]), revoked=(7,)).boot()
+    secure = {"signingCertificate": pem(certificate(key, root)),
+              "signature": signing.sign(key, IMAGE.sha256)}  # fmt: skip
+    answer = lab.update(firmware=secure)
+    lab.run(100.0)
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "RevokedCertificate"}
+    assert lab.statuses() == []
+    assert events(lab) == ["InvalidFirmwareSigningCertificate"]
+
+
+@pytest.mark.parametrize(
+    ("signed", "fields", "status"),
+    [
+        (True, {}, "InvalidCertificate"),
+        (False, {}, "Accepted"),
+        (False, {"signature": "AAAA"}, "InvalidCertificate"),
+        (False, {"signingCertificate": "x"}, "Rejected"),
+    ],
+)
+def test_half_a_signature_is_none(signed: bool, fields: dict[str, str], status: str) -> None:
+    """TC_L_18: a charger that wants signed updates takes no other; halves are never taken."""
+    lab = Lab(ocpp="ocpp2.0.1", signed=signed).boot()
+    firmware = {"location": "https://fw.example/x", "retrieveDateTime": "2026-01-01T00:00:00Z"}
+    answer = lab.call("UpdateFirmware", {"requestId": 1, "firmware": firmware | fields})
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": status}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_a_charger_with_the_extension_says_so_at_its_start(signed: bool) -> None:
+    """StartupOfTheDevice is how a 1.6 CSMS learns whom it may send signed updates."""
+    lab = Lab(signed=signed).boot()
+    kinds = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
+    assert kinds == (["StartupOfTheDevice"] if signed else [])

@@ -1,0 +1,148 @@
+"""What the CSMS asks for happens when it can, and is said in the right words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simulator import wire
+from simulator.faults import Fixed
+from tests.simulator.lab import Lab
+
+FIRMWARE = "FirmwareStatusNotification"
+
+
+def asked(lab: Lab, message: str) -> None:
+    """Have the CSMS trigger a message; it must be accepted."""
+    answer = lab.call("TriggerMessage", {"requestedMessage": message})
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "Accepted"}
+
+
+def connector(lab: Lab) -> list[str]:
+    """Return what the connector was said to be, in order."""
+    return [payload["status"] for _, payload in lab.calls("StatusNotification")]
+
+
+def test_a_message_triggered_before_the_boot_is_sent_after_it() -> None:
+    """Accepted is a promise (F06.FR.10), and nothing but a boot may be sent before acceptance."""
+    lab = Lab()
+    lab.csms.boot_status = ["Pending", "Accepted"]
+    lab.boot()
+    asked(lab, FIRMWARE)
+    asked(lab, FIRMWARE)
+    assert lab.statuses() == []
+    lab.run(100.0)
+    assert lab.statuses() == ["Idle"]
+
+
+def test_a_pending_charger_boots_again_when_told_to() -> None:
+    """B02: the CSMS ends a Pending by triggering the next BootNotification."""
+    lab = Lab()
+    lab.csms.boot_status = ["Pending", "Accepted"]
+    lab.boot()
+    asked(lab, "BootNotification")
+    assert lab.charger.ready
+    lab.run(200.0)
+    assert len(lab.calls("BootNotification")) == 2
+
+
+def test_a_triggered_boot_changes_nothing_for_a_charger_that_runs() -> None:
+    """No second start, and an update that waits for its reboot does not end early."""
+    lab = Lab(ocpp="ocpp2.0.1").boot()
+    asked(lab, "BootNotification")
+    assert [payload["reason"] for _, payload in lab.calls("BootNotification")] == [
+        "PowerUp", "Triggered"
+    ]  # fmt: skip
+    assert len(lab.calls("StatusNotification")) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "state"),
+    [({}, "Available"), ({"transaction": Fixed(value=500.0)}, "Charging")],
+)
+def test_a_triggered_connector_status_is_the_true_one(fields: dict[str, Any], state: str) -> None:
+    """Free, in use, or out of service for the update under way."""
+    lab = Lab(**fields).boot()
+    asked(lab, "StatusNotification")
+    assert connector(lab)[-1] == state
+    if not fields:
+        lab.update()
+        lab.run(3.0)
+        asked(lab, "StatusNotification")
+        assert connector(lab)[-1] == "Unavailable"
+
+
+def test_availability_lasts_until_it_is_changed_back() -> None:
+    """Inoperative survives an update and its reboot; Operative ends it."""
+    lab = Lab().boot()
+    lab.call("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})
+    lab.update()
+    lab.run(200.0)
+    assert set(connector(lab)[1:]) == {"Unavailable"}
+    lab.call("ChangeAvailability", {"connectorId": 0, "type": "Operative"})
+    assert connector(lab)[-1] == "Available"
+
+
+def test_availability_waits_for_the_session() -> None:
+    """Scheduled while it runs, and Unavailable afterwards."""
+    lab = Lab(transaction=Fixed(value=50.0)).boot()
+    answer = lab.call("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "Scheduled"}
+    assert connector(lab)[-1] == "Charging"
+    lab.run(60.0)
+    assert connector(lab)[-1] == "Unavailable"
+
+
+def test_a_reset_on_idle_waits_for_the_session() -> None:
+    """Scheduled at once, done when the session ends (B12)."""
+    lab = Lab(ocpp="ocpp2.0.1", transaction=Fixed(value=50.0)).boot()
+    answer = lab.call("Reset", {"type": "OnIdle"})
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "Scheduled"}
+    lab.run(40.0)
+    assert len(lab.calls("BootNotification")) == 1
+    lab.run(60.0)
+    reasons = [payload["reason"] for _, payload in lab.calls("BootNotification")]
+    assert reasons == ["PowerUp", "RemoteReset"]
+
+
+def test_the_reboot_of_an_update_is_the_reset_that_waited_for_it() -> None:
+    """One reboot serves both."""
+    lab = Lab(ocpp="ocpp2.0.1").boot()
+    lab.update()
+    lab.call("Reset", {"type": "OnIdle"})
+    lab.run(300.0)
+    assert [payload["reason"] for _, payload in lab.calls("BootNotification")] == [
+        "PowerUp", "FirmwareUpdate"
+    ]  # fmt: skip
+    assert lab.statuses()[-1] == "Installed"
+
+
+@pytest.mark.parametrize(
+    ("ocpp", "text", "answers"),
+    [
+        ("ocpp1.6", "{", []),
+        ("ocpp2.0.1", "{", [("-1", "FormatViolation")]),
+        ("ocpp2.0.1", '[2,7,"Reset",{}]', [("-1", "RpcFrameworkError")]),
+        ("ocpp1.6", '[2,"x","Reset"]', [("x", "ProtocolError")]),
+        ("ocpp2.0.1", '[3,"x"]', []),
+        ("ocpp2.0.1", '[4,"x",7]', []),
+        ("ocpp2.0.1", '[9,"x",{}]', []),
+    ],
+)
+def test_only_calls_are_refused(ocpp: str, text: str, answers: list[tuple[str, str]]) -> None:
+    """A broken answer is never answered; in 2.x what cannot be read is refused as "-1"."""
+    lab = Lab(ocpp=ocpp).boot()
+    assert lab.csms.connection is not None
+    seen: list[tuple[str, str]] = []
+    lab.fleet.observe = lambda _charger, kind, sent, _data: (
+        seen.append((frame.message_id, frame.code))
+        if kind == "send" and sent and isinstance(frame := wire.decode(sent), wire.CallError)
+        else None
+    )
+    lab.csms.connection.send(text)
+    lab.run(5.0)
+    assert seen == answers
