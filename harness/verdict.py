@@ -5,7 +5,7 @@ Values only. `to_dict` on a `Judgement` gives plain JSON types; reports are made
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -106,7 +106,6 @@ class Judgement:
     results: tuple[Result, ...]
     events: int = 0
     duration: float = 0.0  # seconds of the drill
-    summary: dict[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[Result, ...]:
