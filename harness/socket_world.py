@@ -79,7 +79,9 @@ class Waiters:
         entry = (condition, future)
         self._waiting.append(entry)
         try:
-            await asyncio.wait_for(future, max(within, 0.0))
+            # Not wait_for: until Python 3.12 it loses a Ctrl-C that comes with the event.
+            async with asyncio.timeout(max(within, 0.0)):
+                await future
         except TimeoutError:
             return condition()
         finally:

@@ -1,0 +1,246 @@
+"""The command line: what it prints, what it refuses, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from harness import processes
+from harness.cli import main
+from harness.cli.library import find, names
+from harness.errors import UsageError
+
+
+def call(*words: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(main, list(words))
+
+
+SIX_ERRORS = """\
+version: 1
+name: six mistakes
+firmware: {version: "2", size: many}
+fleet:
+  - cohort: a
+    count: -1
+    ocpp: 1.6
+    colour: red
+operator:
+  - explode
+  - wait: {}
+"""
+
+
+@pytest.fixture
+def wrong(tmp_path: Path) -> Path:
+    """A scenario with six different mistakes."""
+    path = tmp_path / "wrong.yaml"
+    path.write_text(SIX_ERRORS)
+    return path
+
+
+@pytest.mark.parametrize("command", [["run"], ["scenario", "validate"]])
+def test_every_mistake_is_told_at_once_with_its_place(wrong: Path, command: list[str]) -> None:
+    """Exit 2, one line each, no traceback."""
+    result = call(*command, str(wrong))
+    assert result.exit_code == 2
+    lines = [line for line in result.stderr.splitlines() if line.startswith(str(wrong))]
+    places = [line.removeprefix(f"{wrong}:").split(":")[0] for line in lines]
+    assert places == ["3", "6", "7", "8", "10", "11"]
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "no-such-scenario"], "shipped are: "),
+        (["run", "missing.yaml"], "there is no scenario file missing.yaml"),
+        (["run", "smoke", "--mutant", "no_such"], "no mutant is called no_such; known: "),
+        (["run", "smoke", "--seed", "-1"], "--seed"),
+        (["run"], "SCENARIO"),
+        (["judge", "nowhere"], "cannot read nowhere"),
+        (["scenario", "show", "nothing"], "shipped are: "),
+        (["run", "smoke", "--target", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (["target", "probe", "nowhere.yaml"], "cannot read nowhere.yaml"),
+        (["fleet", "smoke", "--ocpp", "http://x"], "ws://"),
+        (["no-such-command"], "No such command"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_to_do(words: list[str], said: str) -> None:
+    """A short text on standard error, never a traceback."""
+    result = call(*words)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+    assert "Traceback" not in result.output
+
+
+def test_our_own_defect_ends_with_4_and_keeps_the_details(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The traceback is in a file, not on the screen."""
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("harness.runner.run", broken)
+    result = call("run", "smoke", "--report", str(tmp_path))
+    assert result.exit_code == 4
+    assert "ZeroDivisionError: oops" in result.stderr
+    assert "Traceback" not in result.stderr
+    details = Path(result.stderr.rsplit("Details: ", 1)[1].strip())
+    assert "Traceback" in details.read_text()
+    details.unlink()
+
+
+def test_the_library_is_listed_by_topic_with_what_it_proves() -> None:
+    """One idea a file; every one says what a PASS shows."""
+    result = call("scenario", "list")
+    assert result.exit_code == 0
+    for name in names():
+        assert f"  {name} " in result.stdout
+    assert "the whole story:" in result.stdout
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_shipped_scenario_is_valid_and_asserts_something(name: str) -> None:
+    """A scenario without expectations would pass whatever happens."""
+    scenario = find(name).scenario
+    assert scenario.proves or scenario.found
+    assert not scenario.expect.nothing
+
+
+def test_a_scenario_can_be_copied_checked_and_shown(tmp_path: Path) -> None:
+    """`new` writes the file and the schema that its modeline names."""
+    file = tmp_path / "mine" / "my.yaml"
+    assert call("scenario", "new", "smoke", str(file)).exit_code == 0
+    assert file.read_text() == call("scenario", "show", "smoke").stdout
+    beside = json.loads((file.parent / "scenario.schema.json").read_text())
+    assert beside == json.loads(call("scenario", "schema").stdout)
+    assert f"{file}: valid" in call("scenario", "validate", str(file), "demo").stdout
+    assert call("scenario", "new", "smoke", str(file)).exit_code == 2
+
+
+def test_a_file_beats_the_library_and_a_folder_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the user names exactly is what is run."""
+    monkeypatch.chdir(tmp_path)
+    Path("smoke").write_text(call("scenario", "show", "rolling").stdout)
+    assert find("smoke").scenario.name == find("rolling").scenario.name
+    Path("folder").mkdir()
+    with pytest.raises(UsageError, match="no scenario file"):
+        find("folder")
+
+
+def test_a_virtual_run_writes_its_report_and_can_be_judged_again(tmp_path: Path) -> None:
+    """The same verdict, twice; the JSON has its fixed fields."""
+    folder = tmp_path / "run"
+    result = call("run", "smoke", "--virtual", "--json", "--report", str(folder))
+    assert result.exit_code == 0
+    said = json.loads(result.stdout)
+    assert (said["format"], said["passed"], said["verdict"]) == ("firmdrill-run/1", True, "PASS")
+    assert said["reproduce"] == "firmdrill run smoke --seed 7 --virtual"
+    assert {path.name for path in folder.iterdir()} == {
+        "history.ndjson", "report.html", "report.json", "junit.xml",
+    }  # fmt: skip
+    again = json.loads(call("judge", str(folder), "--json").stdout)
+    for part in ("verdict", "exit_code", "expectations", "judgement", "counts", "phases"):
+        assert again[part] == said[part]
+
+
+def test_the_last_lines_are_verdict_seed_report_and_reproduce(tmp_path: Path) -> None:
+    """What a user copies stands at the end."""
+    result = call("run", "pause", "--virtual", "-q", "--report", str(tmp_path), "--seed", "3")
+    assert result.exit_code == 0
+    last = "\n".join(result.stdout.splitlines()[-7:])
+    for word in ("verdict", "chargers", "seed 3", "report", "firmdrill run pause --seed 3"):
+        assert word in last
+
+
+def test_a_failing_run_ends_with_1_and_shows_the_witness(tmp_path: Path) -> None:
+    """The property, its sentence, what was expected and what was seen."""
+    words = ["--virtual", "--mutant", "pause_ignored", "--report", str(tmp_path)]
+    result = call("run", "pause", *words)
+    assert result.exit_code == 1
+    assert "FAIL R18 Silence" in result.stdout
+    assert "UpdateFirmware" in result.stdout
+
+
+def test_reports_get_a_folder_of_their_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Two runs in the same second do not overwrite each other."""
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert call("run", "late", "--virtual", "-q").exit_code == 0
+    assert len(list((tmp_path / "firmdrill-reports").iterdir())) == 2
+    Path("file").write_text("")
+    assert call("run", "late", "--virtual", "--report", "file").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the history is empty"),
+        (b"hello\n", "line 1: not a history header"),
+        (b'{"format":"other/9"}\n', "format 'other/9' is unknown"),
+        (b'{"format":"firmdrill-history/1"}\n', "no events"),
+        (b'{"format":"firmdrill-history/1"}\nbroken\n', "line 2: not an event"),
+    ],
+)
+def test_a_broken_history_is_refused_with_the_line(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    """Exit 2: it is the user's file."""
+    path = tmp_path / "history.ndjson"
+    path.write_bytes(content)
+    result = call("judge", str(path))
+    assert result.exit_code == 2
+    assert said in result.stderr
+
+
+def test_a_target_file_can_be_started_from_a_template(tmp_path: Path) -> None:
+    """`target new` writes it and never over an existing one."""
+    file = tmp_path / "t.yaml"
+    assert call("target", "new", str(file)).exit_code == 0
+    assert "version: 1" in file.read_text()
+    assert call("target", "new", str(file)).exit_code == 2
+
+
+@pytest.mark.sockets
+def test_a_taken_port_is_one_line_and_exit_3(tmp_path: Path, unused_tcp_port: int) -> None:
+    """The part says which port, and which option chooses another."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", unused_tcp_port))
+        taken.listen()
+        done = subprocess.run(
+            processes.command(
+                "harness",
+                ["csms", "--database", str(tmp_path / "x"), "--port", str(unused_tcp_port)],
+            ),
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert str(unused_tcp_port) in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.sockets
+def test_a_target_is_probed_step_by_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    """A failing step names the full url and a hint; exit 3."""
+    monkeypatch.setenv("FIRMDRILL_API_KEY", "k")
+    here = f"127.0.0.1:{unused_tcp_port}"
+    file = tmp_path / "t.yaml"
+    file.write_text(f"version: 1\nname: gone\napi: http://{here}/api\nocpp: ws://{here}/ocpp\n")
+    result = call("target", "probe", str(file))
+    assert result.exit_code == 3
+    assert f"FAIL  the CSMS cannot be reached: http://{here}/api/fleet/firmware" in result.stdout
+    assert f"ocpp1.6: ws://{here}/ocpp/firmdrill-probe: TCP failed" in result.stdout
