@@ -122,6 +122,7 @@ class NetworkFailure(Chosen):
     half_open: str | None = Field(
         None, description="The charger loses the connection, the CSMS does not hear of it."
     )
+    power_loss: str | None = Field(None, description="The charger loses power after such a frame.")
     frame: Literal["call", "answer"] = Field("call", description="The CALL, or its answer.")
     by: Duration = Field(0.0, description="How late `delay` makes it, and all frames behind it.")
     skip: Count = Field(0, ge=0, description="So many of these frames pass first.")
@@ -149,7 +150,7 @@ class NetworkFailure(Chosen):
         )
 
 
-_NETWORK_KINDS = ("drop", "duplicate", "delay", "disconnect", "half_open")
+_NETWORK_KINDS = ("drop", "duplicate", "delay", "disconnect", "half_open", "power_loss")
 
 _F = TypeVar("_F", bound=Chosen)
 

@@ -41,6 +41,10 @@ class ReconnectPolicy(Frozen):
     most: Duration = Field(60.0, description="The longest wait.")
     factor: float = Field(2.0, ge=1, description="Each wait is this much longer; 1: fixed.")
     jitter: Share = Field(0.5, description="Share of each wait that is random.")
+    random_range: Duration = Field(0.0, description="Up to so much is added to each wait.")
+    repeats: Count | None = Field(
+        None, ge=0, description="How often the wait grows (default: up to `most`)."
+    )
 
 
 class Network(Frozen):
@@ -52,6 +56,9 @@ class Network(Frozen):
     )
     reconnect: ReconnectPolicy = Field(ReconnectPolicy(), description="Coming back.")
     call_timeout: Duration = Field(30.0, description="How long a CALL may stay unanswered.")
+    nat_timeout: Duration | None = Field(
+        None, description="After so long without a frame a router forgets the connection."
+    )
     fail: tuple[NetworkFailure, ...] = Field((), description="What happens to frames, for whom.")
 
 
@@ -264,6 +271,7 @@ class Cohort(Frozen):
             "pause_download": pause and PauseDownload(after=pause.after, length=pause.length),
             "allow_new_sessions": bool(sessions and sessions.allow_new_sessions),
             "quirks": tuple(dict.fromkeys((*profile.quirks, *self.quirks))),
+            "nat_timeout": network.nat_timeout,
             "clock_skew": self.clock_skew,
         }
 

@@ -8,7 +8,7 @@ bytes and shares 0..1 once loaded.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
 
@@ -16,10 +16,14 @@ from simulator.cohorts import Cohort
 from simulator.errors import ScenarioError
 from simulator.faults import ChargerSpec, Frozen
 from simulator.image import HEADER_BYTES, Image
-from simulator.scenario_problems import Misplaced, explain, guess, in_order
+from simulator.scenario_includes import FIELD, assemble
+from simulator.scenario_problems import Misplaced, explain, guess
 from simulator.scenario_steps import BoundField, CreateStep, MarkStep, Step
-from simulator.scenario_yaml import read, write
+from simulator.scenario_yaml import write
 from simulator.units import Count, Duration, Flag, Size
+
+if TYPE_CHECKING:
+    from simulator.scenario_includes import Include
 
 # What a drill marks by itself: answered requests of the operator, and its own phases.
 MARKS = ("create", "execute_stage", "pause", "resume", "baseline", "act", "heal", "drain", "final")
@@ -153,14 +157,14 @@ class Scenario(Frozen):
         ]
 
 
-def load(text: str, *, name: str = "<scenario>") -> Scenario:
+def load(text: str, *, name: str = "<scenario>", include: Include | None = None) -> Scenario:
     """Return the scenario in `text`; raises `ScenarioError` with all problems, each with its place.
 
-    `name` is what the problems call the file.
+    `name` is what the problems call the file; `include` finds the text of files that it includes.
     """
-    data, places, problems = read(text)
+    data, places, problems = assemble(text, name, include)
     if data is None and problems:
-        raise ScenarioError([f"{name}:{problem}" for problem in problems])
+        raise ScenarioError([str(problem) for problem in problems])
     try:
         scenario = Scenario.model_validate(data)
     except ValidationError as error:
@@ -168,7 +172,7 @@ def load(text: str, *, name: str = "<scenario>") -> Scenario:
     else:
         if not problems:
             return scenario
-    raise ScenarioError([f"{name}:{problem}" for problem in in_order(problems)])
+    raise ScenarioError([str(problem) for problem in sorted(set(problems))])
 
 
 def dump(scenario: Scenario, *, schema: str = "./scenario.schema.json") -> str:
@@ -179,10 +183,18 @@ def dump(scenario: Scenario, *, schema: str = "./scenario.schema.json") -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a scenario file."""
+    whole = Scenario.model_json_schema(by_alias=True, mode="validation")
+    whole["properties"][FIELD] = {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Files whose fields come beneath these; their fleet and operator before.",
+    }
+    whole["required"] = ["version", "name"]
+    whole["anyOf"] = [{"required": ["firmware", "fleet"]}, {"required": [FIELD]}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **whole,
         "title": "firmdrill scenario, version 1",
-        **Scenario.model_json_schema(by_alias=True, mode="validation"),
     }
 
 

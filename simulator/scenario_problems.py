@@ -1,12 +1,14 @@
 """What is wrong with a scenario, in the words of someone who writes scenarios. A core.
 
-Turns the problems that pydantic finds into lines `line:col: path: what is wrong, what to do`.
+Turns what pydantic finds into problems that read `file:line:col: path: what is wrong, what to do`.
 """
 
 from __future__ import annotations
 
 import difflib
 from typing import TYPE_CHECKING, Any
+
+from simulator.scenario_yaml import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,8 +26,8 @@ class Misplaced(ValueError):
         self.where = where
 
 
-def explain(error: ValidationError, places: Places, fields: Iterable[str]) -> Iterator[str]:
-    """Yield every problem as `line:col: path: …`; `fields` are the names to guess from."""
+def explain(error: ValidationError, places: Places, fields: Iterable[str]) -> Iterator[Problem]:
+    """Yield every problem at its place; `fields` are the names to guess from."""
     problems = error.errors()
     deeper = {it["loc"][:length] for it in problems for length in range(len(it["loc"]))}
     for problem in problems:
@@ -33,17 +35,7 @@ def explain(error: ValidationError, places: Places, fields: Iterable[str]) -> It
             continue  # wrong elements do not count as elements: they are told already
         inside = getattr(problem.get("ctx", {}).get("error"), "where", ())
         place, path = places.nearest((*problem["loc"], *inside))
-        yield f"{place}: {path}{_words(problem, fields)}"
-
-
-def in_order(problems: Iterable[str]) -> list[str]:
-    """Return problems once each, as they stand in the file."""
-
-    def place(problem: str) -> tuple[int, int, str]:
-        line, column, text = problem.split(":", 2)
-        return int(line), int(column), text
-
-    return sorted(set(problems), key=place)
+        yield Problem(place, f"{path}{_words(problem, fields)}")
 
 
 def guess(word: str, known: Iterable[str]) -> str:

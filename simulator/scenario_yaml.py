@@ -18,26 +18,62 @@ if TYPE_CHECKING:
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Where a value stands, both from 1."""
+    """Where a value stands; line and column count from 1."""
 
+    file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """Something wrong, at its place."""
+
+    place: Place
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.text}"
 
 
 class Places:
     """Where every value of a document stands."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
+        self.file = file
         self._marks: dict[Path, Place] = {}
+
+    def at(self, mark: yaml.Mark | None) -> Place:
+        """Return the place of a mark, or the beginning of the file."""
+        if mark is None:
+            return Place(self.file, 1, 1)
+        return Place(self.file, mark.line + 1, mark.column + 1)
 
     def put(self, path: Path, mark: yaml.Mark) -> None:
         """Remember where the value at `path` stands."""
-        self._marks[path] = Place(mark.line + 1, mark.column + 1)
+        self._marks[path] = self.at(mark)
+
+    def adopt(self, other: Places, section: str) -> None:
+        """Take over the places of another file's section, beneath our own."""
+        theirs = {path: place for path, place in other._marks.items() if path[:1] == (section,)}
+        self._marks = theirs | self._marks
+
+    def shift(self, section: str, by: int) -> None:
+        """Move the elements of a section `by` further down: others come before them."""
+
+        def moved(path: Path) -> Path:
+            match path:
+                case (str(first), int(place), *rest) if first == section:
+                    return (first, place + by, *rest)
+                case _:
+                    return path
+
+        self._marks = {moved(path): place for path, place in self._marks.items()}
 
     def nearest(self, location: Sequence[str | int]) -> tuple[Place, str]:
         """Return the place of a pydantic location, and its path as a reader would write it.
@@ -48,7 +84,7 @@ class Places:
         for element in location:
             if (*path, element) in self._marks:
                 path = (*path, element)
-        place = self._marks.get(path, Place(1, 1))
+        place = self._marks.get(path, Place(self.file, 1, 1))
         shown = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
         return place, f"{shown.lstrip('.')}: " if shown else ""
 
@@ -73,25 +109,27 @@ _Loader.add_implicit_resolver(
 _Loader.add_implicit_resolver(_FLOAT, _FLOATS, list("-+.0123456789"))
 
 
-def read(text: str) -> tuple[Any, Places, list[str]]:
-    """Return (data, places, problems as `line:col: …`); data is None where nothing can be read."""
-    places = Places()
-    problems: list[str] = []
+def read(text: str, file: str = "") -> tuple[Any, Places, list[Problem]]:
+    """Return (data, places, problems); data is None where nothing can be read."""
+    places = Places(file)
+    problems: list[Problem] = []
+
+    def nothing(mark: yaml.Mark | None, told: str) -> tuple[None, Places, list[Problem]]:
+        return None, places, [Problem(places.at(mark), told)]
+
     loader = None
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
-            return None, places, ["1:1: the file is empty; `firmdrill scenario new` writes one"]
+            return nothing(None, "the file is empty; `firmdrill scenario new` writes one")
         data = _value(loader, node, (), places, problems, depth=0)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        return None, places, [f"{where}: not YAML: {error.problem}"]
+        return nothing(error.problem_mark, f"not YAML: {error.problem}")
     except yaml.reader.ReaderError as error:
-        return None, places, [f"1:1: not YAML: character {error.position} is {error.reason}"]
+        return nothing(None, f"not YAML: character {error.position} is {error.reason}")
     except (yaml.YAMLError, RecursionError) as error:
-        return None, places, [f"1:1: not YAML: {error}"]
+        return nothing(None, f"not YAML: {error}")
     finally:
         if loader is not None:
             loader.dispose()
@@ -121,7 +159,13 @@ _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
 def _value(
-    loader: _Loader, node: yaml.Node, path: Path, places: Places, problems: list[str], *, depth: int
+    loader: _Loader,
+    node: yaml.Node,
+    path: Path,
+    places: Places,
+    problems: list[Problem],
+    *,
+    depth: int,
 ) -> Any:
     places.put(path, node.start_mark)
     if depth > _DEEPEST:
@@ -141,10 +185,10 @@ def _value(
         key = loader.construct_object(key_node)
         mark = key_node.start_mark
         if not isinstance(key, str):
-            problems.append(f"{mark.line + 1}:{mark.column + 1}: a field name is text, not {key!r}")
+            problems.append(Problem(places.at(mark), f"a field name is text, not {key!r:.40}"))
             continue
         if key in result:
-            problems.append(f"{mark.line + 1}:{mark.column + 1}: {key} is given twice")
+            problems.append(Problem(places.at(mark), f"{key} is given twice"))
         result[key] = _value(loader, value_node, (*path, key), places, problems, depth=depth + 1)
         places.put((*path, key), mark)
     return result

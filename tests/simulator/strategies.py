@@ -72,7 +72,7 @@ INSTALL_FAILURES = st.tuples(
 ).map(lambda parts: failures.InstallFailure(**parts[0], **parts[1], how=parts[2]))  # fmt: skip
 NETWORK_FAILURES = st.tuples(
     WHOMS,
-    st.sampled_from(["drop", "duplicate", "delay", "disconnect", "half_open"]),
+    st.sampled_from(["drop", "duplicate", "delay", "disconnect", "half_open", "power_loss"]),
     st.sampled_from(["UpdateFirmware", "Heartbeat"]),
     some(frame=st.sampled_from(["call", "answer"]), by=AMOUNTS, skip=st.integers(0, 3)),
 ).map(lambda parts: failures.NetworkFailure(**parts[0], **{parts[1]: parts[2]}, **parts[3]))
@@ -93,9 +93,10 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
         connect_after=DISTRIBUTIONS,
         reconnect=model(
             cohorts.ReconnectPolicy, first=AMOUNTS, most=AMOUNTS, jitter=SHARES,
-            factor=st.floats(1, 4),
+            factor=st.floats(1, 4), random_range=AMOUNTS, repeats=st.none() | st.integers(0, 5),
         ),
         call_timeout=AMOUNTS,
+        nat_timeout=st.none() | AMOUNTS,
         fail=st.lists(NETWORK_FAILURES, max_size=2).map(tuple),
     ),
     "download": model(
