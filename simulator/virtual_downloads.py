@@ -48,6 +48,17 @@ class Ending:
     rate: float | None = None  # a server-side cap
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A request under way, as far as cancelling it needs to know."""
+
+    since: float  # when its first byte came
+    offset: int
+    size: int  # bytes that it would move
+    rate: float
+    log: dict[str, Any]  # what the server will say of it, but for the end
+
+
 class Transfers:
     """All downloads of a virtual fleet; `begin` and `cancel` mirror the Fetch actions.
 
@@ -72,7 +83,7 @@ class Transfers:
         self._requests: dict[str, int] = {}
         self._kept: dict[str, int] = {}  # bytes of the broken download that a resume can use
         self._running: dict[str, Timer | Share] = {}
-        self._begun: dict[str, tuple[float, int, int, float]] = {}  # since, offset, bytes, rate
+        self._begun: dict[str, Begun] = {}
 
     def begin(self, client: str, fetch: Fetch, done: Done) -> None:
         """Start the download; `done` hears its end unless `cancel` comes first."""
@@ -81,14 +92,15 @@ class Transfers:
         ending = self._foresee(client, fetch, offset)
         rate = min(fetch.rate or DEFAULT_RATE, ending.rate or DEFAULT_RATE)
         uplink = self.uplinks.get(client)
-        self._begun[client] = (self.scheduler.now + ROUND_TRIP, offset, ending.moved, rate)
+        asked = {"client": client, "path": _path(fetch.url)}
+        since = self.scheduler.now + ROUND_TRIP
+        self._begun[client] = Begun(since, offset, ending.moved, rate, asked | ending.log)
 
         def finish(_: Any) -> None:
             del self._running[client], self._begun[client]
             if isinstance(ending.result, FetchFailed):
                 self._kept[client] = ending.result.received
-            self.log({"time": self.scheduler.now, "client": client, "path": _path(fetch.url)}
-                     | ending.log)  # fmt: skip
+            self.log({"time": self.scheduler.now} | asked | ending.log)
             done(ending.result)
 
         if uplink is not None and ending.moved:
@@ -103,19 +115,22 @@ class Transfers:
     def cancel(self, client: str, *, keep: bool = False) -> None:
         """Drop the running download of this client, if there is one.
 
-        With `keep` a later `begin` that resumes goes on after the bytes that have arrived.
+        With `keep` a later `begin` that resumes goes on after the bytes that have arrived. The
+        server logs an aborted request with the bytes that it had sent.
         """
         running = self._running.pop(client, None)
         if running is None:
             return
-        since, offset, size, rate = self._begun.pop(client)
+        begun = self._begun.pop(client)
         if isinstance(running, Share):
-            moved = size - int(running.left_now())
+            moved = begun.size - int(running.left_now())
         else:
-            moved = min(size, int((self.scheduler.now - since) * rate))
+            moved = max(0, min(begun.size, int((self.scheduler.now - begun.since) * begun.rate)))
         if keep and moved > 0:
-            self._kept[client] = offset + moved
+            self._kept[client] = begun.offset + moved
         running.cancel()
+        ended = {"sent": moved, "outcome": "aborted"}
+        self.log({"time": self.scheduler.now} | begun.log | ended)
 
     # -------------------------------------------------------------- what the server would do
 

@@ -97,6 +97,7 @@ def test_a_charger_may_pause_its_own_download(ocpp: str) -> None:
     if ocpp == "ocpp1.6":
         expected = ["Downloading", "Downloaded"]
     assert lab.statuses()[: len(expected)] == expected
-    (line,) = lab.served
-    assert line["range"][0] == pytest.approx(20_000, abs=500)
+    broken, resumed = lab.served
+    assert (broken["outcome"], resumed["outcome"]) == ("aborted", "complete")
+    assert resumed["range"][0] == broken["sent"] == pytest.approx(20_000, abs=500)
     assert lab.statuses()[-1] == "Installed"
