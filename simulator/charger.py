@@ -1,10 +1,11 @@
 """One virtual charger: its power, its connection, its boot, its calls. A sans-IO core.
 
 `handle(now, input) -> actions` is all there is: whoever drives it owns the socket, the clock and
-the download (seam 1, `effects`). The life of a charger has four layers, each with a module:
+the download (seam 1, `effects`). The life of a charger has five layers, each with a module:
 
 * `charger_link`, the lower half: power, offline windows, connect and reconnect;
-* here: boot until accepted, heartbeats, one CALL at a time;
+* `charger_frames`, the middle: frames in and out, one CALL at a time;
+* here: boot until accepted, heartbeats, reports, timers;
 * `charger_calls`: what it answers when the CSMS calls;
 * `charger_update`: a firmware update from request to the first boot of the new version.
 
@@ -16,28 +17,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from simulator import effects, network, quirks, wire
+from simulator import effects, quirks, wire
 from simulator.charger_calls import TRIGGERED, answer
+from simulator.charger_frames import Frames
 from simulator.charger_link import ASK, TERMINAL_REF, Link
 from simulator.charger_transactions import TRANSACTION_REF, Transaction
 from simulator.charger_update import Update
-from simulator.errors import PeerError
 from simulator.firmware import TERMINAL, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from simulator.dialect import UpdateRequest
-    from simulator.faults import ChargerSpec, NetworkFault
+    from simulator.faults import ChargerSpec
 
 BOOT_RETRY = 10.0  # seconds until another BootNotification where the CSMS named no interval
 
 
-class Charger(Link):
+class Charger(Frames):
     """One charger. `start` is the Unix time at which the drill begins; equal seeds, equal lives."""
 
     __slots__ = (
-        "allow_new_sessions", "asked_for", "deferred", "heartbeat", "inoperative", "installs",
+        "allow_new_sessions", "asked_for", "heartbeat", "inoperative", "installs",
         "last_status", "reset_when_idle", "transaction", "update",
     )  # fmt: skip
 
@@ -47,7 +48,6 @@ class Charger(Link):
         self.transaction = Transaction(self)
         self.installs = 0  # how many installations were begun
         self.heartbeat: float = 0.0  # seconds
-        self.deferred: tuple[wire.CallResult, ...] = ()  # answers that are given late
         self.asked_for: tuple[str, ...] = ()  # messages triggered before the boot was accepted
         self.allow_new_sessions: bool = spec.allow_new_sessions
         self.inoperative = False  # as the CSMS wants it (ChangeAvailability)
@@ -66,7 +66,7 @@ class Charger(Link):
         self._now = now
         out = self._out = []
         self._INPUTS[type(incoming)](self, incoming)
-        self._flush()
+        self.flush()
         if self._leaving is not None and self.endpoint.idle:
             reason, away = self._leaving
             self.reboot(reason, away=away)
@@ -95,7 +95,7 @@ class Charger(Link):
             ref = f"{TERMINAL_REF}{status}" if status in TERMINAL else None
             if "two_calls" in self.spec.quirks:
                 self.endpoint.queue("Heartbeat", {})
-                self._send(wire.Call(self.endpoint.new_id(), action, payload), action)
+                self.transmit(wire.Call(self.endpoint.new_id(), action, payload), action)
                 return
             self.endpoint.queue(action, payload, ref)
         elif status in TERMINAL:
@@ -145,7 +145,8 @@ class Charger(Link):
             verdict = "AcceptedCanceled"
         self.update = Update(self, request)
         self.note("update", request_id=request.request_id, action=action)
-        self.update.begin()
+        if self.ready:
+            self.update.begin()
         return verdict
 
     # ------------------------------------------------------------------ boot and heartbeat
@@ -214,127 +215,22 @@ class Charger(Link):
         for wanted in asked_for:
             TRIGGERED[wanted](self)
 
-    # ------------------------------------------------------------------ frames
+    # ------------------------------------------------------------------ calls and answers
 
-    def _received(self, received: effects.Received) -> None:
-        if self._forgotten:
-            return
-        self.traffic()
-        try:
-            frame = wire.decode(received.text)
-        except PeerError as error:
-            self._refuse(error)
-            return
-        fault = self._fault(frame)
-        if fault is not None and fault.kind == "drop":
-            return
-        before = len(self._out)
-        self._take(frame)
-        if fault is not None and fault.kind == "duplicate":
-            self._take(frame)
-        if fault is not None and fault.kind in network.BREAKS:  # no answer gets out any more
-            self._out[before:] = [a for a in self._out[before:] if type(a) is not effects.Send]
-            self._break(fault.kind)
+    def reply(self, call: wire.Call) -> wire.CallResult | wire.CallError | None:
+        """Answer a CALL of the CSMS."""
+        if not self.spec.quirks:
+            return wire.CallResult(call.message_id, answer(self, call))
+        quirks.refuses(self, call)
+        given = wire.CallResult(call.message_id, answer(self, call))
+        return quirks.answer(self, call, given)
 
-    def _take(self, frame: wire.Frame) -> None:
-        match frame:
-            case wire.Call():
-                self._answer(frame)
-            case wire.CallResult() | wire.CallError():
-                self._settled(frame)
-            case _:
-                self.note("ignored", frame=type(frame).__name__)
-
-    def _fault(self, frame: wire.Frame) -> NetworkFault | None:
-        """Return what the network does to a frame that came in."""
-        if not self.spec.network_faults:
-            return None
-        if isinstance(frame, wire.Call):
-            return network.strike(self, frame, frame.action)
-        outstanding = self.endpoint.outstanding
-        return network.strike(self, frame, outstanding.call.action) if outstanding else None
-
-    def _break(self, kind: str) -> None:
-        if kind == "power_loss":
-            self.lose_power()
-        else:
-            self.lose_connection(silent=kind == "half_open")
-
-    def _answer(self, call: wire.Call) -> None:
-        try:
-            if self.spec.quirks:
-                quirks.refuses(self, call)
-            given = wire.CallResult(call.message_id, answer(self, call))
-        except PeerError as error:
-            error.message_id = call.message_id
-            self._refuse(error, call.action)
-            return
-        reply = quirks.answer(self, call, given) if self.spec.quirks else given
-        if reply is not None:
-            self._send(reply, call.action)
-
-    def _answer_late(self) -> None:
-        waiting, self.deferred = self.deferred, ()
-        for reply in waiting if self._online else ():
-            self._send(reply, "")
-
-    def _refuse(self, error: PeerError, action: str = "") -> None:
-        self.note("peer_error", code=error.code, description=error.description)
-        message_id = error.message_id or self.dialect.nameless
-        if error.answerable and message_id is not None:
-            code = self.dialect.error_code(error.code)
-            self._send(wire.CallError(message_id, code, error.description), action)
-
-    def _settled(self, frame: wire.CallResult | wire.CallError) -> None:
-        ended = self.endpoint.settle(frame)
-        if ended is None:
-            self.note("unexpected_answer", message_id=frame.message_id)
-            return
-        self.timers.pop("call", None)
-        if ended.ref is not None and ended.ref.startswith(ASK):
-            self.note("answered", ref=ended.ref.removeprefix(ASK), message_id=frame.message_id)
-        if ended.ref == TRANSACTION_REF and isinstance(frame, wire.CallResult):
-            self.transaction.answered(frame.payload)
+    def ended(self, ended: wire.Outstanding, payload: dict[str, Any] | None) -> None:
+        """Take the answer to a CALL of ours."""
+        if ended.ref == TRANSACTION_REF and payload is not None:
+            self.transaction.answered(payload)
         if ended.call.action == "BootNotification":
-            self._boot_answered(frame.payload if isinstance(frame, wire.CallResult) else {})
-
-    def _send(self, frame: wire.Frame, action: str) -> None:
-        if self._forgotten:
-            return
-        self.traffic()
-        delay = self.draw("latency/out", self.spec.latency)
-        send = effects.Send(wire.encode(frame), delay)
-        if not self.spec.network_faults:
-            self._out.append(send)
-            return
-        fault = network.strike(self, frame, action)
-        match fault.kind if fault is not None else None:
-            case "drop":
-                return
-            case "duplicate":
-                self._out += [send, send]
-            case "delay":
-                by = fault.by if fault is not None else 0.0
-                self._out.append(effects.Send(send.text, delay + by))
-            case _:
-                self._out.append(send)
-        if fault is not None and fault.kind in network.BREAKS:
-            self.timers[f"break/{fault.kind}"] = self._now + delay + network.LEAVES
-
-    def _flush(self) -> None:
-        """Send the next CALL if the wire is free."""
-        if not self._online:
-            return
-        call = self.endpoint.next_call(self._now)
-        if call is None:
-            return
-        outstanding = self.endpoint.outstanding
-        if outstanding is not None:
-            self.timers["call"] = outstanding.deadline
-            if outstanding.ref is not None and outstanding.ref.startswith(ASK):
-                ref = outstanding.ref.removeprefix(ASK)
-                self.note("asked", ref=ref, message_id=call.message_id)
-        self._send(call, call.action)
+            self._boot_answered(payload or {})
 
     def _asked(self, asked: effects.Asked) -> None:
         if not self.ready:
@@ -364,7 +260,7 @@ class Charger(Link):
         elif kind == "online":
             self.close_window(int(number))
         elif kind == "break":
-            self._break(number)
+            self.break_line(number)
         else:
             self._TIMERS[kind](self)
 
@@ -403,7 +299,7 @@ class Charger(Link):
             self.timers["boot"] = self._now + BOOT_RETRY
 
     _INPUTS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        effects.Received: _received,
+        effects.Received: Frames.received,
         effects.Woke: _woke,
         effects.Connected: Link.connected,
         effects.Disconnected: Link.disconnected,
@@ -424,6 +320,6 @@ class Charger(Link):
         "nat": Link.forgotten,
         "reset": _reset,
         "update": _update_due,
-        "late": _answer_late,
+        "late": Frames.answer_late,
         "transaction": _transaction_due,
     }

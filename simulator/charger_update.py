@@ -1,8 +1,9 @@
 """One firmware update in one charger, from the request to the first boot of the new version.
 
-A core. Phases: waiting (for the date) -> downloading <-> retrying -> installing -> away (rebooting)
--> over. What is reported in each follows the tables of `firmware`; which faults strike an
-installation was decided when the cohort was expanded (`ChargerSpec.install_faults`).
+A core. Phases: held (until the boot is accepted) -> waiting (for the date) -> downloading <->
+retrying -> installing -> away (rebooting) -> over. What is reported in each follows the tables of
+`firmware`; which faults strike an installation was decided when the cohort was expanded
+(`ChargerSpec.install_faults`).
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ LOOPS = 5  # boots of a boot loop before the charger stays with its old version
 class Phase(StrEnum):
     """Where an update stands."""
 
+    HELD = "held"  # accepted before the boot was: nothing may be reported yet
     WAITING = "waiting"
     DOWNLOADING = "downloading"
     PAUSED = "paused"  # the charger itself interrupts its download
@@ -49,7 +51,7 @@ class Update:
     def __init__(self, charger: Charger, request: UpdateRequest) -> None:
         self.charger = charger
         self.request = request
-        self.phase = Phase.WAITING
+        self.phase = Phase.HELD
         self.attempts = 0  # downloads begun
         self.kept = 0  # bytes of a broken download that a resume can use
         self.header: image.Header | None = None
@@ -69,6 +71,7 @@ class Update:
 
     def begin(self) -> None:
         """Start downloading when the date has come (L01.FR.13: scheduled until then)."""
+        self.phase = Phase.WAITING
         if self.request.retrieve > self.charger.clock and self.charger.dialect.many_statuses:
             self._report(Status.DOWNLOAD_SCHEDULED)
         self._wait(max(0.0, self.request.retrieve - self.charger.clock))
@@ -110,7 +113,7 @@ class Update:
                 self._loop()
             case Phase.ROLLING_BACK:
                 self._roll_back()
-            case Phase.BUSY | Phase.OVER:
+            case Phase.HELD | Phase.BUSY | Phase.OVER:
                 pass
 
     # ------------------------------------------------------------------ download
@@ -306,7 +309,9 @@ class Update:
         charger.go_down(reason, charger.draw("reboot_time", charger.spec.reboot_time), abort=abort)
 
     def booted(self) -> None:
-        """The charger is back and accepted: tell the end."""
+        """The charger is back and accepted: begin what was held, or tell the end."""
+        if self.phase is Phase.HELD:
+            self.begin()
         if self.phase is not Phase.AWAY:
             return
         self.unavailable = False

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from simulator import wire
 
 if TYPE_CHECKING:
-    from simulator.charger import Charger
+    from simulator.charger_link import Link
     from simulator.faults import NetworkFault
 
 
@@ -21,7 +21,7 @@ BREAKS = frozenset({"disconnect", "half_open", "power_loss"})
 LEAVES = 0.02  # seconds a frame has to leave before the line breaks behind it
 
 
-def strike(charger: Charger, frame: wire.Frame, action: str) -> NetworkFault | None:
+def strike(charger: Link, frame: wire.Frame, action: str) -> NetworkFault | None:
     """Return the fault that meets this frame, sent or received; counts the frames it lets pass."""
     what = "call" if isinstance(frame, wire.Call) else "answer"
     for place, fault in enumerate(charger.spec.network_faults):
