@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from simulator.faults import ChargerSpec
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
+GUIDE = FOLDER.parent / "docs" / "scenarios.md"
+WHOLE = "firmware: {version: '2.0.0'}\nfleet: [{cohort: guide, count: 1}]\n"
 FILES = sorted(FOLDER.rglob("*.yaml"))
 LIBRARY = [path for path in FILES if path.parent == FOLDER]
 
@@ -133,3 +136,16 @@ def test_every_step_is_in_one(library: list[Scenario]) -> None:
 def test_every_version_is_in_one(fleet: list[ChargerSpec]) -> None:
     """OCPP 1.6, 2.0.1 and 2.1 are all driven."""
     assert {spec.ocpp for spec in fleet} == {"ocpp1.6", "ocpp2.0.1", "ocpp2.1"}
+
+
+BLOCK = re.compile(r"```yaml\n(.*?)```", re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCK.findall(GUIDE.read_text(encoding="utf-8")))
+def test_the_examples_of_the_guide_are_valid(block: str) -> None:
+    """Every YAML block of docs/scenarios.md is a part of a scenario that loads."""
+    parts = {"whole.yaml": WHOLE, "block.yaml": block}
+    included = {"berlin-yard.yaml": "seed: 2", "night-plan.yaml": "seed: 3"}
+    main = "version: 1\nname: guide\nincludes: [block.yaml, whole.yaml]\n"
+    one = load(main, include=(parts | included).__getitem__)
+    assert one.chargers()
