@@ -8,14 +8,22 @@ execute-stage the rollout is read, because time-outs show nowhere else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from harness.progress import begun_stage, finished, settled_stages
-from harness.world import Ok, Refused, Request, Unknown
+from harness.operator_answers import (
+    StepFailed,
+    Trouble,
+    demand,
+    name_of,
+    outline,
+    refusal,
+    shows,
+    stage_settled,
+)
+from harness.world import Ok, Request, Unknown
 from simulator import scenario_steps as steps
 
 if TYPE_CHECKING:
@@ -32,25 +40,6 @@ _CREATE = (
     "update_timeout", "offline_timeout", "retries", "retry_interval",
 )  # fmt: skip
 EXTENSIONS = frozenset(_CREATE[3:])
-
-
-class StepFailed(Exception):
-    """A step did not do what the scenario wants of it; the rest of the plan makes no sense."""
-
-    def __init__(self, expected: str, seen: str) -> None:
-        super().__init__(f"expected {expected}; {seen}")
-        self.expected = expected
-        self.seen = seen
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Where the plan broke: `number` counts steps from 1."""
-
-    number: int
-    step: str
-    expected: str
-    seen: str
 
 
 class Operator:
@@ -220,9 +209,9 @@ class Operator:
         self._creates += 1
         request = Request("create", "POST", "/firmware/rollout", self._plan(step))
         _, outcome = await self.call(request)
-        if _refusal(step, outcome):
+        if refusal(step, outcome):
             return
-        body = _demand(outcome, "the rollout to be created")
+        body = demand(outcome, "the rollout to be created")
         rollout_id = body.get("rollout_id")
         if not isinstance(rollout_id, str) or not rollout_id:
             raise StepFailed("a rollout_id in the answer to create", f"it was {rollout_id!r}")
@@ -257,10 +246,10 @@ class Operator:
         await self.read(step.rollout)
         path = f"/firmware/rollout/{rollout_id}/execute-stage"
         _, outcome = await self.call(Request("execute_stage", "POST", path, rollout=rollout_id))
-        if _refusal(step, outcome):
+        if refusal(step, outcome):
             return
         self._paused.discard(step.rollout)
-        _demand(outcome, "execute-stage to be accepted")
+        demand(outcome, "execute-stage to be accepted")
         self._world.mark("resume" if resumes else "execute_stage")
 
     async def _pause(self, step: steps.PauseStep) -> None:
@@ -268,9 +257,9 @@ class Operator:
         body = {} if step.reason is None else {"reason": step.reason}
         path = f"/firmware/rollout/{rollout_id}/pause"
         ref, outcome = await self.call(Request("pause", "POST", path, body, rollout=rollout_id))
-        if _refusal(step, outcome):
+        if refusal(step, outcome):
             return
-        _demand(outcome, "the pause to be accepted")
+        demand(outcome, "the pause to be accepted")
         self._world.mark("pause")
         self._paused.add(step.rollout)
         await self.fence(ref)
@@ -289,10 +278,10 @@ class Operator:
         if step.stage is not None:
             # Until execute-stage is answered, GET may still show the stage before.
             await self._executed(step)
-            await self._watch(step, _stage_settled, "the stage to settle")
+            await self._watch(step, stage_settled, "the stage to settle")
         if step.status is not None:
             wanted = step.status
-            await self._watch(step, lambda body: _shows(body, wanted), f"status {wanted}")
+            await self._watch(step, lambda body: shows(body, wanted), f"status {wanted}")
 
     async def _executed(self, step: StepBase) -> None:
         for rollout, running in self._background:
@@ -342,63 +331,3 @@ class Operator:
 
 def _finished(running: Running) -> bool:
     return running.finished
-
-
-def name_of(step: StepBase) -> str:
-    """Return the step's name as the scenario writes it."""
-    return str(getattr(step, "do", type(step).__name__))
-
-
-def outline(body: Mapping[str, Any]) -> str:
-    """Say in a few words what a GET body shows."""
-    if not body:
-        return "nothing"
-    unsettled = [
-        str(row.get("charge_point_id"))
-        for stage in body.get("stages") or ()
-        if isinstance(stage, dict) and stage.get("stage") == body.get("current_stage")
-        for row in stage.get("chargers") or ()
-        if isinstance(row, dict) and row.get("status") not in {"installed", "failed"}
-    ]
-    named = ", ".join(unsettled[:5]) + (", …" if len(unsettled) > 5 else "")  # noqa: PLR2004
-    return f"{body.get('status')}, stage {body.get('current_stage')}" + (
-        f", {len(unsettled)} unsettled in it ({named})" if unsettled else ""
-    )
-
-
-def _demand(outcome: Outcome, expected: str) -> dict[str, Any]:
-    """Return the body of an accepted request, or fail the step."""
-    match outcome:
-        case Ok(body=dict() as body):
-            return body
-        case Ok(status=status, body=body):
-            raise StepFailed(expected, f"the answer was {status} without a JSON object: {body!r}")
-        case Refused(status, body):
-            raise StepFailed(expected, f"it was refused: {status} {_short(body)}")
-        case Unknown(error):
-            raise StepFailed(expected, f"its outcome is unknown: {error}")
-
-
-def _refusal(step: steps.CallStep, outcome: Outcome) -> bool:
-    """Whether this step wants a refusal and got it; StepFailed if it wants one and got none."""
-    if not step.refused:
-        return False
-    if not isinstance(outcome, Refused):
-        status = getattr(outcome, "status", None)
-        raise StepFailed("a refusal without any effect", f"the answer was {status}")
-    return True
-
-
-def _stage_settled(body: dict[str, Any]) -> bool:
-    """Whether the current stage of a GET body is settled."""
-    current, stages = begun_stage(body), settled_stages(body)
-    return finished(body) or (0 < current <= len(stages) and stages[current - 1])
-
-
-def _shows(body: dict[str, Any], wanted: str) -> bool:
-    return finished(body) if wanted == "terminal" else body.get("status") == wanted
-
-
-def _short(body: Any) -> str:
-    text = str(body)
-    return text if len(text) <= 300 else text[:299] + "…"  # noqa: PLR2004 - a line of the report

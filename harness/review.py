@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from harness.checkers import Judge
-from harness.operator import outline
+from harness.operator_answers import outline
 from harness.progress import Progress
 from harness.run_record import Counts, Ending, ExitCode, Expectation, Phase
 from harness.verdict import Verdict

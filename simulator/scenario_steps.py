@@ -110,7 +110,9 @@ class StepBase(Frozen):
 class CallStep(StepBase):
     """A request that changes something."""
 
-    refused: Flag = Field(False, description="The CSMS must refuse it, and nothing may happen.")
+    refused: Literal["maybe"] | Flag = Field(
+        False, description="The CSMS must refuse it, and nothing may happen; `maybe`: it may."
+    )
 
 
 class CreateStep(CallStep):

@@ -9,6 +9,7 @@ from harness.cli.drills import demo, run
 from harness.cli.parts import csms, firmware_server, fleet
 from harness.cli.recordings import judge
 from harness.cli.scenarios import scenario
+from harness.cli.search import explore
 from harness.cli.target import target
 
 
@@ -22,5 +23,15 @@ def main() -> None:
     """
 
 
-for _command in (demo, run, judge, scenario, target, csms, fleet, firmware_server):
+for _command in (
+    demo,
+    run,
+    judge,
+    scenario,
+    target,
+    explore,
+    csms,
+    fleet,
+    firmware_server,
+):
     main.add_command(_command)

@@ -70,4 +70,5 @@ def judged(path: Path, folder: Path | None = None) -> RunRecord:
         counts=outcome.counts,
         rollouts=outcome.rollouts,
         folder=folder,
+        wall_seconds=outcome.judgement.duration,  # how long the drill took, not the judging
     )

@@ -1,0 +1,116 @@
+"""`firmdrill explore`: search drawn drills in virtual time for one that breaks a property."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from harness.checkers import REQUIREMENTS
+from harness.cli.problems import reported
+from harness.errors import UsageError
+from harness.explore import Failure, Outcome, Search, smallest, try_one
+from harness.mutants import names
+from harness.run_record import ExitCode
+from harness.runner import slug
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TELL_EVERY = 5.0
+_CHUNK = 8
+
+
+@click.command()
+@click.option("--runs", type=click.IntRange(1), default=1000, show_default=True, help="At most.")
+@click.option(
+    "--seconds", type=click.FloatRange(0), default=60.0, show_default=True, help="Budget."
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First drill.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes; default: one a core.")
+@click.option("--mutant", metavar="NAME", help="Search our CSMS with this one wrong decision.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("firmdrill-found"),
+              show_default=True, help="Folder for the scenarios found.")  # fmt: skip
+@reported
+def explore(
+    *, runs: int, seconds: float, seed: int, jobs: int | None, mutant: str | None, out: Path
+) -> None:
+    """Search for the smallest drill that breaks a property of our CSMS or of a mutant of it.
+
+    Drills are drawn by number, so a search can be repeated and divided. Each distinct failure is
+    made small and written as a scenario file.
+    """
+    if mutant is not None and mutant not in names():
+        raise UsageError(f"no mutant is called {mutant}; known: {', '.join(names())}")
+    workers = jobs or os.cpu_count() or 1
+    began = time.monotonic()
+    seen = Search()
+    told = began
+    for outcome in _outcomes(range(seed, seed + runs), mutant, workers, began + seconds):
+        for failure in seen.add(outcome):
+            click.echo(f"drill {outcome.number} breaks {failure.requirement}: {failure.seen}")
+        now = time.monotonic()
+        if now - told >= TELL_EVERY:
+            told = now
+            click.echo(_line(seen, now - began))
+    click.echo(_line(seen, time.monotonic() - began))
+    for number, error in seen.broken:
+        click.echo(f"drill {number} could not be run: {error}", err=True)
+    for failure in seen.failures.values():
+        _write(smallest(failure), out)
+    sys.exit(int(_code(seen)))
+
+
+def _outcomes(
+    numbers: range, mutant: str | None, workers: int, deadline: float
+) -> Iterator[Outcome]:
+    """Yield the outcomes in the order of the numbers, until time is up."""
+    if workers == 1:
+        for number in numbers:
+            if time.monotonic() > deadline:
+                return
+            yield try_one(number, mutant)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        for begin in range(numbers.start, numbers.stop, _CHUNK * workers):
+            if time.monotonic() > deadline:
+                return
+            part = range(begin, min(begin + _CHUNK * workers, numbers.stop))
+            yield from pool.map(try_one, part, itertools.repeat(mutant), chunksize=_CHUNK)
+
+
+def _line(seen: Search, seconds: float) -> str:
+    tested = sum(requirement.id in seen.exercised for requirement in REQUIREMENTS)
+    return (
+        f"{seconds:6.1f} s  {seen.runs} drills ({seen.runs / max(seconds, 0.001):.0f}/s), "
+        f"{tested} of {len(REQUIREMENTS)} properties put to the test, "
+        f"{len(seen.failures)} distinct failures"
+    )
+
+
+def _write(failure: Failure, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    name = f"{failure.requirement.lower()}-{slug(failure.mutant or 'reference')}.yaml"
+    path = out / name
+    path.write_text(failure.yaml(), encoding="utf-8")
+    with_mutant = f" --mutant {failure.mutant}" if failure.mutant else ""
+    chargers = sum(cohort["count"] for cohort in failure.fields["fleet"])
+    click.echo(
+        f"{failure.requirement} ({failure.subject}): made small in {failure.tried} tries to "
+        f"{chargers} chargers and {len(failure.fields['operator'])} steps: {failure.seen}\n"
+        f"  firmdrill run {path} --virtual{with_mutant}"
+    )
+
+
+def _code(seen: Search) -> ExitCode:
+    if seen.failures:
+        return ExitCode.FAILED
+    if seen.broken:
+        return ExitCode.INTERNAL
+    return ExitCode.PASSED if seen.runs else ExitCode.NOT_RUN

@@ -1,0 +1,191 @@
+"""Draws small drills that are likely to find something: mixtures, not averages.
+
+A core. The same number always gives the same scenario. Sizes, faults and steps follow what real
+rollout systems got wrong (properties, section 6): eleven to nineteen chargers, canaries that fail,
+late and repeated statuses, pauses and executes that overlap, crashes at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+from simulator.scenario import Scenario, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Draw = random.Random
+
+DIALECTS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
+DOWNLOADS: tuple[dict[str, Any], ...] = (
+    {"cut": {"at": "60 %"}}, {"cut": {"at": "60 %"}, "times": None}, {"status": 503},
+    {"status": 503, "times": None}, {"stall": {"at": "40 %"}}, {"corrupt": True, "times": None},
+    {"no_range": True}, {"changed": True}, {"refuse": True}, {"html": True},
+)  # fmt: skip
+INSTALLS = ("fails", "hangs", "old_version", "bricked", "power_loss", "claims_installed")
+NETWORK: tuple[dict[str, Any], ...] = (
+    {"disconnect": "UpdateFirmware"}, {"drop": "UpdateFirmware"},
+    {"drop": "UpdateFirmware", "frame": "answer"}, {"duplicate": "FirmwareStatusNotification"},
+    {"disconnect": "FirmwareStatusNotification"}, {"drop": "FirmwareStatusNotification"},
+)  # fmt: skip
+QUIRKS = (
+    "late_status", "duplicates_status", "skips_downloaded", "only_installed", "never_reports",
+    "wrong_request_id", "no_request_id", "answers_callerror", "never_answers",
+    "unsolicited_installed", "rejects_but_updates", "spontaneous_idle",
+)  # fmt: skip
+
+
+def scenario(number: int) -> Scenario:
+    """Draw the scenario of this number."""
+    return load(json.dumps(fields(number)), name=f"drawn {number}")
+
+
+def fields(number: int) -> dict[str, Any]:
+    """Draw the fields of a scenario, as a file would hold them."""
+    draw = random.Random(f"scenario/{number}")
+    fleet = _fleet(draw)
+    size = sum(cohort["count"] for cohort in fleet)
+    plan = draw.choices((_careful, _impatient, _chaotic), (3, 4, 3))[0]
+    return {
+        "version": 1,
+        "name": f"drawn drill {number}",
+        "seed": number,
+        "firmware": {"version": "2.0.0", "size": "100 kB"},
+        "fleet": fleet,
+        "operator": [{"create": _create(draw, size)}, *plan(draw)],
+        "heal": {"within": "3 min"},
+    }
+
+
+# ---------------------------------------------------------------------- fleet
+
+
+def _fleet(draw: Draw) -> list[dict[str, Any]]:
+    low, high = draw.choices(((1, 4), (5, 10), (11, 19)), (2, 3, 5))[0]
+    total = draw.randint(low, high)
+    cohorts = min(total, draw.randint(1, 3))
+    sizes = [total // cohorts + (n < total % cohorts) for n in range(cohorts)]
+    return [_cohort(draw, f"c{n}", size) for n, size in enumerate(sizes)]
+
+
+def _cohort(draw: Draw, name: str, size: int) -> dict[str, Any]:
+    out: dict[str, Any] = {
+        "cohort": name,
+        "count": size,
+        "ocpp": draw.choice(DIALECTS),
+        "firmware_version": "1.0.0",
+        "network": {
+            "connect_after": "0 s",
+            "latency": draw.choice(["0 s", "5 ms", {"uniform": ["1 ms", "200 ms"]}]),
+            "call_timeout": "5 s",
+            "reconnect": {"first": "500 ms", "most": "4 s"},
+        },
+        "download": {"stall_timeout": "2 s", "reports_each_attempt": _chance(draw, 0.5)},
+        "install": {"time": "2 s", "reboot": draw.choice(["200 ms", "3 s"])},
+    }
+    if _chance(draw, 0.4):
+        out["download"]["fail"] = [{"p": _share(draw), **draw.choice(DOWNLOADS)}]
+    if _chance(draw, 0.25):
+        out["install"]["fail"] = [{"p": _share(draw), "how": draw.choice(INSTALLS)}]
+    if _chance(draw, 0.25):
+        out["network"]["fail"] = [{"p": _share(draw), **draw.choice(NETWORK)}]
+    if _chance(draw, 0.3):
+        out["offline"] = _offline(draw)
+    if _chance(draw, 0.2):
+        out["quirks"] = [draw.choice(QUIRKS)]
+    return out
+
+
+def _chance(draw: Draw, probability: float) -> bool:
+    return draw.random() < probability
+
+
+def _share(draw: Draw) -> str:
+    return draw.choice(["20 %", "50 %", "100 %"])
+
+
+def _offline(draw: Draw) -> dict[str, Any]:
+    back = {"after": draw.choice(["execute_stage", "pause", "pause", "resume"]),
+            "plus": draw.choice(["0 s", "300 ms", "2 s"])}  # fmt: skip
+    if _chance(draw, 0.3):
+        return {"from": {"after": "execute_stage", "plus": "1 s"}, "until": back}
+    return {"until": back}
+
+
+# ---------------------------------------------------------------------- operator
+
+
+def _create(draw: Draw, size: int) -> dict[str, Any]:
+    strategy = draw.choice(["canary", "rolling", "all_at_once"])
+    out: dict[str, Any] = {
+        "strategy": strategy,
+        "retries": draw.randint(0, 2),
+        "retry_interval": "1 s",
+        "update_timeout": "30 s",
+    }
+    if strategy == "canary" and _chance(draw, 0.7):
+        out["canary_count"] = draw.randint(1, max(1, size // 2))
+    if strategy == "rolling" and _chance(draw, 0.7):
+        out["batch_size"] = draw.randint(1, max(1, size // 2 + 1))
+    if _chance(draw, 0.4):
+        out["max_in_flight"] = draw.randint(1, 6)
+    if _chance(draw, 0.2):
+        out["failure_threshold"] = draw.choice([0.1, 0.5])
+    if _chance(draw, 0.2):
+        out["offline_timeout"] = "10 s"
+    return out
+
+
+def _execute(draw: Draw, *, background: float = 0.0) -> dict[str, Any]:
+    return {"execute_stage": {"refused": "maybe", "background": _chance(draw, background)}}
+
+
+def _pause(draw: Draw, *, background: float = 0.0) -> dict[str, Any]:
+    step: dict[str, Any] = {
+        "pause": {"reason": "drawn", "refused": "maybe", "background": _chance(draw, background)}
+    }
+    if _chance(draw, 0.5):
+        counter = draw.choice(["UpdateFirmware", "Downloading", "Installed"])
+        step["when"] = {counter: draw.randint(1, 4)}
+        step["pause"]["within"] = "5 s"
+    return step
+
+
+def _careful(draw: Draw) -> list[Any]:
+    """Go stage by stage, with a pause somewhere."""
+    stages = draw.randint(1, 4)
+    paused = draw.randrange(stages + 1)
+    out: list[Any] = []
+    for stage in range(stages):
+        out.append(_execute(draw, background=0.3))
+        if stage == paused:
+            out += [_pause(draw), {"hold": draw.choice(["1 s", "10 s"])}, "read", _execute(draw)]
+        out.append({"wait": {"stage": "settled", "within": "2 min"}})
+        out.append("read")
+    return out
+
+
+def _impatient(draw: Draw) -> list[Any]:
+    """Execute, pause and read whenever it comes to mind, overlapping."""
+    choices: tuple[Callable[[], Any], ...] = (
+        lambda: _execute(draw, background=0.5),
+        lambda: _pause(draw, background=0.4),
+        lambda: {"wait": {"stage": "settled", "within": "1 min"}},
+        lambda: {"hold": draw.choice(["1 ms", "50 ms", "1 s", "10 s"])},
+        lambda: "read",
+        lambda: "fleet",
+    )
+    picked = draw.choices(choices, (6, 4, 3, 3, 3, 1), k=draw.randint(4, 14))
+    return [_execute(draw), *(choice() for choice in picked)]
+
+
+def _chaotic(draw: Draw) -> list[Any]:
+    """The same, while the CSMS dies now and then."""
+    out = _impatient(draw)
+    for _ in range(draw.randint(1, 2)):
+        at = draw.randint(1, len(out))
+        away = draw.choice(["1 ms", "500 ms", "5 s"])
+        out[at:at] = ["kill", {"hold": away}, "restart", {"hold": draw.choice(["1 ms", "1 s"])}]
+    return out
