@@ -60,6 +60,8 @@ class Service:
         self._state = State(store, self._outbox, settings)
         # The database could not even be read back after a failed write.
         self._broken = False
+        # Refusals that a failed recovery left to give.
+        self._owed: list[Released] = []
         # After a failed write nothing is dispatched until then (0.0: go ahead).
         self._blocked_until = 0.0
         self._state.load(now)
@@ -81,19 +83,17 @@ class Service:
 
     # -------------------------------------------------- a database that refuses
 
-    def _abandon(self, now: float, error: StoreUnavailable) -> list[Released]:
-        """Undo the open transaction: a crash without the death."""
+    def _abandon(self, now: float, why: str) -> list[Released]:
+        """Undo the open transaction: a crash without the death. Return the refusals to give."""
         dropped = self._outbox.abandoned()
+        self._store.forget()
         for item in dropped:
             if isinstance(item, SendUpdate | AskStatus):
                 self._free(item)
         self._blocked_until = now + _BACK_OFF
-        refusal = problems.unavailable(str(error))
-        answers: list[Released] = [
-            Answered(item.ticket, refusal) for item in dropped if isinstance(item, Answered)
-        ]
-        self._reload(now, answers)
-        return answers
+        lost = [item.ticket for item in dropped if isinstance(item, Answered)]
+        lost += self._reload(now)
+        return [Answered(ticket, problems.unavailable(why)) for ticket in lost]
 
     def _free(self, command: SendUpdate | AskStatus) -> None:
         presence = self._state.presence.get(command.charger_id)
@@ -101,33 +101,34 @@ class Service:
             presence.free = True
             presence.asked = "" if presence.asked == command.message_id else presence.asked
 
-    def _reload(self, now: float, answers: list[Released]) -> None:
-        """Go back to the last durable state; connections and open answers live on."""
+    def _reload(self, now: float) -> list[Ticket]:
+        """Go back to the last durable state; connections live on. Return the tickets it lost."""
         before, state = self._state, State(self._store, self._outbox, self._settings)
         state.presence = before.presence
         state.publishing = before.publishing
+        open_calls, before.dispatches = before.dispatches, {}
+        lost = [dispatch.ticket for _, dispatch in before.leaving]
+        before.leaving.clear()
         try:
             state.load(now, alive=True)
         except StoreUnavailable:
             self._broken = True
-            self._blocked_until = now + _BACK_OFF
-            return
+            return lost + [dispatch.ticket for dispatch in open_calls.values()]
         self._broken, self._state = False, state
         state.continue_from(before, now)
-        refusal = problems.unavailable("it was lost with a failed write")
-        for rollout_id, dispatch in before.dispatches.items():
+        for rollout_id, dispatch in open_calls.items():
             if not state.readopt(rollout_id, dispatch):
-                answers.append(Answered(dispatch.ticket, refusal))
-        answers += [Answered(dispatch.ticket, refusal) for _, dispatch in before.leaving]
+                lost.append(dispatch.ticket)
         self._resume()
+        return lost
 
     # -------------------------------------------------- the turn
 
     def wake(self, now: float) -> None:
         """Do what time and free slots allow: one batch per rollout, due timers."""
-        if self._broken:
-            self._reload(now, [])
-        if now >= self._blocked_until:
+        if self._broken and now >= self._blocked_until:
+            self._owed += self._abandon(now, "the database could not be read")
+        elif now >= self._blocked_until:
             run_timers(self._state, now)
             step(self._state, now)
 
@@ -145,12 +146,18 @@ class Service:
         If the database refuses, nothing of it has happened: state goes back to the last durable
         one and every waiting ticket is answered with a 503 `Problem`.
         """
+        if self._broken:
+            # What was decided since stands on a state that may not be the durable one.
+            self._store.forget()
+            self._outbox.abandoned()
         try:
             sequence = self._store.commit()
         except StoreUnavailable as error:
-            return self._abandon(now, error)
-        self._blocked_until = 0.0
-        return self._outbox.committed(sequence)
+            return self._abandon(now, str(error))
+        owed, self._owed = self._owed, []
+        if not self._broken:
+            self._blocked_until = 0.0
+        return owed + self._outbox.committed(sequence)
 
     def after_commit(self, item: Released) -> None:
         """Release `item` with the open transaction (a session's answer to a status)."""

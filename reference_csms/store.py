@@ -136,9 +136,13 @@ class Store:
         """Close the database; what was not committed is gone."""
         self._database.close()
 
+    def forget(self) -> None:
+        """Drop the changes of the open transaction."""
+        self._clear()
+
     def restart(self) -> None:
         """Forget the open transaction, as the death of the process does: for virtual time."""
-        self._clear()
+        self.forget()
         self.sequence += 1
         self.epoch += 1
 
