@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulator import effects, wire
 from simulator.dialect import dialect_of
-from simulator.faults import Fixed, stream
+from simulator.faults import Dice, Fixed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -85,7 +85,7 @@ class Link:
         if isinstance(distribution, Fixed):
             return distribution.value
         count = self.count(purpose)
-        return distribution.draw(stream(self.seed, self.spec.id, f"{purpose}/{count}"))
+        return distribution.draw(Dice(self.seed, self.spec.id, f"{purpose}/{count}"))
 
     def count(self, purpose: str) -> int:
         """Count one more of something; return how many that makes."""
@@ -189,8 +189,8 @@ class Link:
         policy = self.spec.reconnect
         wait = policy.wait(self._refused)
         if policy.random:
-            rng = stream(self.seed, self.spec.id, f"reconnect/{self.count('reconnect')}")
-            wait = policy.vary(wait, rng)
+            dice = Dice(self.seed, self.spec.id, f"reconnect/{self.count('reconnect')}")
+            wait = policy.vary(wait, dice)
         if not self._away:
             self.timers["connect"] = self._now + wait
 

@@ -146,3 +146,18 @@ def test_only_calls_are_refused(ocpp: str, text: str, answers: list[tuple[str, s
     lab.csms.connection.send(text)
     lab.run(5.0)
     assert seen == answers
+
+
+@pytest.mark.parametrize("ocpp", ["ocpp1.6", "ocpp2.0.1"])
+def test_an_update_that_overtakes_the_boot_begins_after_it(ocpp: str) -> None:
+    """Accepted at once, and not one of its statuses is lost or said too early."""
+    lab = Lab(ocpp=ocpp)
+    lab.csms.boot_status = ["Pending", "Accepted"]
+    lab.boot()
+    answer = lab.update()
+    assert isinstance(answer, wire.CallResult)
+    lab.run(30.0)
+    assert (lab.statuses(), lab.served) == ([], [])
+    lab.run(200.0)
+    assert lab.statuses()[0] == "Downloading"
+    assert lab.statuses()[-1] == "Installed"

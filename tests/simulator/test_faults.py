@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import statistics
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.faults import Exponential, Fixed, Lognormal, Mixture, Uniform, stream
+from simulator.faults import Dice, Exponential, Fixed, Lognormal, Mixture, Uniform, stream
 
 
 @given(st.integers(min_value=0), st.text(max_size=20), st.text(max_size=20))
@@ -56,3 +58,20 @@ def test_a_mixture_draws_each_part_by_its_weight() -> None:
     values = draws(Mixture(parts=((4.0, Fixed(value=1.0)), (1.0, Fixed(value=60.0)))))
     assert set(values) == {1.0, 60.0}
     assert 3100 < values.count(1.0) < 3300
+
+
+@pytest.mark.parametrize(
+    ("distribution", "mean"),
+    [
+        (Uniform(low=2.0, high=6.0), 4.0),
+        (Exponential(mean=3.0), 3.0),
+        (Lognormal(median=1.0, p95=2.0), 1.093),
+        (Mixture(parts=((1.0, Fixed(value=0.0)), (3.0, Fixed(value=4.0)))), 3.0),
+    ],
+)
+def test_dice_fall_as_the_distribution_says(distribution: Any, mean: float) -> None:
+    """Decisions named one after the other are independent draws, and the same ones every time."""
+    drawn = [distribution.draw(Dice(1, "CP-1", f"latency/{n}")) for n in range(4000)]
+    assert statistics.fmean(drawn) == pytest.approx(mean, rel=0.05)
+    assert drawn[7] == distribution.draw(Dice(1, "CP-1", "latency/7"))
+    assert len({Dice(seed, "CP-1", "x").random() for seed in range(500)}) == 500
