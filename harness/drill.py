@@ -82,10 +82,13 @@ class Drill:
         expected = [spec for spec in self.chargers if not _starts_offline(spec)]
         planned = max((_longest_delay(spec) for spec in expected), default=0.0)
         booted = self.world.progress.booted
-        ids = {spec.id for spec in expected}
+        awaited = [spec.id for spec in expected]
 
         def up() -> bool:
-            return sum(booted.get(charger) == "Accepted" for charger in ids) == len(ids)
+            # Asked after every event: look only at those not yet seen accepted.
+            while awaited and booted.get(awaited[-1]) == "Accepted":
+                awaited.pop()
+            return not awaited
 
         if not await self.world.until(up, BOOT_WITHIN + planned):
             raise self._not_connected([spec.id for spec in expected])

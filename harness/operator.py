@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from simulator.scenario_steps import Step, StepBase
 
 POLL = 0.5  # seconds between two reads while something moves
+POLL_EACH = 0.002  # and so much more for every charger: a read costs the more, the more it shows
 QUIET = 5.0  # seconds between two reads while nothing moves
 _CREATE = (
     "strategy", "canary_count", "batch_size", "max_in_flight", "failure_threshold",
@@ -67,6 +68,7 @@ class Operator:
         self.rollouts: dict[str, str] = {}  # the scenario's name -> the id that the CSMS gave
         self.troubles: list[Trouble] = []
         self._creates = 0
+        self._down = False  # the CSMS was killed and not started again
         self._paused: set[str] = set()  # rollouts whose last answered request was a pause
         self._background: list[tuple[str, Running]] = []
 
@@ -161,11 +163,15 @@ class Operator:
     async def _mark(self, step: steps.MarkStep) -> None:
         self._world.mark(step.name)
 
-    async def _kill(self, _: steps.KillStep) -> None:
-        await self._world.kill_target()
+    async def _kill(self, _: steps.KillStep | None = None) -> None:
+        if not self._down:
+            self._down = True
+            await self._world.kill_target()
 
     async def _restart(self, _: steps.RestartStep) -> None:
+        await self._kill()  # a restart of what still runs is a crash as well
         await self._world.restart_target()
+        self._down = False
 
     # ------------------------------------------------------------------ requests
 
@@ -308,7 +314,13 @@ class Operator:
             before = world.progress.movement
             await world.until(partial(self._moved, before), min(left, QUIET))
             await world.sleep(min(left, POLL))
+            # Large fleets are read less often, unless nobody is on its way any more.
+            rest = POLL_EACH * len(self._chargers) - POLL
+            await world.until(self._nobody_moves, min(deadline - world.now(), rest))
         return True
+
+    def _nobody_moves(self) -> bool:
+        return not self._world.progress.in_flight
 
     def _moved(self, before: int) -> bool:
         """Whether anything happened since that a GET may show."""
