@@ -7,8 +7,10 @@ two commands of one rollout, whatever it was told.
 
 from __future__ import annotations
 
+import sqlite3
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -152,10 +154,15 @@ class ServiceMachine(RuleBasedStateMachine):
             update_timeout=1000.0,
         )
         try:
-            body = self.rig.ok(lambda: self.rig.service.create_rollout(self.rig.now, request))
+            ticket = self.rig.ask(lambda: self.rig.service.create_rollout(self.rig.now, request))
         except Problem as problem:
             assert problem.status == 409  # noqa: PT017 - either outcome is legal here
             return
+        if isinstance(ticket.outcome, Problem):
+            assert ticket.outcome.status == 503
+            return
+        assert isinstance(ticket.outcome, Reply)
+        body = msgspec.json.decode(ticket.outcome.encoded())
         self.ids.append(body["rollout_id"])
         self.members[body["rollout_id"]] = [stage["charger_ids"] for stage in body["stages"]]
         self.executes[body["rollout_id"]] = self.calls[body["rollout_id"]] = 0
@@ -230,6 +237,17 @@ class ServiceMachine(RuleBasedStateMachine):
         self.rig.service.commit(self.rig.now)
         self.tickets.clear()
         self.rig.crash()
+
+    @rule()
+    def refuse_next_write(self) -> None:
+        """Let the database refuse the next transaction that has anything in it."""
+        store = self.rig.store
+
+        def refuse() -> None:
+            del store._write
+            raise sqlite3.OperationalError("database or disk is full")
+
+        store._write = refuse  # type: ignore[method-assign]
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 100.0, 600.0]))
     def wait(self, seconds: float) -> None:
@@ -338,6 +356,8 @@ class ServiceMachine(RuleBasedStateMachine):
         """Heal everything and see every rollout come to its end."""
         if not getattr(self, "ids", None):
             return
+        self.rig.store.__dict__.pop("_write", None)
+        self.rig.pass_time(2.0)
         for one in CHARGERS:
             self.connect(one, boot=True)
         for _ in range(40):
