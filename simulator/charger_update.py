@@ -143,6 +143,7 @@ class Update:
                 resume=resume,
                 rate=None if rate is None else self.charger.draw("download_rate", rate),
                 stall_timeout=spec.stall_timeout,
+                uplink=spec.uplink,
             )
         )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,6 +21,7 @@ import aiohttp
 from simulator.effects import Fetch, Fetched, FetchFailed
 from simulator.firmware_faults import user_agent
 from simulator.image import HEADER_BYTES
+from simulator.pacing import Pace, Uplink
 
 if TYPE_CHECKING:
     import ssl
@@ -34,7 +34,6 @@ CONNECT_TIMEOUT = 15.0
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.ASCII)
 _READ_BUFFER = 1 << 18
-_SHORTEST_PAUSE = 0.005  # seconds; shorter pauses of the pacing are saved up
 
 
 class Broken(Exception):
@@ -100,6 +99,7 @@ class Downloads:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._transfers: dict[str, Transfer] = {}
         self._parts: dict[str, Part] = {}
+        self._uplinks: dict[str, Uplink] = {}
         self._session: aiohttp.ClientSession | None = None
 
     def begin(self, client: str, fetch: Fetch, done: Done) -> None:
@@ -146,7 +146,8 @@ class Downloads:
     async def _outcome(
         self, client: str, fetch: Fetch, part: Part
     ) -> tuple[Fetched | FetchFailed, Part | None]:
-        transfer = self._transfers[client] = Transfer(self._client_session(), client, fetch, part)
+        transfer = Transfer(self._client_session(), client, fetch, part, self._uplink(fetch))
+        self._transfers[client] = transfer
         try:
             return await transfer.run(), None
         except Broken as broken:
@@ -162,6 +163,13 @@ class Downloads:
             retry_after=error.retry_after,
         )
         return failure, kept
+
+    def _uplink(self, fetch: Fetch) -> Uplink | None:
+        """Return the bandwidth that this download shares with others."""
+        if fetch.uplink is None:
+            return None
+        name, rate = fetch.uplink
+        return self._uplinks.setdefault(name, Uplink(rate))
 
     def _client_session(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -185,9 +193,15 @@ class Transfer:
     """One request, with its redirects, from the first connect to the last byte."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, client: str, fetch: Fetch, part: Part
+        self,
+        session: aiohttp.ClientSession,
+        client: str,
+        fetch: Fetch,
+        part: Part,
+        uplink: Uplink | None = None,
     ) -> None:
         self._session = session
+        self._uplink = uplink
         self._fetch = fetch
         self._agent = user_agent(client)
         self._timeout = aiohttp.ClientTimeout(
@@ -252,33 +266,16 @@ class Transfer:
             raise Broken("changed", "the image has another ETag than before", status=206)
 
     async def _read(self, response: aiohttp.ClientResponse) -> None:
-        part, pace = self.part, Pace(self._fetch.rate)
+        part, pace, uplink = self.part, Pace(self._fetch.rate), self._uplink
         async for chunk in response.content.iter_any():
             part.take(chunk)
             pause = pace.pause(len(chunk))
+            if uplink is not None:
+                pause = max(pause, uplink.pause(len(chunk)))
             if pause:
                 await asyncio.sleep(pause)
         if part.total is not None and part.received < part.total:
             raise Broken("short", f"{part.received} of {part.total} bytes", keep=True)
-
-
-class Pace:
-    """Turns a rate in bytes a second into pauses between reads."""
-
-    __slots__ = ("_begun", "_moved", "_rate")
-
-    def __init__(self, rate: float | None) -> None:
-        self._rate = rate
-        self._begun = time.monotonic()
-        self._moved = 0
-
-    def pause(self, moved: int) -> float:
-        """Count bytes and return how long to wait before the next read (0.0: not at all)."""
-        if self._rate is None:
-            return 0.0
-        self._moved += moved
-        ahead = self._begun + self._moved / self._rate - time.monotonic()
-        return ahead if ahead > _SHORTEST_PAUSE else 0.0
 
 
 def classify(error: Exception, *, begun: bool) -> Broken:

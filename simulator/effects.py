@@ -169,12 +169,14 @@ class Fetch:
     `resume` continues the previous, broken download of the same url with a Range request (and
     If-Range where the server gave a validator); otherwise start afresh. `rate` caps the speed in
     bytes a second (None: as fast as it goes); `stall_timeout` seconds without a byte are a stall.
+    `uplink` names a bandwidth (bytes a second) that all downloads through it share.
     """
 
     url: str
     resume: bool = False
     rate: float | None = None
     stall_timeout: float = 30.0
+    uplink: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

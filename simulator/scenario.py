@@ -20,7 +20,7 @@ from simulator.scenario_includes import FIELD, assemble
 from simulator.scenario_problems import Misplaced, explain, guess
 from simulator.scenario_steps import BoundField, CreateStep, MarkStep, Step
 from simulator.scenario_yaml import write
-from simulator.units import Count, Duration, Flag, Size
+from simulator.units import Count, Duration, Flag, Rate, Size
 
 if TYPE_CHECKING:
     from simulator.scenario_includes import Include
@@ -64,6 +64,12 @@ class Firmware(Frozen):
         return Image(self.version, self.size, self.vendor, self.model, self.seed)
 
 
+class Site(Frozen):
+    """What the chargers of one site have in common."""
+
+    uplink: Rate = Field(description="Bandwidth that all downloads of the site share.")
+
+
 class Heal(Frozen):
     """After the operator's steps: faults stop, and everything must come to an end."""
 
@@ -102,6 +108,7 @@ class Scenario(Frozen):
     seed: Count = Field(1, ge=0, description="Everything random is drawn from it.")
     firmware: Firmware = Field(description="The image to roll out.")
     fleet: tuple[Cohort, ...] = Field(min_length=1, description="The chargers, by cohort.")
+    sites: dict[str, Site] = Field({}, description="By `site_id`: what its chargers share.")
     operator: tuple[Step, ...] = Field((), description="What the operator does, in order.")
     heal: Heal = Field(Heal(), description="How long everything may take to end afterwards.")
     expect: Expect = Field(Expect(), description="What must come out.")
@@ -111,6 +118,7 @@ class Scenario(Frozen):
         self._refuse_shared_ids()
         self._refuse_unknown_cohorts()
         self._refuse_unknown_marks()
+        self._refuse_empty_sites()
 
     def _refuse_shared_ids(self) -> None:
         seen: dict[str, str] = {}
@@ -139,10 +147,24 @@ class Scenario(Frozen):
                     told = f"nothing marks {after}; a step `mark: {after}` would"
                     raise Misplaced(told + guess(after, marks), "fleet", place, "offline")
 
+    def _refuse_empty_sites(self) -> None:
+        inhabited = {cohort.site_id for cohort in self.fleet if cohort.site_id is not None}
+        for site in self.sites:
+            if site not in inhabited:
+                told = f"no cohort has site_id {site}{guess(site, inhabited)}"
+                raise Misplaced(told, "sites", site)
+
     def chargers(self, seed: int | None = None) -> list[ChargerSpec]:
         """Return every charger of the fleet in order, its fates drawn from `seed` (or our own)."""
         seed = self.seed if seed is None else seed
-        return [spec for cohort in self.fleet for spec in cohort.chargers(seed)]
+        specs = [spec for cohort in self.fleet for spec in cohort.chargers(seed)]
+        return [self._behind_uplink(spec) for spec in specs] if self.sites else specs
+
+    def _behind_uplink(self, spec: ChargerSpec) -> ChargerSpec:
+        site = self.sites.get(spec.site_id) if spec.site_id is not None else None
+        if site is None:
+            return spec
+        return spec.model_copy(update={"uplink": (f"site {spec.site_id}", site.uplink)})
 
     def members(self, step: CreateStep) -> list[str]:
         """Return the ids that a create step puts into its rollout, in fleet order."""

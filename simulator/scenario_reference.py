@@ -39,7 +39,7 @@ _WHERE = {
     "PauseOwnDownload": "fleet[].download.pause", "Install": "fleet[].install",
     "InstallFailure": "fleet[].install.fail[]", "Offline": "fleet[].offline[]",
     "Moment": "fleet[].offline[].from, until", "Transactions": "fleet[].transactions",
-    "Heal": "heal", "Expect": "expect",
+    "Site": "sites.<site_id>", "Heal": "heal", "Expect": "expect",
 }  # fmt: skip
 
 

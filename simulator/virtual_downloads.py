@@ -73,13 +73,12 @@ class Transfers:
         images: Mapping[str, ImageModel],
         faults: Mapping[str, Sequence[DownloadFault]],
         log: ServerLog,
-        uplinks: Mapping[str, Uplink] | None = None,
     ) -> None:
         self.scheduler = scheduler
         self.images = images
         self.faults = faults
         self.log = log
-        self.uplinks = uplinks or {}
+        self._uplinks: dict[str, Uplink] = {}
         self._requests: dict[str, int] = {}
         self._kept: dict[str, int] = {}  # bytes of the broken download that a resume can use
         self._running: dict[str, Timer | Share] = {}
@@ -91,7 +90,7 @@ class Transfers:
         offset = self._kept.pop(client, 0) if fetch.resume else 0
         ending = self._foresee(client, fetch, offset)
         rate = min(fetch.rate or DEFAULT_RATE, ending.rate or DEFAULT_RATE)
-        uplink = self.uplinks.get(client)
+        uplink = self._uplink(fetch)
         asked = {"client": client, "path": _path(fetch.url)}
         since = self.scheduler.now + ROUND_TRIP
         self._begun[client] = Begun(since, offset, ending.moved, rate, asked | ending.log)
@@ -131,6 +130,15 @@ class Transfers:
         running.cancel()
         ended = {"sent": moved, "outcome": "aborted"}
         self.log({"time": self.scheduler.now} | begun.log | ended)
+
+    def _uplink(self, fetch: Fetch) -> Uplink | None:
+        """Return the shared bandwidth that this download goes through."""
+        if fetch.uplink is None:
+            return None
+        name, rate = fetch.uplink
+        if name not in self._uplinks:
+            self._uplinks[name] = Uplink(self.scheduler, rate)
+        return self._uplinks[name]
 
     # -------------------------------------------------------------- what the server would do
 

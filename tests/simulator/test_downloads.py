@@ -470,3 +470,18 @@ def test_retry_after_reads_seconds_and_dates() -> None:
     assert retry_after({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
     assert retry_after({"Retry-After": "soon"}) is None
     assert retry_after({}) is None
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
+async def test_downloads_of_one_site_share_its_uplink() -> None:
+    """Three chargers behind one bandwidth are together no faster than it."""
+    async with world() as here:
+        rate = 5 * SIZE  # alone each would take a fifth of a second
+        begun = time.monotonic()
+        ends = await asyncio.gather(
+            *(here.fetch(f"CP-{n}", uplink=("site", rate)) for n in range(2, 5))
+        )
+        took = time.monotonic() - begun
+    assert all(map(is_the_image, ends))
+    assert 0.4 < took < 5.0

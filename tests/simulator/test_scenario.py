@@ -182,6 +182,25 @@ def test_a_create_step_takes_the_whole_fleet_or_what_it_names() -> None:
     ]
 
 
+def test_the_chargers_of_a_site_share_its_uplink() -> None:
+    """Who stands at the site is behind its uplink, wherever its cohort is written."""
+    scenario = load(
+        MINIMAL.replace("count: 2", "count: 2, site_id: yard") + "sites: {yard: {uplink: 1 MB/s}}"
+    )
+    assert [spec.uplink for spec in scenario.chargers()] == [
+        *[None] * 3,
+        *[("site yard", 1_000_000.0)] * 2,
+    ]
+    assert load(dump(scenario)) == scenario
+
+
+def test_a_site_where_nobody_stands_is_told() -> None:
+    """A misspelt site would quietly limit nothing."""
+    text = MINIMAL.replace("count: 2", "count: 2, site_id: yard")
+    (problem,) = problems(f"{text}sites: {{yrad: {{uplink: 1 MB/s}}}}\n")
+    assert problem == "f.yaml:7:9: sites.yrad: no cohort has site_id yrad; did you mean yard?"
+
+
 # ---------------------------------------------------------------------- out
 
 

@@ -113,3 +113,19 @@ def test_a_shared_uplink_is_never_faster_than_its_bandwidth(sizes: list[int]) ->
         pass
     assert ends == sorted(sizes)
     assert scheduler.now == pytest.approx(sum(sizes) / 50_000.0, rel=1e-3)
+
+
+def test_downloads_through_one_uplink_share_it_and_others_do_not() -> None:
+    """Two of a site take twice as long as they would alone; a third elsewhere does not notice."""
+    bench = Bench()
+    ends: dict[str, float] = {}
+    for client, uplink in (("A", ("site", 100_000.0)), ("B", ("site", 100_000.0)), ("C", None)):
+        fetch = Fetch(URL, rate=100_000.0, uplink=uplink)
+        bench.transfers.begin(
+            client,
+            fetch,
+            lambda _, client=client: ends.update({client: bench.scheduler.now}),  # type: ignore[misc]
+        )
+    while bench.scheduler.step():
+        pass
+    assert ends == pytest.approx({"A": 20.0, "B": 20.0, "C": 10.0}, abs=0.1)
