@@ -10,12 +10,15 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from simulator.scenario_steps import STEPS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     Fields = dict[str, Any]
 
 _KEPT = frozenset({"version", "name", "seed", "firmware", "fleet", "operator", "heal", "expect"})
+_NEEDED = frozenset({"cohort", "count", "strategy", "kind", *STEPS})  # nothing is valid without
 
 
 def shrink(
@@ -38,7 +41,7 @@ def shrink(
 
 def size(fields: Fields) -> int:
     """Return how large a scenario is, as a number that shrinking lowers."""
-    chargers = sum(cohort["count"] for cohort in fields["fleet"])
+    chargers: int = sum(cohort["count"] for cohort in fields["fleet"])
     return chargers + 3 * len(fields["operator"]) + _leaves(fields)
 
 
@@ -67,12 +70,12 @@ def _without_items(fields: Fields, name: str, *, least: int) -> Iterator[Fields]
 
 def _optional(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """Yield the paths of everything that may be left out, outermost first."""
-    items = node.items() if isinstance(node, dict) else ()
-    if isinstance(node, list):
-        items = enumerate(node)
+    items: list[tuple[Any, Any]] = []
+    if isinstance(node, dict | list):
+        items = list(node.items() if isinstance(node, dict) else enumerate(node))
     for key, value in items:
         here = (*path, key)
-        if isinstance(node, dict) and not (not path and key in _KEPT):
+        if isinstance(node, dict) and key not in (_NEEDED if path else _KEPT):
             yield here
         yield from _optional(value, here)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,4 +68,13 @@ def text_of(source: str) -> tuple[str, str]:
 def find(source: str) -> Found:
     """Load a scenario; raises UsageError, or ScenarioError with every problem and its place."""
     text, name = text_of(source)
-    return Found(source, text, load(text, name=name))
+    return Found(source, text, load(text, name=name, include=partial(_included, source)))
+
+
+def _included(source: str, part: str) -> str:
+    """Return the text of a part that a scenario includes, from the folder of that scenario."""
+    path = Path(source)
+    if path.is_file():
+        return (path.parent / part).read_text(encoding="utf-8")
+    folder = resources.files("scenarios").joinpath(*source.split("/")[:-1])
+    return folder.joinpath(part).read_text(encoding="utf-8")

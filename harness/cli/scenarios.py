@@ -15,6 +15,7 @@ from harness.run_record import ExitCode
 from simulator.errors import ScenarioError
 from simulator.scenario import schema
 
+STARTER = "starter"
 SCHEMA_FILE = "scenario.schema.json"
 
 
@@ -29,14 +30,15 @@ def list_() -> None:
     """List the shipped scenarios and what a PASS of each shows."""
     topic = None
     found = [find(name) for name in names()]
+    width = max(map(len, names()), default=0)
     for item in sorted(found, key=lambda item: (item.scenario.topic, item.source)):
         if item.scenario.topic != topic:
             topic = item.scenario.topic
             click.echo(f"{topic or 'other'}:")
         size = sum(cohort.count for cohort in item.scenario.fleet)
-        click.echo(f"  {item.source:<14} {size:>5} chargers  {item.scenario.name}")
+        click.echo(f"  {item.source:<{width}} {size:>5} chargers  {item.scenario.name}")
         if item.scenario.proves:
-            click.echo(f"  {'':<14} {'':>5}           proves: {item.scenario.proves}")
+            click.echo(f"  {'':<{width}} {'':>5}           proves: {item.scenario.proves}")
 
 
 @scenario.command()
@@ -78,11 +80,11 @@ def schema_() -> None:
 
 
 @scenario.command()
-@click.argument("source")
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--from", "source", default=STARTER, show_default=True, help="What to copy.")
 @reported
-def new(source: str, file: Path) -> None:
-    """Copy the scenario SOURCE to FILE and put the schema beside it, ready to be edited."""
+def new(file: Path, source: str) -> None:
+    """Write a commented scenario to FILE and the schema beside it, ready to be edited."""
     text, _ = text_of(source)
     if file.exists():
         raise UsageError(f"{file} exists already; choose another name")

@@ -35,11 +35,20 @@ _CHUNK = 8
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First drill.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.option("--mutant", metavar="NAME", help="Search our CSMS with this one wrong decision.")
+@click.option("--tries", type=click.IntRange(0), default=400, show_default=True,
+              help="Scenarios tried to make a failure small.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=Path("firmdrill-found"),
               show_default=True, help="Folder for the scenarios found.")  # fmt: skip
 @reported
 def explore(
-    *, runs: int, seconds: float, seed: int, jobs: int | None, mutant: str | None, out: Path
+    *,
+    runs: int,
+    seconds: float,
+    seed: int,
+    jobs: int | None,
+    mutant: str | None,
+    tries: int,
+    out: Path,
 ) -> None:
     """Search for the smallest drill that breaks a property of our CSMS or of a mutant of it.
 
@@ -63,7 +72,7 @@ def explore(
     for number, error in seen.broken:
         click.echo(f"drill {number} could not be run: {error}", err=True)
     for failure in seen.failures.values():
-        _write(smallest(failure), out)
+        _write(smallest(failure, attempts=tries), out)
     sys.exit(int(_code(seen)))
 
 

@@ -119,12 +119,14 @@ def test_every_shipped_scenario_is_valid_and_asserts_something(name: str) -> Non
 def test_a_scenario_can_be_copied_checked_and_shown(tmp_path: Path) -> None:
     """`new` writes the file and the schema that its modeline names."""
     file = tmp_path / "mine" / "my.yaml"
-    assert call("scenario", "new", "smoke", str(file)).exit_code == 0
+    assert call("scenario", "new", str(file), "--from", "smoke").exit_code == 0
     assert file.read_text() == call("scenario", "show", "smoke").stdout
     beside = json.loads((file.parent / "scenario.schema.json").read_text())
     assert beside == json.loads(call("scenario", "schema").stdout)
     assert f"{file}: valid" in call("scenario", "validate", str(file), "demo").stdout
-    assert call("scenario", "new", "smoke", str(file)).exit_code == 2
+    assert call("scenario", "new", str(file)).exit_code == 2
+    assert call("scenario", "new", str(tmp_path / "fresh.yaml")).exit_code == 0
+    assert call("scenario", "validate", str(tmp_path / "fresh.yaml")).exit_code == 0
 
 
 def test_a_file_beats_the_library_and_a_folder_is_none(

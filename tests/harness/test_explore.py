@@ -1,0 +1,77 @@
+"""The search: it finds a wrong decision, tells failures apart and writes what replays them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import main
+from harness.explore import Failure, Outcome, Search, search, smallest, try_one
+from harness.mutants.csms import mutated
+from harness.rehearsal import rehearse
+from simulator.scenario import load
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MUTANT = "pause_ignored_on_reconnect"
+
+
+def test_the_reference_is_not_accused() -> None:
+    """A few dozen drills, of which most properties are put to the test."""
+    seen = search(range(60))
+    assert seen.failures == {}
+    assert seen.broken == []
+    assert seen.runs == 60
+    assert len(seen.exercised) > 50
+
+
+def test_a_wrong_decision_is_found_and_made_small() -> None:
+    """One charger and a handful of steps are enough to show it, and they replay it."""
+    seen = search(range(100), mutant=MUTANT, go_on=lambda: True)
+    found = seen.failures["R18", "csms"]
+    small = smallest(found, attempts=150)
+    assert small.identity == found.identity
+    assert sum(cohort["count"] for cohort in small.fields["fleet"]) == 1
+    scenario = load(small.yaml())
+    assert scenario.expect.violates == ("R18",)
+    assert f"drawn drill {found.number} with the mutant {MUTANT}" in scenario.found
+    with mutated(MUTANT):
+        judgement = rehearse(scenario).judgement
+    assert "R18" in {result.requirement.id for result in judgement.failed}
+    assert rehearse(scenario).judgement.failed == ()
+
+
+def test_distinct_failures_are_kept_apart() -> None:
+    """The same property and side is one failure, however often it is found."""
+    seen = Search()
+    first, other = (Failure(one, "csms", 1, None, {}, "") for one in ("R01", "R02"))
+    assert seen.add(Outcome(1, (first,))) == [first]
+    assert seen.add(Outcome(2, (first, other), ("R01",), "")) == [other]
+    seen.add(Outcome(3, error="ValueError: x"))
+    assert (seen.runs, len(seen.failures), seen.broken) == (3, 2, [(3, "ValueError: x")])
+
+
+def test_a_drill_that_breaks_our_own_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is counted as broken, and never as passed."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("harness.explore.rehearse", broken)
+    assert try_one(1).error == "ZeroDivisionError: oops"
+
+
+@pytest.mark.parametrize(("words", "code"), [([], 0), (["--mutant", MUTANT], 1)])
+def test_the_command_ends_as_documented(words: list[str], code: int, tmp_path: Path) -> None:
+    """0 if nothing was found, 1 if something was; every find is a file with its command."""
+    out = tmp_path / "found"
+    options = ["explore", "--runs", "12", "--jobs", "1", "--tries", "20", "--out", str(out), *words]
+    result = CliRunner().invoke(main, options)
+    assert result.exit_code == code
+    assert "12 drills" in result.stdout
+    assert out.exists() == bool(code)
+    for path in out.glob("*.yaml"):
+        assert f"firmdrill run {path} --virtual --mutant {MUTANT}" in result.stdout
