@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from reference_csms import problems, service_chargers, service_operators, service_rollouts
 from reference_csms.errors import StoreUnavailable
-from reference_csms.model import Answered, AskStatus, RolloutStatus, SendUpdate
+from reference_csms.model import Answered, AskStatus, SendUpdate
 from reference_csms.outbox import Outbox
 from reference_csms.service_dispatch import fill, run_timers, step
 from reference_csms.service_state import State
@@ -69,7 +69,8 @@ class Service:
 
     def _resume(self) -> None:
         for live in self._state.open.values():
-            if live.head.status is RolloutStatus.IN_PROGRESS:
+            # Paused ones too: they trigger nobody, but unsure chargers are asked (D21).
+            if live.head.current_stage:
                 fill(self._state, live)
 
     def _do(self, operation: Callable[..., Ticket], *arguments: Any) -> Ticket:
