@@ -73,11 +73,16 @@ def _trigger(charger: Charger, call: Call) -> dict[str, Any]:
 
 
 def _trigger_firmware(charger: Charger) -> None:
-    """Repeat the last status; Idle where nothing runs or the last was Installed (L01.FR.25/26)."""
+    """Repeat the last status; Idle where nothing runs or the last was Installed (L01.FR.25/26).
+
+    A status that is about to be sent anyway is the one that was asked for (F06.FR.10).
+    """
     status, request_id = charger.last_status
     if status == Status.INSTALLED:
         status, request_id = Status.IDLE, None
-    charger.call(*charger.dialect.firmware_status(status, request_id))
+    action, payload = charger.dialect.firmware_status(status, request_id)
+    if not charger.endpoint.waits(action):
+        charger.call(action, payload)
 
 
 def _trigger_boot(charger: Charger) -> None:

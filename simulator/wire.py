@@ -174,6 +174,10 @@ class Endpoint:
             self.waiting = deque()
         self.waiting.append((action, payload, ref))
 
+    def waits(self, action: str) -> bool:
+        """Whether a CALL of this action is yet to be sent."""
+        return any(waiting[0] == action for waiting in self.waiting or ())
+
     def next_call(self, now: float) -> Call | None:
         """Return the CALL to send now, if the wire is free and one waits."""
         if self.outstanding is not None or not self.waiting:

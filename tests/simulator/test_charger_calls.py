@@ -161,3 +161,16 @@ def test_an_update_that_overtakes_the_boot_begins_after_it(ocpp: str) -> None:
     lab.run(200.0)
     assert lab.statuses()[0] == "Downloading"
     assert lab.statuses()[-1] == "Installed"
+
+
+def test_a_status_about_to_be_sent_is_the_one_that_was_asked_for() -> None:
+    """No Idle right after an Installed that waited in the queue (F06.FR.10)."""
+    lab = Lab(ocpp="ocpp2.0.1", call_timeout=20.0).boot()
+    lab.update()
+    lab.run(15.0)
+    lab.csms.mute = {"StatusNotification"}  # after the reboot it holds up what is behind it
+    while len(lab.calls("StatusNotification")) < 3:
+        lab.run(1.0)
+    asked(lab, FIRMWARE)
+    lab.run(60.0)
+    assert lab.statuses()[-1] == "Installed"
