@@ -73,8 +73,6 @@ BoundField = Annotated[
                     "pattern": r"^\s*(>=|<=|==|>|<)?\s*[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?\s*%?\s*$",
                     "examples": [40, ">= 40", ">= 85 %", "<= 0"]}),
 ]  # fmt: skip
-Counts = dict[str, BoundField]
-
 STATUSES = (
     "Downloading", "Downloaded", "DownloadFailed", "DownloadScheduled", "DownloadPaused",
     "SignatureVerified", "InvalidSignature", "InstallScheduled", "Installing",
@@ -82,6 +80,10 @@ STATUSES = (
 )  # fmt: skip
 COUNTERS = ("UpdateFirmware", "SignedUpdateFirmware", "BootNotification", "Heartbeat", "booted",
             "online", "offline", "in_flight", "failed", *STATUSES)  # fmt: skip
+
+Counts = Annotated[
+    dict[str, BoundField], Field(json_schema_extra={"propertyNames": {"enum": list(COUNTERS)}})
+]
 
 
 def _known(counts: Counts) -> Counts:
@@ -249,8 +251,7 @@ def _write_step(value: Any, serialise: Any) -> Any:
 
 
 def _step_schema() -> dict[str, Any]:
-    when = {"type": "object", "description": "Wait until these counters hold, then act."}
-    properties: dict[str, Any] = {"when": when}
+    properties: dict[str, Any] = {"when": StepBase.model_json_schema()["properties"]["when"]}
     for name, step in STEPS.items():
         inner = step.model_json_schema()
         inner.pop("$defs", None)

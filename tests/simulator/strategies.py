@@ -105,6 +105,7 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
         stall_timeout=AMOUNTS,
         retries_mean=st.sampled_from(["retries", "attempts"]),
         reports_each_attempt=st.booleans(),
+        pause=st.none() | st.builds(cohorts.PauseOwnDownload, after=AMOUNTS, length=AMOUNTS),
         fail=st.lists(DOWNLOAD_FAILURES, max_size=3).map(tuple),
     ),
     "install": model(
@@ -115,6 +116,8 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
         fail=st.lists(INSTALL_FAILURES, max_size=3).map(tuple),
     ),
     "clock_skew": AMOUNTS,
+    "transactions": st.none()
+    | st.builds(cohorts.Transactions, busy=SHARES, ends=DISTRIBUTIONS),
     "quirks": st.lists(st.sampled_from(sorted(QUIRKS)), max_size=3, unique=True).map(tuple),
     "profile": st.none() | st.sampled_from(sorted(PROFILES)),
     "offline": st.lists(WINDOWS, max_size=2).map(tuple),

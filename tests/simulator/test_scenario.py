@@ -260,7 +260,14 @@ def test_the_committed_schema_is_current() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["frimware: 1", "seed: x", "operator: [execute_stge]", "expect: {installed: lots}"]
+    "wrong",
+    [
+        "frimware: 1",
+        "seed: x",
+        "operator: [execute_stge]",
+        "expect: {installed: lots}",
+        "operator: [{when: {Instaled: 3}, read: {}}]",
+    ],
 )
 def test_the_schema_refuses_what_the_loader_refuses(wrong: str) -> None:
     """An editor underlines the common mistakes too."""
