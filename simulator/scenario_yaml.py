@@ -54,6 +54,10 @@ class Places:
             return Place(self.file, 1, 1)
         return Place(self.file, mark.line + 1, mark.column + 1)
 
+    def __len__(self) -> int:
+        """Return how many values have a place."""
+        return len(self._marks)
+
     def put(self, path: Path, mark: yaml.Mark) -> None:
         """Remember where the value at `path` stands."""
         self._marks[path] = self.at(mark)
@@ -155,6 +159,7 @@ def write(data: Any) -> str:
 
 
 _DEEPEST = 50
+_MOST_VALUES = 200_000  # aliases of aliases can make a small file unfold without end
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 
 
@@ -170,6 +175,8 @@ def _value(
     places.put(path, node.start_mark)
     if depth > _DEEPEST:
         raise yaml.YAMLError("nested too deeply")
+    if len(places) > _MOST_VALUES:
+        raise yaml.YAMLError(f"it unfolds to more than {_MOST_VALUES} values")
     if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
         mark = node.start_mark
         raise yaml.MarkedYAMLError(problem=f"{node.tag:.60} is not for here", problem_mark=mark)

@@ -82,3 +82,12 @@ def test_what_cannot_be_read_is_one_problem(text: str, told: str) -> None:
     assert data is None
     assert len(problems) == 1
     assert told in problems[0].text
+
+
+def test_aliases_of_aliases_do_not_unfold_without_end() -> None:
+    """A small file that would unfold to billions of values is refused at once."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    data, _, problems = read("\n".join(lines))
+    assert data is None
+    assert "unfolds to more than" in str(problems[0])
