@@ -6,7 +6,7 @@ line, restart downloads and let any time pass. Around every step it checks what 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from simulator import effects, wire
 from simulator.charger import Charger
 from simulator.dialect import rfc3339
-from simulator.faults import Fixed, InstallFault, Reconnect, Window
+from simulator.faults import Fixed, InstallFault, NetworkFault, Reconnect, Window
 from simulator.firmware import TABLES, legal
 from tests.simulator.lab import IMAGE, START, URL, signed_by_somebody, spec
 
@@ -38,6 +38,8 @@ ODD_TEXTS = st.sampled_from([
 
 class World(RuleBasedStateMachine):
     """One charger and everything around it."""
+
+    faults: ClassVar[dict[str, Any]] = {}  # what is wrong with its line
 
     @initialize(
         dialect=st.sampled_from(
@@ -70,6 +72,7 @@ class World(RuleBasedStateMachine):
             installed_before_reboot=early and fate is None,
             reconnect=Reconnect(first=1.0, most=8.0),
             offline=(Window(from_mark="away", until_mark="back"),),
+            **self.faults,
         )
         self.table = TABLES["core" if dialect == ("ocpp1.6", False) else "plain"]
         self.table = TABLES["secure"] if dialect[1] else self.table
@@ -293,5 +296,24 @@ class World(RuleBasedStateMachine):
         self.unanswered.clear()
 
 
+class BadLine(World):
+    """The same laws hold on a line that breaks, is forgotten, and loses its power."""
+
+    faults: ClassVar[dict[str, Any]] = {
+        "nat_timeout": 40.0,
+        "heartbeat": 50.0,
+        "call_timeout": 7.0,
+        "network_faults": (
+            NetworkFault(kind="disconnect", action="FirmwareStatusNotification", skip=1, times=2),
+            NetworkFault(kind="half_open", action="Heartbeat", skip=1),
+            NetworkFault(kind="power_loss", action="FirmwareStatusNotification", skip=5),
+            NetworkFault(kind="power_loss", action="BootNotification", frame="answer", skip=1),
+            NetworkFault(kind="disconnect", action="UpdateFirmware", skip=1),
+        ),
+    }
+
+
+TestBadLine = BadLine.TestCase
+TestBadLine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestWorld = World.TestCase
 TestWorld.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
