@@ -144,7 +144,11 @@ def _execute(draw: Draw, *, background: float = 0.0) -> dict[str, Any]:
 
 def _pause(draw: Draw, *, background: float = 0.0) -> dict[str, Any]:
     step: dict[str, Any] = {
-        "pause": {"reason": "drawn", "refused": "maybe", "background": _chance(draw, background)}
+        "pause": {
+            "reason": f"reason {draw.randrange(100)}",
+            "refused": "maybe",
+            "background": _chance(draw, background),
+        }
     }
     if _chance(draw, 0.5):
         counter = draw.choice(["UpdateFirmware", "Downloading", "Installed"])

@@ -6,6 +6,7 @@ import click
 
 from harness.about import version
 from harness.cli.drills import demo, run
+from harness.cli.measure import power
 from harness.cli.parts import csms, firmware_server, fleet
 from harness.cli.recordings import judge
 from harness.cli.scenarios import scenario
@@ -30,6 +31,7 @@ for _command in (
     scenario,
     target,
     explore,
+    power,
     csms,
     fleet,
     firmware_server,

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One wrong decision: at least one of `kills` must fail in the shipped scenario `scenario`.
+    """One wrong decision, of which at least one of `kills` must fail.
+
+    `scenario` is the shipped scenario that shows it ("": some drawn drill, see `generate`).
 
     A benign variant (`kills` empty) decides differently where the contract leaves it open.
     """
@@ -61,9 +63,16 @@ CSMS = (
 
 def names() -> list[str]:
     """Return the names that `--mutant` takes."""
-    return [mutant.name for mutant in CSMS]
+    return [one.name for one in every()]
+
+
+def every() -> list[Mutant]:
+    """Return all mutants: those with a scenario of their own, then those that drawn drills find."""
+    from harness.mutants.more import MORE  # noqa: PLC0415 - imports the reference
+
+    return [*CSMS, *MORE]
 
 
 def mutant(name: str) -> Mutant:
     """Return one mutant; KeyError if there is none of that name."""
-    return {one.name: one for one in CSMS}[name]
+    return {one.name: one for one in every()}[name]

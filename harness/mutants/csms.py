@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from harness.mutants import names
+from harness.mutants import more, names
 from reference_csms import (
     rollout,
     rollout_row,
@@ -169,7 +169,7 @@ DECISIONS: dict[str, Callable[[Patch], None]] = {
         last_come_first_served,
         other_progress,
     )
-}
+} | more.DECISIONS
 
 
 @contextlib.contextmanager

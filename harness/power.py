@@ -1,0 +1,143 @@
+"""How good the harness is: which mutants drawn drills kill, how fast, and how often it is wrong.
+
+A core apart from the caller's clock. A mutant is killed by a run in which one of its properties
+fails; a benign variant is accused by a run in which anything fails against the CSMS.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from harness.explore import try_one
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from harness.explore import Outcome
+    from harness.mutants import Mutant
+
+Z = 1.959964  # two-sided 95 %
+
+
+@dataclass(slots=True)
+class Power:
+    """What was measured about one mutant."""
+
+    mutant: Mutant
+    runs: int = 0
+    kills: int = 0  # runs in which one of its own properties failed
+    accused: int = 0  # runs in which anything failed against the CSMS
+    seconds: float = 0.0
+    first: int | None = None  # the drill that killed it first
+    broken: int = 0  # runs that ended in an error of ours or of the mutant's
+    fired: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one run in."""
+        self.runs += 1
+        self.broken += bool(outcome.error)
+        failed = {one.requirement for one in outcome.failures if one.subject == "csms"}
+        self.fired.update(failed)
+        self.accused += bool(failed)
+        if failed & set(self.mutant.kills):
+            self.kills += 1
+            self.first = outcome.number if self.first is None else self.first
+
+    @property
+    def works(self) -> bool:
+        """Whether it is as it should be: a mutant killed, a benign variant never accused."""
+        return self.accused == 0 if self.mutant.benign else self.kills > 0
+
+    def interval(self) -> tuple[float, float]:
+        """Return the 95 % interval of the probability to be killed (or accused) by one run."""
+        return wilson(self.accused if self.mutant.benign else self.kills, self.runs)
+
+    def runs_for(self, certainty: float = 0.99) -> int | None:
+        """Return how many runs kill it with this certainty; None if none ever did."""
+        if not self.kills:
+            return None
+        rate = self.kills / self.runs
+        return 1 if rate >= 1.0 else math.ceil(math.log(1.0 - certainty) / math.log(1.0 - rate))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        low, high = self.interval()
+        needed = self.runs_for()
+        each = self.seconds / max(self.runs, 1)
+        return {
+            "name": self.mutant.name,
+            "wrong": self.mutant.wrong,
+            "benign": self.mutant.benign,
+            "expected": list(self.mutant.kills),
+            "works": self.works,
+            "runs": self.runs,
+            "kills": self.kills,
+            "accused": self.accused,
+            "broken": self.broken,
+            "rate": [round(low, 4), round(high, 4)],
+            "first": self.first,
+            "runs_for_99": needed,
+            "seconds_for_99": None if needed is None else round(needed * each, 2),
+            "fired": dict(self.fired.most_common()),
+        }
+
+
+def measure(
+    mutant: Mutant, numbers: Iterable[int], *, clock: Callable[[], float], within: float
+) -> Power:
+    """Run drawn drills against a mutant for at most `within` seconds of `clock`."""
+    power, began = Power(mutant), clock()
+    for number in numbers:
+        power.add(try_one(number, mutant.name))
+        power.seconds = clock() - began
+        if power.seconds >= within:
+            break
+    return power
+
+
+def wilson(hits: int, runs: int) -> tuple[float, float]:
+    """Return the 95 % Wilson score interval of a proportion."""
+    if runs == 0:
+        return 0.0, 1.0
+    rate, zz = hits / runs, Z * Z
+    middle = (rate + zz / (2 * runs)) / (1 + zz / runs)
+    half = Z * math.sqrt(rate * (1 - rate) / runs + zz / (4 * runs * runs)) / (1 + zz / runs)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def markdown(measured: Iterable[Power]) -> str:
+    """Return the table that is published."""
+    every = list(measured)
+    wrong = [one for one in every if not one.mutant.benign]
+    benign = [one for one in every if one.mutant.benign]
+    killed = sum(one.works for one in wrong)
+    runs = sum(one.runs for one in benign)
+    alarms = sum(one.accused for one in benign)
+    _, most = wilson(alarms, runs)
+    lines = [
+        "# How good the judge is",
+        "",
+        f"{killed} of {len(wrong)} mutants of the CSMS are killed by drawn drills in virtual time. "
+        f"{alarms} of {runs} runs of {len(benign)} benign variants were accused "
+        f"(95 %: at most {100 * most:.2f} %).",
+        "",
+        "| mutant | wrong decision | killed by | kills / runs | 99 % after | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in wrong:
+        said = one.to_dict()
+        fired = ", ".join(f"{name} {count}" for name, count in one.fired.most_common(4))
+        lines.append(
+            f"| `{one.mutant.name}` | {one.mutant.wrong} | {fired or '**survives**'} "
+            f"| {one.kills} / {one.runs} | {said['runs_for_99'] or '-'} runs "
+            f"| {said['seconds_for_99'] if said['seconds_for_99'] is not None else '-'} |"
+        )
+    lines += ["", "| benign variant | what it does | alarms / runs |", "|---|---|---|"]
+    lines += [
+        f"| `{one.mutant.name}` | {one.mutant.wrong} | {one.accused} / {one.runs} |"
+        for one in benign
+    ]
+    return "\n".join([*lines, ""])
