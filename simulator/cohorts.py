@@ -26,7 +26,7 @@ from simulator.faults import (
 )
 from simulator.profiles import PROFILES, Profile
 from simulator.scenario_problems import guess
-from simulator.units import Count, Duration, Flag, Share
+from simulator.units import DURATION_SCHEMA, Count, Duration, Flag, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -112,14 +112,23 @@ def _read_moment(value: Any) -> Any:
     return value if isinstance(value, dict | Moment) or value is None else {"plus": value}
 
 
+def _or_plain(schema: dict[str, Any]) -> None:
+    """A moment may also be a plain time after power-on."""
+    schema["anyOf"].append(DURATION_SCHEMA)
+
+
 MomentField = Annotated[Moment, BeforeValidator(_read_moment)]
 
 
 class Offline(Frozen):
     """A window without connection; without `from` it begins at power-on."""
 
-    begin: MomentField | None = Field(None, alias="from", description="When it begins.")
-    until: MomentField | None = Field(None, description="When it ends (default: never).")
+    begin: MomentField | None = Field(
+        None, alias="from", description="When it begins.", json_schema_extra=_or_plain
+    )
+    until: MomentField | None = Field(
+        None, description="When it ends (default: never).", json_schema_extra=_or_plain
+    )
 
     @property
     def window(self) -> Window:
@@ -136,6 +145,13 @@ class Offline(Frozen):
 
 def _one_or_more(value: Any) -> Any:
     return value if isinstance(value, list | tuple) else [value]
+
+
+def _or_one(schema: dict[str, Any]) -> None:
+    """A list of one may be written without its brackets."""
+    items = schema.pop("items")
+    del schema["type"]
+    schema["anyOf"] = [{"type": "array", "items": items}, items]
 
 
 _PLAIN = Profile("", "")
@@ -184,7 +200,7 @@ class Cohort(Frozen):
         PlainSerializer(lambda windows: [
             window.model_dump(by_alias=True, exclude_unset=True) for window in windows
         ]),
-    ] = Field((), description="Windows without connection.")  # fmt: skip
+    ] = Field((), description="Windows without connection.", json_schema_extra=_or_one)  # fmt: skip
     transactions: Transactions | None = Field(
         None, description="Charging sessions that run when the drill begins."
     )

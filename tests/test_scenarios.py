@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
+import jsonschema_rs
 import pytest
+import yaml
 
 from harness.checkers import REQUIREMENTS
 from harness.rehearsal import rehearse
@@ -14,7 +16,7 @@ from harness.verdict import Verdict
 from simulator.cohort_failures import InstallFailure
 from simulator.faults import DownloadFault, NetworkFault, QuirkName
 from simulator.profiles import PROFILES
-from simulator.scenario import Scenario, dump, load
+from simulator.scenario import Scenario, dump, load, schema
 from simulator.scenario_steps import STEPS
 
 if TYPE_CHECKING:
@@ -53,10 +55,18 @@ def fleet(library: list[Scenario]) -> list[ChargerSpec]:
 def test_it_can_be_read_and_edited(path: Path) -> None:
     """An editor finds the schema, and the file survives being written again."""
     text = path.read_text(encoding="utf-8")
-    schema = "../scenario.schema.json" if path.parent != FOLDER else "./scenario.schema.json"
-    assert text.startswith(f"# yaml-language-server: $schema={schema}\n")
+    place = "../scenario.schema.json" if path.parent != FOLDER else "./scenario.schema.json"
+    assert text.startswith(f"# yaml-language-server: $schema={place}\n")
     one = load(text)
     assert load(dump(one)) == one
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_an_editor_underlines_nothing(path: Path) -> None:
+    """The exported schema accepts the file as it is written, short forms included."""
+    data = yaml.load(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    errors = jsonschema_rs.Draft202012Validator(schema()).iter_errors(data)
+    assert [f"{error.instance_path}: {error.message}" for error in errors] == []
 
 
 @pytest.mark.parametrize("path", LIBRARY, ids=name)

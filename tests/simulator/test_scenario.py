@@ -274,3 +274,21 @@ def test_the_schema_refuses_what_the_loader_refuses(wrong: str) -> None:
     validator = jsonschema_rs.Draft202012Validator(schema())
     assert validator.is_valid(yaml.safe_load(MINIMAL))
     assert not validator.is_valid(yaml.safe_load(f"{MINIMAL}{wrong}\n"))
+
+
+@pytest.mark.parametrize(
+    "short",
+    [
+        "operator: [{hold: 3 s}, {pause: enough}, {mark: dawn}, fence, {read: null}]",
+        "operator: [{when: {UpdateFirmware: '>= 5 %'}, execute_stage: {background: true}}]",
+        "expect: {installed: 3, failed: '<= 2', exercises: [R18, L1]}",
+        "  - {cohort: c, count: 1, offline: {until: 5 s}}",
+        "  - {cohort: c, count: 1, offline: [{from: 3, until: {after: pause}}]}",
+        "  - {cohort: c, count: 1, install: {time: {mixture: [[80 %, 1 s], [20 %, 1 min]]}}}",
+    ],
+)
+def test_the_schema_accepts_short_forms(short: str) -> None:
+    """What the loader takes is not underlined."""
+    text = f"{MINIMAL}{short}\n"
+    load(text)
+    assert jsonschema_rs.Draft202012Validator(schema()).is_valid(yaml.safe_load(text))
