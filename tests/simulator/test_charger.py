@@ -108,7 +108,7 @@ def test_a_cut_download_is_resumed() -> None:
 @pytest.mark.parametrize("kind", ["corrupt", "html"])
 def test_wrong_bytes_are_never_installed(kind: str) -> None:
     """A damaged image fails as a download and the old version stays."""
-    lab = Lab([DownloadFault(kind=kind, times=None)]).boot()  # type: ignore[arg-type]
+    lab = Lab([DownloadFault(kind=kind, times=None)]).boot()
     lab.update(retries=0)
     lab.run(120.0)
     assert lab.statuses() == ["Downloading", "DownloadFailed"]
@@ -143,7 +143,7 @@ def test_a_bricked_charger_never_returns_and_a_loop_boots_again_and_again() -> N
     """Bricked: one boot for ever. Boot loop: six boots before the old version stays."""
     boots = {}
     for how in ("bricked", "boot_loop", "rolls_back"):
-        lab = Lab(install_faults=(InstallFault(how=how),)).boot()  # type: ignore[arg-type]
+        lab = Lab(install_faults=(InstallFault(how=how),)).boot()
         lab.update()
         lab.run(3600.0)
         boots[how] = len(lab.calls("BootNotification"))

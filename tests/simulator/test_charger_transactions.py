@@ -15,7 +15,7 @@ VERSIONS = ["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]
 def connector(lab: Lab) -> list[str]:
     """Return what the connector was said to be, in order."""
     calls = lab.calls("StatusNotification")
-    return [payload.get("status", payload.get("connectorStatus")) for _, payload in calls]
+    return [str(payload.get("status", payload.get("connectorStatus"))) for _, payload in calls]
 
 
 def busy(seconds: float, **fields: Any) -> Lab:
