@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from harness.world import World
-    from simulator.faults import ChargerSpec
+    from simulator.faults import ChargerSpec, Distribution
     from simulator.scenario import Scenario
 
 BOOT_WITHIN = 30.0  # seconds for a fleet to connect and boot, beside its own planned delays
@@ -193,15 +193,21 @@ def _starts_offline(spec: ChargerSpec) -> bool:
 
 def _longest_delay(spec: ChargerSpec) -> float:
     """Return how late the first connect of this charger may be planned, roughly."""
-    match spec.connect_after.kind:
+    return _longest(spec.connect_after)
+
+
+def _longest(distribution: Distribution) -> float:
+    match distribution.kind:
         case "fixed":
-            return spec.connect_after.value
+            return distribution.value
         case "uniform":
-            return spec.connect_after.high
+            return distribution.high
         case "lognormal":
-            return 3.0 * spec.connect_after.p95
+            return 3.0 * distribution.p95
         case "exponential":
-            return 10.0 * spec.connect_after.mean
+            return 10.0 * distribution.mean
+        case "mixture":
+            return max(_longest(part) for _, part in distribution.parts)
 
 
 def _filters(chargers: Sequence[ChargerSpec]) -> list[tuple[str | None, str | None]]:

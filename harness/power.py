@@ -120,9 +120,11 @@ def markdown(measured: Iterable[Power]) -> str:
     lines = [
         "# How good the judge is",
         "",
-        f"{killed} of {len(wrong)} mutants of the CSMS are killed by drawn drills in virtual time. "
-        f"{alarms} of {runs} runs of {len(benign)} benign variants were accused "
-        f"(95 %: at most {100 * most:.2f} %).",
+        (
+            f"{killed} of {len(wrong)} mutants of the CSMS are killed by drawn drills in virtual "
+            f"time. {alarms} of {runs} runs of {len(benign)} benign variants were accused "
+            f"(95 %: at most {100 * most:.2f} %)."
+        ),
         "",
         "| mutant | wrong decision | killed by | kills / runs | 99 % after | seconds |",
         "|---|---|---|---|---|---|",

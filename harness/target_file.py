@@ -18,10 +18,12 @@ from harness.errors import UsageError
 from harness.mapping import PATHS, Names
 from harness.targets import KEY_VARIABLE, Address
 from simulator.faults import ChargerSpec, Frozen
-from simulator.scenario_yaml import read
+from simulator.scenario_yaml import Problem, read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from simulator.scenario_yaml import Places
 
 
 class Serving(Frozen):
@@ -150,20 +152,23 @@ def load_target(path: Path) -> Target:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
-    data, places, problems = read(text)
-    if data is None and problems:
-        raise UsageError("\n".join(f"{path}:{problem}" for problem in problems))
+    data, places, found = read(text, str(path))
+    problems = [str(problem) for problem in found]
+    if data is None:
+        raise UsageError("\n".join(problems))
     try:
         target = Target.model_validate(data)
     except pydantic.ValidationError as error:
-        for problem in error.errors():
-            place, where = places.nearest(problem["loc"])
-            name = str(problem["loc"][-1]) if problem["loc"] else ""
-            words = str(problem["msg"]).removeprefix("Value error, ")
-            problems.append(
-                f"{place}: {where}{name if problem['type'] == 'missing' else ''} {words}"
-            )
+        problems += [_told(places, problem) for problem in error.errors()]
     else:
         if not problems:
             return target
-    raise UsageError("\n".join(f"{path}:{problem}" for problem in sorted(set(problems))))
+    raise UsageError("\n".join(dict.fromkeys(problems)))
+
+
+def _told(places: Places, problem: Any) -> str:
+    """Return what is wrong, at its place."""
+    place, where = places.nearest(problem["loc"])
+    missing = f"{problem['loc'][-1]}: " if problem["type"] == "missing" else ""
+    words = str(problem["msg"]).removeprefix("Value error, ")
+    return f"{place}: {where}{missing}{words}"

@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,8 +17,10 @@ from harness import power as measuring
 from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.mutants import Mutant, every, mutant, names
-from harness.power import Power
 from harness.run_record import ExitCode
+
+if TYPE_CHECKING:
+    from harness.power import Power
 
 
 @click.command()

@@ -1,0 +1,105 @@
+"""How the judge is measured: intervals, what counts as a kill, and what is published."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.cli import main
+from harness.explore import Failure, Outcome
+from harness.mutants import Mutant
+from harness.power import Power, markdown, measure, wilson
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WRONG = Mutant("wrong", "does wrong", ("R18",), "")
+BENIGN = Mutant("benign", "does otherwise", (), "")
+
+
+def outcome(number: int, *failed: str, subject: str = "csms") -> Outcome:
+    """A run in which these properties failed."""
+    return Outcome(number, tuple(Failure(one, subject, number, None, {}, "") for one in failed))
+
+
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_holds_the_rate_and_stays_a_probability(sample: tuple[int, int]) -> None:
+    """Also at its ends, where a naive interval has no width."""
+    hits, runs = sample
+    low, high = wilson(hits, runs)
+    assert 0.0 <= low <= hits / runs <= high + 1e-12 <= 1.0 + 1e-9
+    assert high - low > 0.0
+
+
+def test_only_its_own_properties_kill_a_mutant() -> None:
+    """Another failure is seen and told, but it is no kill."""
+    power = Power(WRONG)
+    for one in (outcome(1), outcome(2, "R01"), outcome(3, "R18", "R01"), outcome(4, "R18")):
+        power.add(one)
+    assert (power.runs, power.kills, power.accused, power.first) == (4, 2, 3, 3)
+    assert power.works
+    assert power.runs_for() == 7  # half of the runs kill it: 0.5 ** 7 < 1 %
+    assert power.fired == {"R01": 2, "R18": 2}
+
+
+def test_a_benign_variant_must_never_be_accused() -> None:
+    """An accusation of a charger is none of it."""
+    power = Power(BENIGN)
+    power.add(outcome(1))
+    power.add(outcome(2, "C01", subject="charger"))
+    assert power.works
+    power.add(outcome(3, "R18"))
+    assert not power.works
+
+
+def test_measuring_stops_when_its_time_is_up() -> None:
+    """The clock is handed in, so the budget can be a core's and not the wall's."""
+    ticks = itertools.count()
+    power = measure(
+        Mutant("other_progress", "", (), ""),
+        range(100),
+        clock=lambda: float(next(ticks)),
+        within=3.0,
+    )
+    assert power.runs == 3
+
+
+def test_what_is_published_names_survivors_and_alarms() -> None:
+    """A table that can be read, and no figure without its runs."""
+    killed, survives, benign = Power(WRONG), Power(Mutant("s", "x", ("R1",), "")), Power(BENIGN)
+    killed.add(outcome(1, "R18"))
+    survives.add(outcome(1))
+    benign.add(outcome(1))
+    text = markdown([killed, survives, benign])
+    assert "1 of 2 mutants" in text
+    assert "**survives**" in text
+    assert "| `benign` | does otherwise | 0 / 1 |" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "code"), [(["url_is_changed", "other_progress"], 0), (["nobody_times_out"], 1)]
+)
+def test_the_command_publishes_and_ends_as_documented(
+    names: list[str], code: int, tmp_path: Path
+) -> None:
+    """1 if a mutant survives its budget (here: two drills) or a variant is accused."""
+    only = [word for name in names for word in ("--only", name)]
+    words = ["power", "--runs", "2", "--jobs", "1", "--out", str(tmp_path), *only]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == code, result.output
+    facts = json.loads((tmp_path / "power.json").read_text())
+    assert [one["name"] for one in facts] == names
+    assert "# How good the judge is" in (tmp_path / "power.md").read_text()
+
+
+def test_an_unknown_mutant_is_a_usage_error() -> None:
+    """With the names that are known."""
+    result = CliRunner().invoke(main, ["power", "--only", "nobody"])
+    assert result.exit_code == 2
+    assert "url_is_changed" in result.stderr
