@@ -111,20 +111,19 @@ class Dialect:
                 "MessageTypeNotSupported": "ProtocolError"}.get(code, code)  # fmt: skip
 
 
-class Signed16(Dialect):
-    """OCPP 1.6 with the security extension: the update is signed, its statuses are fourteen."""
+class _Identified(Dialect):
+    """What the signed update of 1.6 and both updates of 2.x share: ids, answers, statuses."""
 
-    signed = True
     gives_request_id = True
     many_statuses = True
-    update_actions = ("SignedUpdateFirmware",)
+    status_action = "FirmwareStatusNotification"
 
     def firmware_status(self, status: str, request_id: int | None) -> tuple[str, dict[str, Any]]:
-        """Return action and payload; the request id is omitted for Idle (L01.FR.21)."""
+        """Return action and payload; the id is omitted for Idle (L01.FR.20; WP L01.FR.21)."""
         payload: dict[str, Any] = {"status": status}
         if request_id is not None:
             payload["requestId"] = request_id
-        return "SignedFirmwareStatusNotification", payload
+        return self.status_action, payload
 
     def _parse(self, action: str, payload: dict[str, Any]) -> UpdateRequest:
         del action
@@ -136,13 +135,19 @@ class Signed16(Dialect):
         return {"status": status}
 
 
-class V201(Dialect):
+class Signed16(_Identified):
+    """OCPP 1.6 with the security extension: the update is signed, its statuses are fourteen."""
+
+    signed = True
+    update_actions = ("SignedUpdateFirmware",)
+    status_action = "SignedFirmwareStatusNotification"
+
+
+class V201(_Identified):
     """OCPP 2.0.1; one UpdateFirmware for secure (L01) and non-secure (L02) updates."""
 
     nameless = "-1"  # Part 4 §4.2.3
     subprotocol = "ocpp2.0.1"
-    gives_request_id = True
-    many_statuses = True
 
     def boot(self, spec: ChargerSpec, version: str, reason: str) -> dict[str, Any]:
         """Return the BootNotification payload; the reason is mandatory (B01.FR.09)."""
@@ -154,22 +159,6 @@ class V201(Dialect):
         """Return the StatusNotification payload of one EVSE's connector."""
         return {"timestamp": rfc3339(now), "connectorStatus": status, "evseId": connector,
                 "connectorId": 1}  # fmt: skip
-
-    def firmware_status(self, status: str, request_id: int | None) -> tuple[str, dict[str, Any]]:
-        """Return action and payload; the request id is omitted for Idle (L01.FR.20)."""
-        payload: dict[str, Any] = {"status": status}
-        if request_id is not None:
-            payload["requestId"] = request_id
-        return "FirmwareStatusNotification", payload
-
-    def _parse(self, action: str, payload: dict[str, Any]) -> UpdateRequest:
-        del action
-        return _from_firmware(payload)
-
-    def update_answer(self, action: str, status: str) -> dict[str, Any]:
-        """Return the answer with its status."""
-        del action
-        return {"status": status}
 
     def error_code(self, code: str) -> str:
         """Return the code: 2.x is how they are spelled here."""
