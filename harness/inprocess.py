@@ -115,6 +115,15 @@ class InProcessCsms:
             self.hub.service.register(self.scheduler.now, new)
             self._soon()
 
+    def publish(self, images: Iterable[dict[str, Any]]) -> None:
+        """Put images into the catalogue."""
+        assert self.hub is not None, "the CSMS is down"  # noqa: S101 - a programming error
+        for image in images:
+            self.hub.service.put_image(
+                self.scheduler.now, models.parse_image(msgspec.json.encode(image))
+            )
+            self._soon()
+
     # ------------------------------------------------------------------ the fleet's peer
 
     def handshake(

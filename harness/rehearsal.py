@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from harness.about import quirky, scenario_facts
+from harness.catalogue import catalogue
 from harness.drill import Drill
 from harness.history import Header, History
 from harness.inprocess import InProcessCsms
@@ -86,6 +87,7 @@ def rehearse(
         history.subscribe(listener)
     system = csms(scheduler)
     system.provision(specs)
+    system.publish(catalogue(scenario, _image_url, now=START))
     fleet = VirtualFleet(
         scheduler,
         [Charger(spec, seed=seed, start=START) for spec in specs],
@@ -95,14 +97,16 @@ def rehearse(
     )
     fleet.transfers.faults = {spec.id: spec.download_faults for spec in specs}
     world = VirtualWorld(scheduler, recorder=recorder, progress=progress, fleet=fleet, csms=system)
-    drill = Drill(
-        world, scenario, specs, lambda tag: f"https://firmware.example/{tag}/{IMAGE_NAME}"
-    )
+    drill = Drill(world, scenario, specs, _image_url)
     try:
         world.run(drill.run())
     finally:
         system.close()
     return Rehearsal(about, history, drill, progress, review(about, history.events), world.now())
+
+
+def _image_url(tag: str) -> str:
+    return f"https://firmware.example/{tag}/{IMAGE_NAME}"
 
 
 def _transfers(scheduler: Scheduler, scenario: Scenario, recorder: Recorder) -> Transfers:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness import targets
 from harness.about import quirky, scenario_facts, version
+from harness.catalogue import catalogue
 from harness.diagnosis import diagnose
 from harness.drill import Drill, NotConnected
 from harness.errors import TargetError
@@ -196,6 +197,8 @@ class _Run:
             api = await _opened(stack, site.address)
             await api.check()
             await targets.provision(api, self.chargers)
+            entries = catalogue(self.options.scenario, site.image_url, now=time.time())
+            await targets.publish(api, entries)
             self._go_on()
             fleet = self._fleet(site, clock, recorder)
             stack.push_async_callback(fleet.stop)

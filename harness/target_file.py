@@ -18,7 +18,7 @@ from harness.errors import UsageError
 from harness.mapping import PATHS, Names
 from harness.targets import KEY_VARIABLE, Address
 from simulator.faults import ChargerSpec, Frozen
-from simulator.scenario_yaml import Problem, read
+from simulator.scenario_yaml import read
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -225,6 +225,15 @@ async def provision(api: RestApi, chargers: Iterable[ChargerSpec]) -> None:
             raise TargetError(f"the CSMS did not register the chargers: {_why(outcome)}")
 
 
+async def publish(api: RestApi, images: Iterable[dict[str, Any]]) -> None:
+    """Put images into the catalogue of a CSMS that has our extension; raises TargetError."""
+    base = api.address.ext
+    for image in images if base is not None else ():
+        outcome = await api.request(Request("other", "POST", "/images", image), base=base)
+        if not isinstance(outcome, Ok):
+            raise TargetError(f"the CSMS did not take the image: {_why(outcome)}")
+
+
 def _row(spec: ChargerSpec, password: str | None) -> dict[str, str]:
     """Return one charger as the extension wants it: what is unknown is left out."""
     fields = {

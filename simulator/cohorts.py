@@ -185,7 +185,7 @@ class Cohort(Frozen):
     count: Count = Field(ge=0, le=1_000_000, description="How many chargers.")
     id: str | None = Field(None, description="Id template; default `<cohort>-{n:04}`.")
     ocpp: Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"] = Field("ocpp1.6", description="Version.")
-    signed: Flag = Field(False, description="1.6 with the security extension: signed updates.")
+    signed: Flag = Field(False, description="Takes signed updates only.")
     vendor: str = Field("Acme", max_length=20, description="Charger vendor.")
     model: str = Field("One", max_length=20, description="Charger model.")
     firmware_version: str = Field("1.0.0", max_length=50, description="Version before the drill.")

@@ -16,6 +16,7 @@ from simulator.cohorts import Cohort
 from simulator.errors import ScenarioError
 from simulator.faults import ChargerSpec, Frozen
 from simulator.image import HEADER_BYTES, Image
+from simulator.manufacturer import How, Manufacturer
 from simulator.scenario_includes import FIELD, assemble
 from simulator.scenario_problems import Misplaced, explain, guess
 from simulator.scenario_steps import BoundField, CreateStep, MarkStep, Step
@@ -51,6 +52,9 @@ class Firmware(Frozen):
     vendor: str = Field("", description="Only chargers of this vendor take it (default: all).")
     model: str = Field("", description="Only chargers of this model take it (default: all).")
     seed: Count = Field(0, description="What its bytes are drawn from.")
+    signature: How | None = Field(
+        None, description="Signed by the manufacturer, well or badly (default: not signed)."
+    )
     tls: Flag = Field(True, description="Served over HTTPS, from an authority made on the spot.")
 
     def model_post_init(self, _: Any) -> None:
@@ -158,6 +162,10 @@ class Scenario(Frozen):
         """Return every charger of the fleet in order, its fates drawn from `seed` (or our own)."""
         seed = self.seed if seed is None else seed
         specs = [spec for cohort in self.fleet for spec in cohort.chargers(seed)]
+        if self.firmware.signature is not None:
+            maker = Manufacturer(self.firmware.seed, now=0.0)  # its keys do not depend on the time
+            trust = {"firmware_root": maker.root, "revoked": maker.revoked}
+            specs = [spec.model_copy(update=trust) for spec in specs]
         return [self._behind_uplink(spec) for spec in specs] if self.sites else specs
 
     def _behind_uplink(self, spec: ChargerSpec) -> ChargerSpec:

@@ -15,6 +15,7 @@ from harness.rehearsal import rehearse
 from harness.verdict import Verdict
 from simulator.cohort_failures import InstallFailure
 from simulator.faults import DownloadFault, NetworkFault, QuirkName
+from simulator.manufacturer import How
 from simulator.profiles import PROFILES
 from simulator.scenario import Scenario, dump, load, schema
 from simulator.scenario_steps import STEPS
@@ -141,6 +142,11 @@ def test_every_step_is_in_one(library: list[Scenario]) -> None:
     """Whatever the operator can do is shown; a mark is only for scripts of one's own."""
     shown = {step.do for one in library for step in one.operator}
     assert shown | {"mark"} == set(STEPS)
+
+
+def test_every_way_of_signing_is_in_one(library: list[Scenario]) -> None:
+    """Good and flawed signatures and certificates are all met."""
+    assert {one.firmware.signature for one in library} == {None, *get_args(How)}
 
 
 def test_every_version_is_in_one(fleet: list[ChargerSpec]) -> None:

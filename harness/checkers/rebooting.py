@@ -119,7 +119,8 @@ class C07(Checker):
             return
         self._booted[charger] = fact
         latest: Trigger = fact.station.triggers[-1]
-        if is_full(latest) and fact.reason != "FirmwareUpdate":
+        has_reason = latest.event.name == "UpdateFirmware"  # a boot of 1.6 has no reason to give
+        if is_full(latest) and has_reason and fact.reason != "FirmwareUpdate":
             self.exercised += 1
             # A power cut in the middle boots for its own reason; only the next status can tell.
             self._reasons(view, fact, latest)

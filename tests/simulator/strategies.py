@@ -203,7 +203,12 @@ SCENARIOS = st.tuples(
     ),
     st.fixed_dictionaries(
         {"version": WORDS},
-        optional={"size": st.integers(512, 10**9), "tls": st.booleans(), "seed": st.integers()},
+        optional={
+            "size": st.integers(512, 10**9),
+            "tls": st.booleans(),
+            "seed": st.integers(),
+            "signature": st.none() | st.sampled_from(["good", "revoked"]),
+        },
     ),
 ).map(
     lambda parts: scenario.Scenario(

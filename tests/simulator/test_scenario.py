@@ -12,7 +12,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from simulator.errors import ScenarioError
+from simulator.manufacturer import Manufacturer
 from simulator.scenario import MARKS, Scenario, dump, load, schema
+from simulator.signing import certificate_verdict, verified
 from tests.simulator.strategies import SCENARIOS
 
 if TYPE_CHECKING:
@@ -199,6 +201,18 @@ def test_a_site_where_nobody_stands_is_told() -> None:
     text = MINIMAL.replace("count: 2", "count: 2, site_id: yard")
     (problem,) = problems(f"{text}sites: {{yrad: {{uplink: 1 MB/s}}}}\n")
     assert problem == "f.yaml:7:9: sites.yrad: no cohort has site_id yrad; did you mean yard?"
+
+
+def test_chargers_trust_the_manufacturer_of_a_signed_image() -> None:
+    """A signature over the image is good for every charger of the fleet; unsigned, nobody asks."""
+    scenario = load(MINIMAL.replace('version: "2.0.0"', 'version: "2.0.0", signature: good'))
+    digest, now = scenario.firmware.image.sha256, 1.8e9
+    signed = Manufacturer(scenario.firmware.seed, now=now).sign(digest, "good")
+    for spec in scenario.chargers():
+        verdict = certificate_verdict(signed.certificate, spec.firmware_root, now, spec.revoked)
+        assert verdict == "Accepted"
+    assert verified(signed.certificate, signed.signature, digest)
+    assert {spec.firmware_root for spec in load(MINIMAL).chargers()} == {None}
 
 
 # ---------------------------------------------------------------------- out
