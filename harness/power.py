@@ -105,7 +105,8 @@ def wilson(hits: int, runs: int) -> tuple[float, float]:
     rate, zz = hits / runs, Z * Z
     middle = (rate + zz / (2 * runs)) / (1 + zz / runs)
     half = Z * math.sqrt(rate * (1 - rate) / runs + zz / (4 * runs * runs)) / (1 + zz / runs)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # Rounding must not push the rate itself out at 0 and 1.
+    return max(0.0, min(rate, middle - half)), min(1.0, max(rate, middle + half))
 
 
 def markdown(measured: Iterable[Power]) -> str:

@@ -1,0 +1,61 @@
+"""Registers wrong decisions, and the few ways in which they replace a right one."""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+from harness.mutants import Mutant
+from reference_csms import rollout, rollout_row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.mutants.csms import Patch
+    from reference_csms.rollout_values import Head, Row
+
+    Decision = Callable[[Patch], None]
+
+MORE: list[Mutant] = []
+DECISIONS: dict[str, Decision] = {}
+
+
+def wrong(*kills: str) -> Callable[[Decision], Decision]:
+    """Register a wrong decision that one of these properties must kill."""
+
+    def register(decide: Decision) -> Decision:
+        said = (decide.__doc__ or "").strip().rstrip(".")
+        MORE.append(Mutant(decide.__name__, said, kills, ""))
+        DECISIONS[decide.__name__] = decide
+        return decide
+
+    return register
+
+
+def handler(patch: Patch, event: type, change: Callable[..., Any]) -> None:
+    """Put `change(original, head, row, event, now)` in the place of a row's handler."""
+    original = rollout_row.HANDLERS[event]
+
+    def replaced(head: Head, row: Row, event: Any, now: float) -> Row:
+        return change(original, head, row, event, now)  # type: ignore[no-any-return]
+
+    patch.entry(rollout_row.HANDLERS, event, replaced)
+
+
+def verdicts(patch: Patch, **instead: str | None) -> None:
+    """Replace reasons for which a rollout fails."""
+    verdict = rollout._verdict  # noqa: SLF001 - the decision under mutation
+
+    def replaced(*arguments: Any, **named: Any) -> str | None:
+        found = verdict(*arguments, **named)
+        return instead.get(found, found) if found is not None else None
+
+    patch.attribute(rollout, "_verdict", replaced)
+
+
+def changed_request(request: Any, **fields: Any) -> Any:
+    """Return a copy of a create request, whatever kind of value it is."""
+    out = copy.copy(request)
+    for name, value in fields.items():
+        object.__setattr__(out, name, value)
+    return out
