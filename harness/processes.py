@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Listener = Callable[[dict[str, Any]], None]
+    Lost = Callable[["Child"], None]
 
 READY_WITHIN = 30.0
 STOP_WITHIN = 5.0
@@ -54,6 +55,13 @@ class Child:
     def alive(self) -> bool:
         """Whether it still runs."""
         return self._process.returncode is None
+
+    @property
+    def ended(self) -> str:
+        """Say how it ended, with its last words."""
+        code = self._process.returncode
+        how = f"signal {-code}" if code is not None and code < 0 else f"exit {code}"
+        return f"{self.name} ended unexpectedly ({how}): {self.last_words()}"
 
     @property
     def died(self) -> bool:
@@ -89,10 +97,19 @@ class Child:
 
     # ------------------------------------------------------------------ inside
 
-    def watch(self, errors: asyncio.Task[None], listener: Listener | None) -> None:
-        """Read on after the first line: a full pipe would stop the child."""
-        output = asyncio.get_running_loop().create_task(self._read_output(listener))
-        self._tasks = [output, errors]
+    def watch(
+        self, errors: asyncio.Task[None], listener: Listener | None, lost: Lost | None
+    ) -> None:
+        """Read on after the first line (a full pipe would stop the child) until it ends."""
+        loop = asyncio.get_running_loop()
+        output = loop.create_task(self._read_output(listener))
+        self._tasks = [output, errors, loop.create_task(self._until_its_end(errors, lost))]
+
+    async def _until_its_end(self, errors: asyncio.Task[None], lost: Lost | None) -> None:
+        await self._process.wait()
+        await asyncio.wait([errors], timeout=1.0)  # its last words
+        if lost is not None and not self._stopping:
+            lost(self)
 
     async def first_line(self) -> dict[str, Any] | None:
         """Return what the first line says; None if the child ended before it was ready."""
@@ -144,11 +161,13 @@ async def start(
     listener: Listener | None = None,
     log: Path | None = None,
     stdin: bytes | None = None,
+    lost: Lost | None = None,
 ) -> Child:
     """Start `python -I -m module arguments` and wait until it says that it is ready.
 
-    `environment` is added to ours (secrets travel there, never in arguments). Raises TargetError
-    with the child's last words if it ends first or is not ready in time; nothing is left running.
+    `environment` is added to ours (secrets travel there, never in arguments); `lost` hears of a
+    child that ends later without having been asked to. Raises TargetError with the child's last
+    words if it ends first or is not ready in time; nothing is left running.
     """
     process = await asyncio.create_subprocess_exec(
         *command(module, arguments),
@@ -180,5 +199,5 @@ async def start(
         await asyncio.gather(errors, return_exceptions=True)
         raise TargetError(f"{name} did not start (exit {code}): {child.last_words()}")
     child.ready = said
-    child.watch(errors, listener)
+    child.watch(errors, listener, lost)
     return child

@@ -34,6 +34,11 @@ class Recorder:
         self._operations = 0
         self._fences = 0
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the drill is over."""
+        return self._stopped
+
     def stop(self) -> None:
         """Record nothing any more: what follows is only the tidying up."""
         self._stopped = True

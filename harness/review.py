@@ -40,6 +40,7 @@ class Review:
     phases: tuple[Phase, ...]
     counts: Counts
     rollouts: tuple[dict[str, Any], ...]
+    problem: str = ""  # what ended the drill before its time
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class _Plan:
     phases: list[Phase] = field(default_factory=list)
     missed: list[Expectation] = field(default_factory=list)
     rollouts: list[str] = field(default_factory=list)
+    problem: str = ""
     _open: tuple[str, float] | None = None
 
     def see(self, event: Event) -> None:
@@ -71,6 +73,8 @@ class _Plan:
             self.ending = Ending.COMPLETED
         elif event.name == "interrupted":
             self.ending = Ending.INTERRUPTED
+        elif event.name == "lost":
+            self.problem = str(event.data.get("problem"))
         elif event.name == "step_failed":
             data = event.data
             self.missed.append(
@@ -102,6 +106,8 @@ def review(header: Header, events: Iterable[Event]) -> Review:
     expect = expectations_of(header)
     expectations = (*plan.missed, *_outcome(expect, rollouts), *_exercises(expect, judgement))
     verdict, code = conclude(plan.ending, judgement, expectations)
+    if plan.problem:  # what was seen is judged, and decides nothing
+        verdict, code = str(Verdict.ERROR), ExitCode.NOT_RUN
     return Review(
         judgement=judgement,
         expectations=expectations,
@@ -111,6 +117,7 @@ def review(header: Header, events: Iterable[Event]) -> Review:
         phases=tuple(plan.phases),
         counts=_counts(rollouts, judgement, progress),
         rollouts=rollouts,
+        problem=plan.problem,
     )
 
 

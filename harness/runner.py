@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.history import Event
+    from harness.processes import Child
     from harness.review import Review
     from harness.site import Site
     from harness.target_file import Target
@@ -128,6 +129,7 @@ class _Run:
     world: SocketWorld | None = None
     main: asyncio.Task[Any] | None = None
     interrupts: int = 0
+    lost: str = ""  # which process ended by itself, and how
     began: float = 0.0
 
     async def whole(self) -> RunRecord:
@@ -162,8 +164,19 @@ class _Run:
             # The first one waits until what is being started can be ended in good order.
             self.main.cancel()
 
+    def _died(self, child: Child) -> None:
+        """End the drill: without this process it can only accuse the wrong one."""
+        if self.recorder is not None and self.recorder.stopped:
+            return  # the drill is over; it was not needed any more
+        self.lost = self.lost or child.ended
+        if self.world is not None and self.recorder is not None:
+            self.recorder.mark("lost", problem=child.ended)
+            self.world.abandon()
+
     def _go_on(self) -> None:
-        """Stop here if the user interrupted the set-up."""
+        """Stop here if the user interrupted the set-up, or a process died in it."""
+        if self.lost:
+            raise TargetError(self.lost)
         if self.interrupts:
             raise _Interrupted
 
@@ -229,7 +242,12 @@ class _Run:
         options, target = self.options, self.options.target
         self.view.say(f"Starting for {len(self.chargers)} chargers …")
         builder = Builder(
-            options.scenario, self.chargers, options.folder, self._served, options.mutant
+            options.scenario,
+            self.chargers,
+            options.folder,
+            self._served,
+            options.mutant,
+            self._died,
         )
         site = await builder.build(
             stack,
@@ -320,6 +338,7 @@ def record_of(options: Options, header: Header, outcome: Review) -> RunRecord:
         phases=outcome.phases,
         counts=outcome.counts,
         rollouts=outcome.rollouts,
+        problem=outcome.problem,
         folder=options.folder,
     )
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import contextlib
     from collections.abc import Callable, Sequence
 
-    from harness.processes import Child
+    from harness.processes import Child, Lost
     from harness.target_file import Serving
     from harness.targets import Address, Reference
     from simulator.faults import ChargerSpec
@@ -73,6 +73,7 @@ class Builder:
     folder: Path
     served: Callable[[dict[str, Any]], None]  # hears the firmware server's log
     mutant: str | None = None
+    lost: Lost | None = None  # hears of a process that ended by itself
 
     async def build(
         self, stack: contextlib.AsyncExitStack, target: Address | None, serving: Serving | None
@@ -123,6 +124,7 @@ class Builder:
             listener=self.served,
             log=self.folder / "firmware-server.log",
             stdin=json.dumps(spec).encode(),
+            lost=self.lost,
         )
         return child, authority
 
@@ -138,4 +140,5 @@ class Builder:
             mutant=self.mutant,
             log=self.folder / "csms.log",
             key=None if again is None else again.key,
+            lost=self.lost,
         )

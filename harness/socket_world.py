@@ -121,6 +121,7 @@ class SocketWorld:
         self._spawned: set[asyncio.Task[None]] = set()
         self.interrupts = 0
         self._pending = False
+        self._abandoned = False
         recorder.history.subscribe(self._waiters.poke)
 
     def now(self) -> float:
@@ -185,7 +186,7 @@ class SocketWorld:
 
     async def interruptible(self, coroutine: Coroutine[Any, Any, None]) -> bool:
         """Run a coroutine; False if the user interrupted it."""
-        if self._pending:  # interrupted between two phases
+        if self._pending or self._abandoned:  # interrupted between two phases, or for good
             self._pending = False
             coroutine.close()
             return False
@@ -204,6 +205,11 @@ class SocketWorld:
             self._current.cancel()
             self._current = None
         return True
+
+    def abandon(self) -> None:
+        """End the phase that runs and all that follow: there is nothing left to drill."""
+        self._abandoned = True
+        self.interrupt()
 
     def interrupt(self) -> None:
         """End the phase that runs, as Ctrl-C does."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from harness.processes import Child
+    from harness.processes import Child, Lost
     from simulator.faults import ChargerSpec
 
 KEY_VARIABLE = "FIRMDRILL_API_KEY"
@@ -182,6 +182,7 @@ async def start_reference(
     mutant: str | None = None,
     log: Path | None = None,
     key: str | None = None,
+    lost: Lost | None = None,
 ) -> Reference:
     """Start the reference CSMS on free loopback ports with its database in `folder`.
 
@@ -197,6 +198,7 @@ async def start_reference(
         [*prefix, "--database", os.fspath(folder / "csms.sqlite"), *options],
         environment={KEY_VARIABLE: key},
         log=log,
+        lost=lost,
     )
     ready = child.ready
     about = {"name": "reference CSMS", **({"mutant": mutant} if mutant else {})}

@@ -69,6 +69,7 @@ def judged(path: Path, folder: Path | None = None) -> RunRecord:
         phases=outcome.phases,
         counts=outcome.counts,
         rollouts=outcome.rollouts,
+        problem=outcome.problem,
         folder=folder,
         wall_seconds=outcome.judgement.duration,  # how long the drill took, not the judging
     )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness import runner
+from harness import processes, runner
 from harness.cli.library import find
 from harness.cli.recordings import judged
 from harness.live import Quiet
@@ -160,6 +160,10 @@ class Interrupter(Quiet):
         while not self.when(drill):
             if self.over.wait(0.002):
                 return
+        self.strike()
+
+    def strike(self) -> None:
+        """Press Ctrl-C."""
         os.kill(os.getpid(), signal.SIGINT)
 
     def end(self) -> None:
@@ -179,6 +183,38 @@ def test_ctrl_c_still_judges_what_was_seen(tmp_path: Path, where: str) -> None:
     assert done.judgement is not None
     assert done.judgement.verdict in {Verdict.PASS, Verdict.INCONCLUSIVE}
     assert done.wall_seconds < 20
+
+
+@pytest.mark.parametrize("name", ["the reference CSMS", "the firmware server"])
+def test_a_process_that_dies_ends_the_drill_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Exit 3 and who it was: neither the scenario nor a charger is to blame."""
+    children: dict[str, processes.Child] = {}
+    start = processes.start
+
+    async def remembered(who: str, *arguments: Any, **options: Any) -> processes.Child:
+        children[who] = await start(who, *arguments, **options)
+        return children[who]
+
+    monkeypatch.setattr(processes, "start", remembered)
+
+    class Killer(Interrupter):
+        def strike(self) -> None:
+            os.kill(children[name].pid, signal.SIGKILL)
+
+    view = Killer(lambda drill: drill.where.startswith("step 6"))
+    done = runner.run(options("smoke", tmp_path), view)
+    assert done.exit_code is ExitCode.NOT_RUN
+    assert done.verdict == "ERROR"
+    assert done.problem.startswith(f"{name} ended unexpectedly (signal 9): ")
+    assert done.judgement is not None
+    assert done.wall_seconds < 15
+    assert done.history is not None
+    again = judged(done.history)
+    assert (again.problem, again.verdict, again.exit_code) == (
+        done.problem, done.verdict, done.exit_code,
+    )  # fmt: skip
 
 
 def test_ctrl_c_during_set_up_ends_at_once(tmp_path: Path) -> None:
