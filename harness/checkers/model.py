@@ -125,6 +125,7 @@ class Member:
     status: str = ""  # the last OCPP status of its own update
     highest: int = 0  # highest rank reported in this attempt
     reported: Event | None = None  # its last status
+    silences: list[tuple[float, float]] = field(default_factory=list)  # (length, ended at), >= 1 s
     downloading: Event | None = None  # the Downloading that no DownloadFailed has closed yet
     download_failures: int = 0  # each counted once per preceding Downloading (D30)
     final: str = ""  # the terminal OCPP status, '' while none is

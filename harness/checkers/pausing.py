@@ -18,7 +18,7 @@ from harness.checkers.facts import (
     Read,
     Triggered,
 )
-from harness.checkers.settling import Settled, failed_for_good, settled, timed_out
+from harness.checkers.settling import Settled, failed_for_good, refused, settled, timed_out
 from harness.contract import TERMINAL
 from harness.verdict import Requirement, Subject
 
@@ -221,7 +221,12 @@ def may_have_ended(view: View, rollout: Rollout) -> bool:
         return True
     canary = rollout.stages[0].members if rollout.strategy == "canary" and rollout.stages else []
     return bool(canary) and all(
-        failed_for_good(m, now) or settled(m, now, profile) is Settled.PERHAPS for m in canary
+        failed_for_good(m, now)
+        or settled(m, now, profile) is Settled.PERHAPS
+        # Failed for the CSMS before the charger said that it had succeeded after all (D22).
+        or refused(m)
+        or timed_out(m, now, profile)
+        for m in canary
     )
 
 

@@ -57,7 +57,23 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
     if limit is None:
         # Unknown: only a GET since its last sign of life could have shown it unsettled.
         return member.shown is None or member.shown.op.invoked.time < last_sign(member)
-    return now - last_sign(member) >= limit - SLACK
+    if now - last_sign(member) >= limit - SLACK:
+        return True
+    return any(
+        length >= limit - SLACK and not _shown_alive(member, ended)
+        for length, ended in member.silences
+    )
+
+
+def _shown_alive(member: Member, since: float) -> bool:
+    """Whether a GET showed after `since` that no time-out had failed the member."""
+    shown = member.shown
+    return shown is not None and shown.op.invoked.time > since and shown.status not in ENDED
+
+
+def refused(member: Member) -> bool:
+    """Whether the charger said no to its last command (D20), whatever it did then."""
+    return bool(member.triggers) and member.triggers[-1].refused
 
 
 def last_sign(member: Member) -> float:

@@ -250,11 +250,22 @@ def advance(member: Member, status: str, event: Event) -> None:
     rank = RANK.get(status)
     if rank is None or (member.final and member.final != "DownloadFailed"):
         return
+    _end_silence(member, event.time)
     member.reported = event
     before = (member.status, member.final, member.download_failures)
     _move(member, status, rank, event)
     if before != (member.status, member.final, member.download_failures):
         member.pending, member.acknowledged = event, None
+
+
+def _end_silence(member: Member, now: float) -> None:
+    """Remember how long nothing was heard: a time-out may have run out meanwhile (D12)."""
+    heard = max(
+        member.triggers[-1].event.time if member.triggers else now,
+        member.reported.time if member.reported is not None else 0.0,
+    )
+    if now - heard >= 1.0:
+        member.silences.append((now - heard, now))
 
 
 def _move(member: Member, status: str, rank: int, event: Event) -> None:
