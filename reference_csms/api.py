@@ -257,7 +257,9 @@ class Api:
 async def _json(request: web.Request, *, required: bool = True) -> bytes:
     """Return the body; 415 if it is not declared as JSON, 413 if it is too large."""
     if (request.content_length or 0) > LARGEST_BODY:
-        raise web.HTTPRequestEntityTooLarge(LARGEST_BODY)  # before a byte of it is read
+        raise web.HTTPRequestEntityTooLarge(
+            LARGEST_BODY, request.content_length or 0
+        )  # before a byte of it is read
     body = await request.read()
     if not body and not required:
         return body

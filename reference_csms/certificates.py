@@ -37,9 +37,11 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         name = _name("firmdrill trial CA")
         builder = _builder(name, name, self._key)
-        usage = x509.BasicConstraints(ca=True, path_length=0)
-        self.certificate = builder.add_extension(usage, critical=True).sign(
-            self._key, hashes.SHA256()
+        role = x509.BasicConstraints(ca=True, path_length=0)
+        self.certificate = (
+            builder.add_extension(role, critical=True)
+            .add_extension(_usage(signs_certificates=True), critical=True)
+            .sign(self._key, hashes.SHA256())
         )
 
     def server(self, hosts: Sequence[str]) -> tuple[x509.Certificate, Key]:
@@ -61,9 +63,25 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_name(name), self.certificate.subject, key, self._key)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+        builder = builder.add_extension(_usage(signs_certificates=False), critical=True)
         if extension is not None:
             builder = builder.add_extension(extension, critical=False)
         return builder.sign(self._key, hashes.SHA256()), key
+
+
+def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    """Say what a key is for; Python 3.13 refuses an authority that does not."""
+    return x509.KeyUsage(
+        digital_signature=not signs_certificates,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _name(text: str) -> x509.Name:

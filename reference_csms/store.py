@@ -140,6 +140,11 @@ class Store:
         """Drop the changes of the open transaction."""
         self._clear()
 
+    def __del__(self) -> None:
+        """Close a forgotten database; its thread may be another one by then."""
+        with suppress(AttributeError, sqlite3.Error):
+            self._database.close()
+
     def restart(self) -> None:
         """Forget the open transaction, as the death of the process does: for virtual time."""
         self.forget()
