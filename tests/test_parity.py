@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from harness.history import Event
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"
-NAMES = ["smoke", "rolling", "pause", "late"]
+NAMES = [
+    "smoke", "rolling", "pause", "late", "download-cut", "download-corrupt", "install-fails",
+    "install-old-version", "installed-before-reboot", "failing-canary", "statuses-missing",
+    "pause-offline-chargers", "signed-update", "two-rollouts",
+]  # fmt: skip
 pytestmark = [pytest.mark.sockets, pytest.mark.slow]
 
 
