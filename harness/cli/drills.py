@@ -129,6 +129,13 @@ def _folder(report: Path | None, name: str) -> Path:
     if report is not None:
         if report.exists() and not report.is_dir():
             raise UsageError(f"--report {report} is a file; give a folder")
+        try:
+            report.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise UsageError(
+                f"--report {report} cannot be made ({why}); give another folder"
+            ) from error
         return report
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
     base = Path(REPORTS) / f"{stamp}-{runner.slug(name)}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 from typing import TYPE_CHECKING
 
 from harness import report
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from harness.run_record import RunRecord
@@ -14,17 +18,21 @@ if TYPE_CHECKING:
 
 def show(record: RunRecord, console: Console) -> None:
     """Write the report into the run's folder and print the verdict; the last lines repeat it."""
-    if record.folder is not None and hasattr(report, "write"):
-        report.write(record.folder, record)
-    if hasattr(report, "console"):
+    with _undisturbed():
+        if record.folder is not None:
+            report.write(record.folder, record)
         report.console(record, console)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ignore Ctrl-C: the drill is over, and its exit code must be the one in the report."""
+    try:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    except ValueError:  # not the main thread: signals are somebody else's
+        yield
         return
-    for result in record.judgement.results if record.judgement else ():
-        console.print(f"{result.requirement.id} {result.verdict} {result.exercised} {result.note}")
-        for finding in result.findings[:3]:
-            console.print(f"   {finding.who}: {finding.witness.expected} / {finding.witness.seen}")
-            for step in finding.witness.steps:
-                console.print(f"      {step.time} {step.source} {step.text}", markup=False)
-    for expectation in record.expectations:
-        console.print(str(expectation), markup=False)
-    console.print(f"{record.verdict} {record.problem} {record.counts}", markup=False)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from harness import processes
+from harness import processes, report
 from harness.cli import main
 from harness.cli.library import find, names
 from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from harness.run_record import RunRecord
 
 
 def call(*words: str) -> Result:
@@ -246,3 +250,27 @@ def test_a_target_is_probed_step_by_step(
     assert result.exit_code == 3
     assert f"FAIL  the CSMS cannot be reached: http://{here}/api/fleet/firmware" in result.stdout
     assert f"ocpp1.6: ws://{here}/ocpp/firmdrill-probe: TCP failed" in result.stdout
+
+
+def test_a_report_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path) -> None:
+    """The path and the reason, not a defect of ours."""
+    (tmp_path / "file").write_text("")
+    result = call("run", "smoke", "--virtual", "--report", str(tmp_path / "file" / "below"))
+    assert result.exit_code == 2
+    assert "cannot be made" in result.output + result.stderr
+
+
+def test_ctrl_c_after_the_drill_leaves_report_and_exit_code_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once the drill is over there is nothing left to interrupt."""
+    write = report.write
+
+    def interrupted(folder: Path, record: RunRecord) -> None:
+        signal.raise_signal(signal.SIGINT)
+        write(folder, record)
+
+    monkeypatch.setattr(report, "write", interrupted)
+    result = call("run", "smoke", "--virtual", "--report", str(tmp_path))
+    assert result.exit_code == 0
+    assert (tmp_path / "report.html").exists()
