@@ -59,7 +59,11 @@ class DownloadFailure(Chosen):
     no_range: Flag = Field(False, description="The server ignores Range and starts anew.")
     changed: Flag = Field(False, description="The image changes between two ranges.")
     refuse: Flag = Field(False, description="The connection is reset before any byte.")
-    then: Literal["corrupt", "html", "redirect", "no_range", "changed", "refuse"] | None = Field(
+    dns: Flag = Field(False, description="The server's name cannot be resolved.")
+    tls: Flag = Field(False, description="The server shows a certificate that nobody trusts.")
+    then: (
+        Literal["corrupt", "html", "redirect", "no_range", "changed", "refuse", "dns", "tls"] | None
+    ) = Field(
         None, description="What meets the one request after those, e.g. a cut, then no Range."
     )
 
@@ -90,7 +94,7 @@ class DownloadFailure(Chosen):
 
 
 _KINDS = ("cut", "stall", "wrong_length", "status", "throttle", "corrupt", "html", "redirect",
-          "no_range", "changed", "refuse")  # fmt: skip
+          "no_range", "changed", "refuse", "dns", "tls")  # fmt: skip
 
 
 class InstallFailure(Chosen):

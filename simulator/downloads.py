@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+import socket
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,8 @@ from simulator.pacing import Pace, Uplink
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Mapping
+
+    from aiohttp.abc import ResolveResult
 
     Done = Callable[[Fetched | FetchFailed], None]
 
@@ -84,6 +87,21 @@ class Part:
         return Fetched(
             self.received, self.whole.hexdigest(), bytes(self.head), self.body.hexdigest()
         )
+
+
+class Resolver(aiohttp.ThreadedResolver):
+    """The system's names, but for `.invalid`: no name server is ever asked for those.
+
+    RFC 6761 §6.4 wants them answered in place; some systems ask and wait instead.
+    """
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses of a host; raises `OSError` where it has none."""
+        if host.rstrip(".").endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, f"{host}: no such name")
+        return await super().resolve(host, port, family)
 
 
 class Downloads:
@@ -175,7 +193,10 @@ class Downloads:
         if self._session is None:
             # A connection each: chargers share none, and a reused one would hide faults.
             connector = aiohttp.TCPConnector(
-                ssl=self._tls if self._tls is not None else True, limit=0, force_close=True
+                ssl=self._tls if self._tls is not None else True,
+                limit=0,
+                force_close=True,
+                resolver=Resolver(),
             )
             self._session = aiohttp.ClientSession(
                 connector=connector,

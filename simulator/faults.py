@@ -150,7 +150,7 @@ class DownloadFault(Frozen):
 
     kind: Literal[
         "cut", "stall", "status", "corrupt", "html", "redirect", "throttle",
-        "wrong_length", "no_range", "changed", "refuse",
+        "wrong_length", "no_range", "changed", "refuse", "dns", "tls",
     ]  # fmt: skip
     at: float | None = None  # share of the image after which it strikes
     status: int | None = None

@@ -94,6 +94,11 @@ class FaultPlan:
     by_path: Mapping[str, Sequence[DownloadFault]] = field(default_factory=dict)
     _requests: dict[tuple[str, str], int] = field(default_factory=dict)
 
+    def uses(self, kind: str) -> bool:
+        """Whether a fault of this kind can strike anybody."""
+        lists = (*self.by_client.values(), *self.by_path.values())
+        return any(fault.kind == kind for faults in lists for fault in faults)
+
     def strike(self, client: str, path: str, image: str) -> DownloadFault | None:
         """Count one request and return the fault that meets it, or None."""
         if client in self.by_client:

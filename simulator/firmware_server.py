@@ -9,13 +9,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
-import socket
-import struct
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,66 +20,28 @@ from pydantic import ValidationError
 from simulator import event_loop
 from simulator.certificates import KeyPair, server_context
 from simulator.errors import StartError
-from simulator.file_image import FileImage, OtherBuild
+from simulator.file_image import FileImage
+from simulator.firmware_exchange import Exchange, reset, stream
 from simulator.firmware_faults import (
     FaultPlan,
     ImageSpec,
     ServerSpec,
     client_of,
-    damage,
     parse_fault,
     parse_range,
 )
-from simulator.image import HEADER_BYTES, Image
 from simulator.line_writer import LineWriter
+from simulator.untrusted import UntrustedDoor
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-    from simulator.faults import DownloadFault
-
     Log = Callable[[dict[str, Any]], None]
 
-CHUNK = 1 << 18  # large chunks: a TLS record costs less than a turn of the loop
-LONGEST_STALL = 3600.0  # seconds after which a stalled connection is given up
 _LOOP_PATH = "/.loop"
+UNRESOLVABLE = "firmware.invalid"  # RFC 6761 §6.4: names under .invalid exist nowhere
 _HTML = b"<!doctype html><title>Sign in</title><p>Please accept the terms of use.</p>\n"
-_DRAIN = 30.0
-
-
-@dataclass(slots=True)
-class Exchange:
-    """One request and what becomes of it; turned into one line of the log."""
-
-    request: web.Request
-    client: str
-    image: Image | FileImage | None
-    fault: DownloadFault | None
-    asked: tuple[int, int] | None = None
-    status: int = 0
-    sent: int = 0
-    total: int = 0
-    outcome: str = "aborted"
-
-    @property
-    def kind(self) -> str | None:
-        """The fault that strikes this request."""
-        return self.fault.kind if self.fault else None
-
-    def line(self) -> dict[str, Any]:
-        """Return the log line of seam 4."""
-        return {
-            "time": time.time(),
-            "client": self.client[:256],
-            "path": self.request.path[:1024],
-            "range": list(self.asked) if self.asked else None,
-            "status": self.status,
-            "sent": self.sent,
-            "total": self.total,
-            "outcome": self.outcome,
-            "fault": self.kind,
-        }
 
 
 class FirmwareServer:
@@ -100,6 +57,7 @@ class FirmwareServer:
         # Made now: hashing a large image must not delay the first download.
         self._etags = {name: f'"{image.sha256[:32]}"' for name, image in self.images.items()}
         self._runner: web.AppRunner | None = None
+        self._door = UntrustedDoor()
 
     async def start(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> str:
         """Listen and return the base url; raises `StartError` if the port cannot be had."""
@@ -119,11 +77,14 @@ class FirmwareServer:
                 "choose another --port, or 0 for any free one"
             ) from error
         bound = self._runner.addresses[0][1]
+        if self.plan.uses("tls"):
+            await self._door.start(host)
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if tls else 'http'}://{shown}:{bound}"
 
     async def stop(self) -> None:
         """Stop listening and end what is still being sent."""
+        await self._door.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -150,17 +111,28 @@ class FirmwareServer:
         match exchange.kind:
             case "refuse":
                 exchange.outcome = "cut"
-                _reset(request)
+                reset(request)
                 return web.Response()
             case "status" if fault is not None:
                 return _plain(exchange, fault.status or 503, "out of service\n")
             case "redirect":
                 exchange.status, exchange.outcome = 302, "redirected"
                 return _redirect(_LOOP_PATH + request.rel_url.raw_path)
+            case "dns" | "tls":
+                # A server cannot break what comes before it is reached: it sends its client there.
+                exchange.status, exchange.outcome = 302, "redirected"
+                return _redirect(self._elsewhere(request, exchange.kind))
             case "html":
                 return await self._send_html(exchange)
             case _:
                 return await self._send_image(exchange, image, name)
+
+    def _elsewhere(self, request: web.Request, kind: str) -> str:
+        """Return a url that cannot be reached, because of its name or of its certificate."""
+        path = request.rel_url.raw_path
+        if kind == "dns":
+            return f"{request.scheme}://{UNRESOLVABLE}{path}"
+        return f"{self._door.url(request.url.host)}{path}"
 
     async def _send_html(self, exchange: Exchange) -> web.StreamResponse:
         exchange.status, exchange.total = 200, len(_HTML)
@@ -195,7 +167,7 @@ class FirmwareServer:
         if request.method == "HEAD":
             exchange.outcome = "complete"
             return answer
-        await _stream(exchange, image, answer, first, last + 1)
+        await stream(exchange, image, answer, first, last + 1)
         return answer
 
     def _range(
@@ -207,103 +179,6 @@ class FirmwareServer:
         if headers.get("If-Range", etag) != etag:
             return None
         return parse_range(headers["Range"], image.size)
-
-
-async def _stream(
-    exchange: Exchange,
-    image: Image | FileImage,
-    answer: web.StreamResponse,
-    first: int,
-    end: int,
-) -> None:
-    """Send the bytes from `first` up to `end`, as far as the fault lets them go."""
-    fault, kind = exchange.fault, exchange.kind
-    share = 0.5 if fault is None or fault.at is None else fault.at
-    stop = max(int(image.size * share), first) if kind in _BREAKS else end
-    spot = -1
-    if kind == "corrupt":
-        spot = max(first + int((end - first - 16) * share), HEADER_BYTES)
-    source: Image | FileImage | OtherBuild = image
-    if kind == "changed" and first:
-        # Another build under the same name and validator, as two unsynchronised mirrors give it.
-        source = _another_build(image)
-    rate = fault.rate if fault is not None and kind == "throttle" else None
-    chunk_bytes = CHUNK if rate is None else max(1, min(CHUNK, int(rate / 10)))
-    begun = time.monotonic()
-    while first < min(stop, end):
-        chunk = source.read(first, min(chunk_bytes, stop - first, end - first))
-        if rate is not None:
-            due = begun + (exchange.sent + len(chunk)) / rate
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-        await answer.write(damage(chunk, first, spot) if spot >= 0 else chunk)
-        first += len(chunk)
-        exchange.sent += len(chunk)
-    if kind in _BREAKS:
-        await _break(exchange)
-        return
-    await answer.write_eof()
-    exchange.outcome = "complete"
-
-
-def _another_build(image: Image | FileImage) -> Image | OtherBuild:
-    if isinstance(image, FileImage):
-        return image.another_build()
-    return Image(image.version, image.size, image.vendor, image.model, image.seed + 1)
-
-
-_BREAKS = frozenset({"cut", "stall", "wrong_length"})
-
-
-async def _break(exchange: Exchange) -> None:
-    """End a transfer the way its fault says, after what was sent has really arrived."""
-    request = exchange.request
-    if exchange.kind == "stall":
-        exchange.outcome = "stalled"
-        # Cancelled when the client hangs up (`handler_cancellation`).
-        await asyncio.sleep(LONGEST_STALL)
-    exchange.outcome = "cut"
-    await _delivered(request)
-    if exchange.kind == "wrong_length" and request.transport is not None:
-        request.transport.close()
-        return
-    _reset(request)
-
-
-async def _delivered(request: web.Request) -> None:
-    """Wait until the peer acknowledged every byte: a reset discards what is still on its way."""
-    deadline = time.monotonic() + _DRAIN
-    empty = 0
-    while empty < 3 and time.monotonic() < deadline:  # noqa: PLR2004  what TLS still holds follows
-        await asyncio.sleep(0.002)
-        if request.transport is None:
-            return
-        empty = empty + 1 if _unsent(request.transport) == 0 else 0
-
-
-def _unsent(transport: asyncio.Transport) -> int:
-    """Return how many bytes the kernel has not seen acknowledged (0 where it cannot tell)."""
-    try:
-        import fcntl  # noqa: PLC0415  not on every platform
-        import termios  # noqa: PLC0415
-
-        raw = fcntl.ioctl(
-            transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, struct.pack("i", 0)
-        )
-    except (ImportError, OSError, AttributeError):
-        return 0
-    return int(struct.unpack("i", raw)[0])
-
-
-def _reset(request: web.Request) -> None:
-    """Drop the connection with a TCP reset, as a router does that forgot it."""
-    transport = request.transport
-    if transport is None:
-        return
-    with contextlib.suppress(OSError):
-        transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
-    transport.abort()
 
 
 def _redirect(location: str) -> web.Response:

@@ -279,6 +279,9 @@ def _struck(image: ImageModel, offset: int, fault: DownloadFault, fetch: Fetch) 
             failure = FetchFailed("http", 0, "redirected without end", http_status=302)
             log = _log(302, image, 0, 0, "redirected", fault=kind)
             return Ending(0, 0.0, failure, log)
+        case "dns" | "tls":
+            log = _log(302, image, 0, 0, "redirected", fault=kind)
+            return Ending(0, 0.0, FetchFailed(kind, offset), log)
         case "refuse":
             log = _log(0, image, 0, 0, "cut", fault=kind)
             return Ending(0, 0.0, FetchFailed("refused", offset), log)

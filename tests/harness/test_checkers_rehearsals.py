@@ -19,7 +19,7 @@ DIALECTS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 LATENCIES = ("0 s", "5 ms", {"lognormal": {"median": "60 ms", "p95": "400 ms"}})
 FAULTS: tuple[dict[str, Any], ...] = (
     {"cut": {"at": "60 %"}}, {"status": 503}, {"stall": {"at": "40 %"}}, {"corrupt": True},
-    {"no_range": True}, {"changed": True}, {"refuse": True},
+    {"no_range": True}, {"changed": True}, {"refuse": True}, {"dns": True}, {"tls": True},
 )  # fmt: skip
 
 

@@ -57,9 +57,9 @@ KINDS = st.one_of(
     st.fixed_dictionaries({"wrong_length": AT}),
     st.fixed_dictionaries({"status": st.integers(400, 599)}, optional={"retry_after": AMOUNTS}),
     st.fixed_dictionaries({"throttle": POSITIVE}),
-    st.sampled_from(["corrupt", "html", "redirect", "no_range", "changed", "refuse"]).map(
-        lambda kind: {kind: True}
-    ),
+    st.sampled_from(
+        ["corrupt", "html", "redirect", "no_range", "changed", "refuse", "dns", "tls"]
+    ).map(lambda kind: {kind: True}),
 )
 DOWNLOAD_FAILURES = st.tuples(WHOMS, KINDS, some(then=st.sampled_from(["changed", "html"]))).map(
     lambda parts: failures.DownloadFailure(**parts[0], **parts[1], **parts[2])

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.certificates import Authority, client_context, server_context
-from simulator.downloads import Downloads, Part, retry_after
+from simulator.downloads import Downloads, Part, Resolver, retry_after
 from simulator.effects import Fetch, Fetched, FetchFailed
 from simulator.faults import DownloadFault
 from simulator.firmware_faults import ImageSpec, ServerSpec
@@ -203,6 +203,30 @@ async def test_refused_before_any_byte_keeps_the_part() -> None:
         assert isinstance(end, FetchFailed)
         assert (end.reason, end.received) == ("refused", SIZE // 2)
         assert is_the_image(await here.fetch(resume=True))
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
+@pytest.mark.parametrize("kind", ["dns", "tls"])
+async def test_what_fails_before_the_server_is_reached_keeps_the_part(kind: str) -> None:
+    """A name without address and a certificate nobody trusts end under their own names."""
+    async with world(
+        DownloadFault(kind="cut", at=0.5), DownloadFault.model_validate({"kind": kind})
+    ) as here:
+        await here.fetch()
+        end = await here.fetch(resume=True)
+        assert isinstance(end, FetchFailed)
+        assert (end.reason, end.received) == (kind, SIZE // 2)
+        assert is_the_image(await here.fetch(resume=True))
+        (_, struck, _) = await here.logged(3)
+    assert (struck["outcome"], struck["fault"]) == ("redirected", kind)
+
+
+@pytest.mark.asyncio
+async def test_nobody_is_asked_for_names_that_exist_nowhere() -> None:
+    """`.invalid` fails at once, with or without a name server (RFC 6761)."""
+    with pytest.raises(OSError, match="no such name"):
+        await Resolver().resolve("firmware.invalid", 443)
 
 
 @pytest.mark.sockets

@@ -81,6 +81,18 @@ def test_faults_meet_requests_in_order_and_then_run_out() -> None:
     assert [line["outcome"] for line in bench.log] == ["status", "status", "cut", "complete"]
 
 
+@pytest.mark.parametrize("kind", ["dns", "tls"])
+def test_what_fails_before_the_server_is_reached_keeps_the_part(kind: str) -> None:
+    """As on sockets: the reason names the step, what had arrived stays."""
+    faults = [DownloadFault(kind="cut", at=0.5), DownloadFault.model_validate({"kind": kind})]
+    bench = Bench({"CP": faults})
+    bench.fetch()
+    end = bench.fetch(resume=True)
+    assert isinstance(end, FetchFailed)
+    assert (end.reason, end.received) == (kind, IMAGE.length // 2)
+    assert isinstance(bench.fetch(resume=True), Fetched)
+
+
 def test_another_clients_fault_is_none_of_mine() -> None:
     """Faults belong to one client."""
     assert isinstance(Bench({"OTHER": [DownloadFault(kind="refuse")]}).fetch(), Fetched)
