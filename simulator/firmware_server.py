@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
+    from simulator.image import Image
+
     Log = Callable[[dict[str, Any]], None]
 
 _LOOP_PATH = "/.loop"
