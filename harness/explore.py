@@ -7,7 +7,6 @@ and a shrunk scenario must still break the same property, or shrinking would sli
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from harness.rehearsal import rehearse
 from harness.shrink import shrink
 from harness.verdict import Verdict
 from simulator.errors import ScenarioError
-from simulator.scenario import Scenario, dump, load
+from simulator.scenario import built, dump
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -54,7 +53,7 @@ class Failure:
             "found": f"drawn drill {self.number}{mutant}: {self.seen}"[:400],
             "expect": {"violates": [self.requirement]},
         }
-        return dump(load(json.dumps(found)), schema=schema)
+        return dump(built(found), schema=schema)
 
 
 @dataclass(slots=True)
@@ -139,9 +138,8 @@ def search(
 
 
 def _judged(fields: Fields, mutant: str | None) -> Judgement:
-    scenario: Scenario = load(json.dumps(fields))
     with _mutated(mutant):
-        return rehearse(scenario).judgement
+        return rehearse(built(fields)).judgement
 
 
 def _failures(

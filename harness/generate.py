@@ -7,11 +7,10 @@ late and repeated statuses, pauses and executes that overlap, crashes at any mom
 
 from __future__ import annotations
 
-import json
 import random
 from typing import TYPE_CHECKING, Any
 
-from simulator.scenario import Scenario, load
+from simulator.scenario import Scenario, built
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +38,7 @@ QUIRKS = (
 
 def scenario(number: int) -> Scenario:
     """Draw the scenario of this number."""
-    return load(json.dumps(fields(number)), name=f"drawn {number}")
+    return built(fields(number))
 
 
 def fields(number: int) -> dict[str, Any]:

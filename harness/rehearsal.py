@@ -16,9 +16,10 @@ from harness.history import Header, History
 from harness.inprocess import InProcessCsms
 from harness.progress import Progress
 from harness.recorder import Recorder
-from harness.review import review
+from harness.review import Reviewer
 from harness.virtual_world import VirtualWorld
 from simulator.charger import Charger
+from simulator.event_loop import patient_collector
 from simulator.virtual import Scheduler, VirtualFleet
 from simulator.virtual_downloads import ImageModel, Transfers
 
@@ -64,12 +65,27 @@ def rehearse(
     csms: Callable[[Scheduler], InProcessCsms] = InProcessCsms,
     header: Callable[[int], Header] | None = None,
     listener: Callable[[Event], None] | None = None,
+    keep: bool = True,
 ) -> Rehearsal:
     """Run `scenario` in virtual time and judge it.
 
-    `csms` builds the system under test, `listener` hears every event as it is recorded. Raises
-    `TargetError` if the fleet never came up.
+    `csms` builds the system under test, `listener` hears every event as it is recorded. Without
+    `keep` the events are judged and forgotten: for fleets whose history is too large to hold.
+    Raises `TargetError` if the fleet never came up.
     """
+    with patient_collector():
+        return _rehearse(scenario, seed, csms, header, listener, keep=keep)
+
+
+def _rehearse(
+    scenario: Scenario,
+    seed: int | None,
+    csms: Callable[[Scheduler], InProcessCsms],
+    header: Callable[[int], Header] | None,
+    listener: Callable[[Event], None] | None,
+    *,
+    keep: bool,
+) -> Rehearsal:
     seed = scenario.seed if seed is None else seed
     specs = scenario.chargers(seed)
     scheduler = Scheduler(START)
@@ -79,10 +95,12 @@ def rehearse(
         target={"kind": "virtual"},
         quirky=quirky(specs),
     )  # fmt: skip
-    history = History(about)
+    history = History(about, keep=keep)
     recorder = Recorder(history, lambda: scheduler.now - START)
     progress = Progress(len(specs))
     history.subscribe(progress.see)
+    reviewer = Reviewer(about, progress)
+    history.subscribe(reviewer.see)
     if listener is not None:
         history.subscribe(listener)
     system = csms(scheduler)
@@ -102,7 +120,7 @@ def rehearse(
         world.run(drill.run())
     finally:
         system.close()
-    return Rehearsal(about, history, drill, progress, review(about, history.events), world.now())
+    return Rehearsal(about, history, drill, progress, reviewer.review(), world.now())
 
 
 def _image_url(tag: str) -> str:

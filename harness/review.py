@@ -44,7 +44,7 @@ class Review:
 
 
 @dataclass(slots=True)
-class _Plan:
+class _Course:
     """What the marks of a history tell about how the drill went."""
 
     ending: Ending = Ending.NOT_STARTED
@@ -92,33 +92,56 @@ class _Plan:
         self._open = None
 
 
+class Reviewer:
+    """Judges a history event by event, so that one too large to keep is judged while it is made.
+
+    `progress` is that of a drill under way, which sees the events by itself.
+    """
+
+    def __init__(self, header: Header, progress: Progress | None = None) -> None:
+        chargers = header.scenario.get("chargers")
+        self.header = header
+        self._own = progress is None
+        self._progress = progress or Progress(chargers if isinstance(chargers, int) else 0)
+        self._judge = Judge(header)
+        self._course = _Course()
+
+    def see(self, event: Event) -> None:
+        """Take one event in."""
+        self._judge.see(event)
+        self._course.see(event)
+        if self._own:
+            self._progress.see(event)
+
+    def review(self) -> Review:
+        """Return the outcome; call it once, at the end."""
+        course, progress = self._course, self._progress
+        judgement = self._judge.judgement()
+        rollouts = tuple(progress.rollout(rollout) for rollout in course.rollouts)
+        expect = expectations_of(self.header)
+        expectations = (*course.missed, *_outcome(expect, rollouts), *_exercises(expect, judgement))
+        verdict, code = conclude(course.ending, judgement, expectations)
+        if course.problem:  # what was seen is judged, and decides nothing
+            verdict, code = str(Verdict.ERROR), ExitCode.NOT_RUN
+        return Review(
+            judgement=judgement,
+            expectations=expectations,
+            ending=course.ending,
+            verdict=verdict,
+            exit_code=code,
+            phases=tuple(course.phases),
+            counts=_counts(rollouts, judgement, progress),
+            rollouts=rollouts,
+            problem=course.problem,
+        )
+
+
 def review(header: Header, events: Iterable[Event]) -> Review:
     """Judge a history and compare it with what its scenario expects."""
-    chargers = header.scenario.get("chargers")
-    fleet = chargers if isinstance(chargers, int) else 0
-    judge, progress, plan = Judge(header), Progress(fleet), _Plan()
+    reviewer = Reviewer(header)
     for event in events:
-        judge.see(event)
-        progress.see(event)
-        plan.see(event)
-    judgement = judge.judgement()
-    rollouts = tuple(progress.rollout(rollout) for rollout in plan.rollouts)
-    expect = expectations_of(header)
-    expectations = (*plan.missed, *_outcome(expect, rollouts), *_exercises(expect, judgement))
-    verdict, code = conclude(plan.ending, judgement, expectations)
-    if plan.problem:  # what was seen is judged, and decides nothing
-        verdict, code = str(Verdict.ERROR), ExitCode.NOT_RUN
-    return Review(
-        judgement=judgement,
-        expectations=expectations,
-        ending=plan.ending,
-        verdict=verdict,
-        exit_code=code,
-        phases=tuple(plan.phases),
-        counts=_counts(rollouts, judgement, progress),
-        rollouts=rollouts,
-        problem=plan.problem,
-    )
+        reviewer.see(event)
+    return reviewer.review()
 
 
 def expectations_of(header: Header) -> Expect:

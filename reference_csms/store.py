@@ -13,7 +13,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from contextlib import closing, suppress
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -21,6 +21,9 @@ from reference_csms.errors import StoreCorrupt, StoreUnavailable
 from reference_csms.model import Charger, Image
 from reference_csms.rollout_values import Head, Row
 from reference_csms.store_schema import APPLICATION_ID, MIGRATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _T = TypeVar("_T")
 
@@ -234,7 +237,11 @@ class Store:
         return done
 
     def _write(self) -> None:
-        many = self._database.executemany
+        def many(statement: str, rows: Iterable[Sequence[Any]]) -> None:
+            # Most turns touch one or two tables: preparing the others would be most of the work.
+            if known := list(rows):
+                self._database.executemany(statement, known)
+
         gone = [(one,) for one, charger in self._chargers.items() if charger is None]
         many("DELETE FROM charger WHERE charger_id = ?", gone)
         present = (charger for charger in self._chargers.values() if charger is not None)

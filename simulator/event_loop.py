@@ -9,14 +9,26 @@ chargers that live as long as the process.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterator
 
 
-GC_THRESHOLDS = (50_000, 20, 50)
+GC_THRESHOLDS = (200_000, 50, 1_000)
+
+
+@contextlib.contextmanager
+def patient_collector() -> Iterator[None]:
+    """Let the garbage collector wait for as long as a drill lasts; it is as before afterwards."""
+    before = gc.get_threshold()
+    gc.set_threshold(*GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:

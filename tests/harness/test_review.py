@@ -48,6 +48,14 @@ def test_a_stored_history_gives_the_verdict_of_the_run(smoke: Rehearsal) -> None
     ]  # fmt: skip
 
 
+def test_a_drill_that_keeps_nothing_is_judged_alike(smoke: Rehearsal) -> None:
+    """Events that are judged and forgotten give the verdict of those that are kept."""
+    forgotten = rehearse(find("smoke").scenario, keep=False)
+    assert forgotten.history.events == []
+    assert len(forgotten.history) == len(smoke.history)
+    assert forgotten.outcome == smoke.outcome
+
+
 def test_counts_are_those_of_the_last_read(smoke: Rehearsal) -> None:
     """What GET shows decides who is installed."""
     counts = smoke.outcome.counts

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 
 from simulator.errors import ScenarioError
 from simulator.manufacturer import Manufacturer
-from simulator.scenario import MARKS, Scenario, dump, load, schema
+from simulator.scenario import MARKS, Scenario, built, dump, load, schema
 from simulator.signing import certificate_verdict, verified
 from tests.simulator.strategies import SCENARIOS
 
@@ -39,6 +39,20 @@ def problems(text: str) -> list[str]:
 
 
 # ---------------------------------------------------------------------- in
+
+
+@given(SCENARIOS)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_fields_build_what_a_file_with_them_gives(scenario: Scenario) -> None:
+    """The quick way for drawn scenarios and the way through YAML agree."""
+    fields = scenario.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    assert built(fields) == load(json.dumps(fields)) == scenario
+
+
+def test_fields_that_build_nothing_say_why() -> None:
+    """The same problems as those of a file."""
+    with pytest.raises(ScenarioError, match="versoin"):
+        built({"versoin": 1})
 
 
 def test_a_minimal_scenario_loads_with_defaults() -> None:
