@@ -217,7 +217,7 @@ def built(fields: Mapping[str, Any]) -> Scenario:
     try:
         return Scenario.model_validate(fields)
     except ValidationError:
-        return load(json.dumps(fields))  # says what is wrong, as in a file
+        return load(json.dumps(fields, ensure_ascii=False))  # says what is wrong, as in a file
 
 
 def dump(scenario: Scenario, *, schema: str = "./scenario.schema.json") -> str:

@@ -1,0 +1,129 @@
+"""What virtual time costs: drawn drills a second, and large fleets through ten stages.
+
+Everything is real but sockets and the clock: chargers, JSON frames, schemas, the reference CSMS
+with its SQLite database in memory, the operator, the history, all properties. `floor` is the least
+that such a frame costs in Python: for each frame of the drill two callbacks on a heap, one JSON
+encoding and two decodings (charger or CSMS, and recorder), in the same process and run.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from typing import Any
+
+import msgspec
+
+from benchmarks._proc import resident
+from harness.explore import try_one
+from harness.rehearsal import rehearse
+from harness.verdict import Verdict
+from simulator.event_loop import patient_collector
+from simulator.scenario import Scenario, built
+from simulator.virtual import Scheduler
+
+TITLE = "Virtual time"
+REASON = """
+The aim of 10 000 chargers through a rolling rollout in 5 s is missed, and so is that of 100 drawn
+drills a second: the profile is flat (the CSMS a third, chargers and their driver a third, recording
+and judging the rest), so only a faster interpreter or less recording would bring it. What paid:
+reading drawn scenarios without YAML (a quarter of a drill), a garbage collector that waits (40 % of
+ten thousand chargers), judging while the drill runs instead of keeping its history.
+"""
+STAGES = 10
+FRAME = [2, "m-1", "FirmwareStatusNotification", {"status": "Downloading"}]
+
+
+def rolling(chargers: int) -> Scenario:
+    """Return a rollout in ten stages over two versions of OCPP."""
+    step: list[Any] = ["execute_stage", {"wait": {"stage": "settled", "within": "30 min"}}]
+    half = {"install": {"time": "20 s", "reboot": "10 s"}, "count": chargers // 2}
+    create = {"strategy": "rolling", "batch_size": chargers // STAGES, "update_timeout": "20 min"}
+    return built(
+        {
+            "version": 1,
+            "name": "a large fleet",
+            "seed": 7,
+            "firmware": {"version": "2.0.0", "size": "2 MB"},
+            "fleet": [
+                {"cohort": "a", "ocpp": "ocpp1.6", **half},
+                {"cohort": "b", "ocpp": "ocpp2.0.1", **half},
+            ],
+            "operator": [{"create": create}, *step * STAGES],
+            "heal": {"within": "40 min"},
+            "expect": {"rollout": "completed"},
+        }
+    )
+
+
+def floor(frames: int) -> float:
+    """Return the seconds that so many frames cost at least."""
+    scheduler = Scheduler(0.0)
+    encode, decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+
+    def arrive(text: str) -> None:
+        decode(text)
+
+    def depart(_: Any) -> None:
+        text = encode(FRAME).decode()
+        decode(text)
+        scheduler.at(scheduler.now, arrive, text)
+
+    begun = time.perf_counter()
+    with patient_collector():
+        for number in range(frames):
+            scheduler.at(number / 1000, depart)
+        while scheduler.step():
+            pass
+    return time.perf_counter() - begun
+
+
+def fleet(chargers: int) -> dict[str, object]:
+    """Rehearse one fleet, its history judged and forgotten."""
+    begun, frames = time.perf_counter(), 0
+
+    def count(event: Any) -> None:
+        nonlocal frames
+        frames += event.kind in {"send", "recv"}
+
+    done = rehearse(rolling(chargers), keep=False, listener=count)
+    seconds = time.perf_counter() - begun
+    if done.outcome.verdict != str(Verdict.PASS):
+        raise RuntimeError(f"the drill ended {done.outcome.verdict}")
+    return row(f"{chargers} chargers, {STAGES} stages", 1, seconds, len(done.history), frames)
+
+
+def drawn(drills: int) -> dict[str, object]:
+    """Draw, run and judge random drills of about ten chargers."""
+    try_one(0)
+    begun = time.perf_counter()
+    for number in range(1, drills + 1):
+        if outcome := try_one(number).error:
+            raise RuntimeError(outcome)
+    return row("drawn drills of some ten chargers", drills, time.perf_counter() - begun, 0, 0)
+
+
+def row(what: str, drills: int, seconds: float, events: int, frames: int) -> dict[str, object]:
+    """Return one line of the table."""
+    return {
+        "what": what,
+        "drills": drills,
+        "seconds": round(seconds, 1),
+        "drills/s": round(drills / seconds, 2),
+        "events": events or "",
+        "µs an event": round(seconds / events * 1e6, 1) if events else "",
+        "x floor": round(seconds / floor(frames), 1) if frames else "",
+        "MiB": round(resident() / (1 << 20)),
+    }
+
+
+def main(*, quick: bool) -> list[dict[str, object]]:
+    """Measure each in a fresh process, so that memory is its own."""
+    work: list[tuple[Any, int]] = [(drawn, 100 if quick else 1000), (fleet, 1000)]
+    work += [] if quick else [(fleet, 10_000), (fleet, 100_000)]
+    rows = []
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for measure, size in work:
+            rows.append(pool.apply(measure, (size,)))
+            print(rows[-1], flush=True)
+    return rows
