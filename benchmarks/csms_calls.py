@@ -62,12 +62,12 @@ def register(ext: str, count: int) -> None:
 
 
 @contextmanager
-def ours(count: int) -> Iterator[tuple[Measured, dict[str, Any]]]:
+def ours(count: int, *options: str) -> Iterator[tuple[Measured, dict[str, Any]]]:
     """Run our CSMS with `count` registered chargers and yield it with its ready line."""
     os.environ["FIRMDRILL_API_KEY"] = KEY
     with tempfile.TemporaryDirectory() as folder:
         database = str(Path(folder) / "csms.sqlite")
-        with measured("reference_csms", "--database", database) as process:
+        with measured("reference_csms", "--database", database, *options) as process:
             ready = process.line()
             register(ready["ext"], count)
             yield process, ready
