@@ -221,7 +221,9 @@ class Charger(Frames):
         """Answer a CALL of the CSMS."""
         if not self.spec.quirks:
             return wire.CallResult(call.message_id, answer(self, call))
-        quirks.refuses(self, call)
+        refusal = quirks.refusal(self, call)
+        if refusal is not None:
+            return refusal
         given = wire.CallResult(call.message_id, answer(self, call))
         return quirks.answer(self, call, given)
 
@@ -231,6 +233,8 @@ class Charger(Frames):
             self.transaction.answered(payload)
         if ended.call.action == "BootNotification":
             self._boot_answered(payload or {})
+        if self.spec.quirks and payload is not None:
+            quirks.answered(self, ended.call)
 
     def _asked(self, asked: effects.Asked) -> None:
         if not self.ready:

@@ -72,6 +72,8 @@ class Update:
     def begin(self) -> None:
         """Start downloading when the date has come (L01.FR.13: scheduled until then)."""
         self.phase = Phase.WAITING
+        if "zero_retries_never_start" in self.charger.spec.quirks and self.request.retries == 0:
+            return
         if self.request.retrieve > self.charger.clock and self.charger.dialect.many_statuses:
             self._report(Status.DOWNLOAD_SCHEDULED)
         self._wait(max(0.0, self.request.retrieve - self.charger.clock))
@@ -197,10 +199,14 @@ class Update:
             return
         if self.charger.spec.reports_each_attempt:
             self._report(Status.DOWNLOAD_FAILED)
+        self._retry(retry_after or 0.0)
+
+    def _retry(self, at_least: float = 0.0) -> None:
+        """Download again after the interval."""
         interval = self.request.retry_interval
         wait = DEFAULT_RETRY_INTERVAL if interval is None else interval
         self.phase = Phase.RETRYING
-        self._wait(max(wait, retry_after or 0.0))
+        self._wait(max(wait, at_least))
 
     def _signature_holds(self, sha256: str) -> bool:
         """Verify a secure update's signature and report the outcome (L01.FR.03, FR.04)."""
@@ -271,6 +277,9 @@ class Update:
             self._fail(Status.INSTALLATION_FAILED)
             return
         match self.fault.how if self.fault else None:
+            case "fails" if self._reinstalls:
+                self._report(Status.INSTALLATION_FAILED)
+                self._retry()
             case "fails":
                 self._fail(Status.INSTALLATION_FAILED)
             case "verification_fails":
@@ -289,6 +298,12 @@ class Update:
                 self._end()
             case _:
                 self._activate(header)
+
+    @property
+    def _reinstalls(self) -> bool:
+        """Whether a failed installation is not the end (quirk `reinstalls`)."""
+        left = self.attempts < self._attempts_allowed
+        return left and "reinstalls" in self.charger.spec.quirks
 
     def _activate(self, header: image.Header) -> None:
         charger = self.charger

@@ -197,7 +197,8 @@ QuirkName = Literal[
     "duplicates_status", "swaps_statuses", "late_status", "spontaneous_idle",
     "unsolicited_installed", "no_request_id", "wrong_request_id", "old_request_id", "answers_late",
     "never_answers", "answers_callerror", "rejects_but_updates", "malformed_json", "two_calls",
-    "omits_version", "keeps_version", "no_reboot",
+    "omits_version", "keeps_version", "no_reboot", "rejects", "reinstalls",
+    "zero_retries_never_start", "refuses_answers",
 ]  # fmt: skip
 
 

@@ -30,9 +30,15 @@ class Profile:
 PROFILES: Mapping[str, Profile] = {
     "microocpp": Profile(
         imitates="MicroOcpp (1.6 library in devices)",
-        source="run, and read: FirmwareService counts attempts and reports each failed one; a new "
-        "build number after a restart is reported as Installed; the version is left out by default",
-        quirks=("unsolicited_installed", "omits_version"),
+        source="run, and read: FirmwareService counts attempts and reports each failed one, makes "
+        "none with `retries: 0`; a failed installation begins again with the download; a new build "
+        "number after a restart is reported as Installed; the version is left out by default",
+        quirks=(
+            "unsolicited_installed",
+            "omits_version",
+            "reinstalls",
+            "zero_retries_never_start",
+        ),
         download={"retries_mean": "attempts", "reports_each_attempt": True},
     ),
     "everest": Profile(
@@ -66,6 +72,11 @@ PROFILES: Mapping[str, Profile] = {
         imitates="shiv3 cp-simulator, OCPP 1.6",
         source="run: four statuses, no reboot",
         quirks=("no_reboot", "keeps_version"),
+    ),
+    "shiv3-2.0.1": Profile(
+        imitates="shiv3 cp-simulator, OCPP 2.0.1",
+        source="run: every update request is answered Rejected (its issue 345)",
+        quirks=("rejects",),
     ),
     "tzi": Profile(
         imitates="tzi OCTT tool's 2.0.1 station",

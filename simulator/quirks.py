@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Told = list[tuple[str, int | None]]
 
 LATE = 5.0  # seconds by which `answers_late` is late
+STATUS_ACTIONS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
 BROKEN = '[2,"broken","FirmwareStatusNotification",{"status":'
 
 QUIRKS: Mapping[str, str] = {
@@ -40,12 +41,16 @@ QUIRKS: Mapping[str, str] = {
     "answers_late": f"Answers the update request {LATE:g} s late, its statuses come first.",
     "never_answers": "Updates, but never answers the request.",
     "answers_callerror": "Answers the update request with a CALLERROR and does not update.",
+    "rejects": "Rejects the update request (1.6 core: CALLERROR NotSupported) and does not update.",
     "rejects_but_updates": "Rejects the update request and updates all the same.",
     "malformed_json": "Sends half a frame before it reports Downloading.",
     "two_calls": "Reports statuses without waiting for the answer to the CALL before.",
     "omits_version": "Leaves the firmware version out of its BootNotification.",
     "keeps_version": "Boots the new firmware under the old version's name.",
     "no_reboot": "Installs without a reboot, so no BootNotification follows.",
+    "reinstalls": "Downloads again after a failed installation, while it has retries.",
+    "zero_retries_never_start": "Takes `retries: 0` for no attempt at all: accepts, never begins.",
+    "refuses_answers": "Meets the answer to a status report with a CALLRESULTERROR (2.1).",
 }  # fmt: skip
 
 _SILENT_ABOUT: Mapping[str, frozenset[str]] = {
@@ -97,10 +102,24 @@ def announced(charger: Charger) -> None:
         charger.call(*charger.dialect.firmware_status(Status.INSTALLED, None))
 
 
-def refuses(charger: Charger, call: wire.Call) -> None:
-    """Raise the `PeerError` of a charger that does not do updates."""
-    if _asks_for_update(charger, call) and "answers_callerror" in charger.spec.quirks:
+def refusal(charger: Charger, call: wire.Call) -> wire.CallResult | None:
+    """Return, or raise as `PeerError`, the answer of a charger that does not do updates."""
+    if not _asks_for_update(charger, call):
+        return None
+    if "answers_callerror" in charger.spec.quirks:
         raise PeerError("InternalError", "updates do not work here", call.message_id)
+    if "rejects" not in charger.spec.quirks:
+        return None
+    if not charger.dialect.many_statuses:
+        raise PeerError("NotSupported", "no updates here", call.message_id)
+    return wire.CallResult(call.message_id, charger.dialect.update_answer(call.action, "Rejected"))
+
+
+def answered(charger: Charger, call: wire.Call) -> None:
+    """Take the answer to a CALL of ours."""
+    if "refuses_answers" in charger.spec.quirks and call.action in STATUS_ACTIONS:
+        refused = wire.CallResultError(call.message_id, "FormatViolation", "not understood")
+        charger.transmit(refused, call.action)
 
 
 def answer(

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from simulator import wire
-from simulator.faults import QuirkName
+from simulator.faults import InstallFault, QuirkName
 from simulator.quirks import LATE, QUIRKS
 from tests.simulator.lab import Lab
 
@@ -146,3 +146,45 @@ def test_an_update_without_a_reboot() -> None:
     assert len(lab.calls("BootNotification")) == 1
     assert lab.charger.firmware_version == "2.0.0"
     assert lab.statuses()[-1] == "Installed"
+
+
+@pytest.mark.parametrize(
+    ("ocpp", "kind"), [("ocpp2.0.1", wire.CallResult), ("ocpp1.6", wire.CallError)]
+)
+def test_rejected_and_left_alone(ocpp: str, kind: type) -> None:
+    """The answer says no in the words of the version, and nothing follows."""
+    lab = Lab(quirks=("rejects",), ocpp=ocpp).boot()
+    lab.request_update()
+    lab.run(120.0)
+    ((_, frame),) = lab.answers("csms-update")
+    assert isinstance(frame, kind)
+    assert getattr(frame, "payload", {"status": "Rejected"}) == {"status": "Rejected"}
+    assert lab.statuses() == []
+    assert lab.charger.firmware_version == "1.0.0"
+
+
+def test_a_failed_installation_begins_again() -> None:
+    """From the download on, and the second installation takes."""
+    fails = (InstallFault(how="fails"),)
+    lab = updated("reinstalls", install_faults=fails, reports_each_attempt=True)
+    assert lab.statuses() == [*TRAIN[:3], "InstallationFailed", *TRAIN]
+    assert updated(install_faults=fails).statuses()[-1] == "InstallationFailed"
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_no_retries_taken_for_no_attempt(retries: int) -> None:
+    """`retries: 0` is accepted and nothing begins; any other number is an update."""
+    lab = Lab(quirks=("zero_retries_never_start",), ocpp="ocpp2.0.1").boot()
+    answer = lab.update(retries=retries)
+    lab.run(120.0)
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "Accepted"}
+    assert lab.statuses() == (TRAIN if retries else [])
+
+
+def test_the_answer_to_a_status_is_refused() -> None:
+    """Each CALLRESULT of the CSMS is met with a CALLRESULTERROR of the same id, 2.1's type 5."""
+    lab = updated("refuses_answers")
+    refused = [what for _, _, what in lab.log if isinstance(what, wire.CallResultError)]
+    assert len(refused) == len(TRAIN) - 1  # with the answer to InstallRebooting it is gone
+    assert lab.statuses() == TRAIN
