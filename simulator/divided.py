@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from simulator.certificates import KeyPair
     from simulator.faults import ChargerSpec
     from simulator.sockets import Observer
 
@@ -32,6 +33,19 @@ _LONGEST_LINE = 1 << 26
 
 class LostProcess(SimulatorError):
     """A process of the fleet ended by itself."""
+
+
+def divide(specs: Sequence[ChargerSpec], processes: int) -> list[int]:
+    """Return in which of the processes each charger lives.
+
+    In turn, but for those that share an uplink: a bandwidth is shared within one process only.
+    """
+    homes: dict[str, int] = {}
+    out = []
+    for number, spec in enumerate(specs):
+        home = number % processes
+        out.append(home if spec.uplink is None else homes.setdefault(spec.uplink[0], home))
+    return out
 
 
 class DividedFleet:
@@ -54,14 +68,19 @@ class DividedFleet:
         connect_rate: float = 500.0,
         password: Callable[[str], str | None] | None = None,
         ca: Path | None = None,
+        certificate: Callable[[str], KeyPair | None] | None = None,
         download_ca: Path | None = None,
         max_downloads: int | None = None,
     ) -> None:
         count = max(1, min(processes, len(specs)))
-        shares = [specs[number::count] for number in range(count)]
+        homes = divide(specs, count)
+        shares = [
+            [spec for spec, home in zip(specs, homes, strict=True) if home == number]
+            for number in range(count)
+        ]
         self.observe = observe
         self.crashed = 0  # chargers whose process ended by itself, or whose code raised
-        self.slots = {spec.id: number % count for number, spec in enumerate(specs)}
+        self.slots = {spec.id: home for spec, home in zip(specs, homes, strict=True)}
         self._workers: list[_Worker] = []
         self._parts = [
             Part(
@@ -72,6 +91,7 @@ class DividedFleet:
                 passwords=_passwords(share, password),
                 connect_rate=connect_rate / count,
                 ca=str(ca) if ca else None,
+                certificates=_certificates(share, certificate),
                 download_ca=str(download_ca) if download_ca else None,
                 max_downloads=None if max_downloads is None else max(1, max_downloads // count),
             )
@@ -250,3 +270,14 @@ def _passwords(
 ) -> dict[str, str]:
     found = {} if password is None else {spec.id: password(spec.id) for spec in share}
     return {charger: secret for charger, secret in found.items() if secret is not None}
+
+
+def _certificates(
+    share: Sequence[ChargerSpec], certificate: Callable[[str], KeyPair | None] | None
+) -> dict[str, tuple[str, str]]:
+    found = {} if certificate is None else {spec.id: certificate(spec.id) for spec in share}
+    return {
+        charger: (str(pair.certificate), str(pair.key))
+        for charger, pair in found.items()
+        if pair is not None
+    }

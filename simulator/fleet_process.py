@@ -14,17 +14,21 @@ import os
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from simulator import event_loop
-from simulator.certificates import client_context
+from simulator.certificates import KeyPair, client_context
 from simulator.charger import Charger
 from simulator.errors import SimulatorError
 from simulator.faults import ChargerSpec
 from simulator.line_writer import LineWriter
 from simulator.sockets import Fleet
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
 
 
 class Part(msgspec.Struct, kw_only=True):
@@ -37,6 +41,7 @@ class Part(msgspec.Struct, kw_only=True):
     passwords: dict[str, str]
     connect_rate: float
     ca: str | None = None
+    certificates: dict[str, tuple[str, str]] = {}  # a charger's own certificate and key, files
     download_ca: str | None = None
     max_downloads: int | None = None
 
@@ -78,7 +83,7 @@ class Worker:
             password=part.passwords.get,
             observe=self._observe,
             connect_rate=part.connect_rate,
-            ssl=client_context(Path(part.ca)) if part.ca else None,
+            ssl=_trust(part),
             download_ssl=client_context(Path(part.download_ca)) if part.download_ca else None,
             max_downloads=part.max_downloads,
         )
@@ -117,6 +122,24 @@ class Worker:
     def _tell(self, told: Told) -> None:
         told.events, self._events = self._events, []
         self._writer.text(self._encode(told).decode() + "\n")
+
+
+def _trust(part: Part) -> ssl.SSLContext | Callable[[str], ssl.SSLContext] | None:
+    """Return how the chargers of a part trust the CSMS, and what they show it."""
+    if part.ca is None:
+        return None
+    authority = Path(part.ca)
+    plain = client_context(authority)
+    if not part.certificates:
+        return plain
+
+    def own(charger: str) -> ssl.SSLContext:
+        if charger not in part.certificates:
+            return plain
+        certificate, key = part.certificates[charger]
+        return client_context(authority, pair=KeyPair(Path(certificate), Path(key)))
+
+    return own
 
 
 def _read_commands(loop: asyncio.AbstractEventLoop, commands: asyncio.Queue[Command]) -> None:

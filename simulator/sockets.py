@@ -38,7 +38,8 @@ class Fleet:
     """Drives chargers on real sockets; create it in any place, `start` it inside a running loop.
 
     `url(id)` is where a charger connects; `password(id)` its HTTP Basic password, if it has one;
-    `ssl` and `download_ssl` say which CSMS and which firmware servers are trusted. `connect_rate`
+    `ssl` and `download_ssl` say which CSMS and which firmware servers are trusted; as a function of
+    the id `ssl` also says which certificate the charger itself shows. `connect_rate`
     chargers a second are powered on: a fleet that connects in one burst misses handshake
     time-outs. `observe(charger_id, kind, text, data)` is called synchronously at the socket, with
     kinds open, close, send, recv and note.
@@ -52,7 +53,7 @@ class Fleet:
         observe: Observer,
         connect_rate: float = 500.0,
         password: Callable[[str], str | None] | None = None,
-        ssl: tls.SSLContext | None = None,
+        ssl: tls.SSLContext | Callable[[str], tls.SSLContext] | None = None,
         download_ssl: tls.SSLContext | None = None,
         max_downloads: int | None = None,
     ) -> None:
@@ -301,7 +302,7 @@ class Fleet:
             slot,
             self._url(slot.id),
             subprotocols=subprotocols,
-            tls=self._tls,
+            tls=self._tls(slot.charger.spec.id) if callable(self._tls) else self._tls,
             login=None if password is None else (slot.id, password),
             within=HANDSHAKE_TIMEOUT,
         )

@@ -11,11 +11,14 @@ import pytest
 from websockets.asyncio.server import serve
 from websockets.typing import Subprotocol
 
-from simulator.divided import DividedFleet
+from simulator.certificates import Authority, server_context
+from simulator.divided import DividedFleet, divide
 from simulator.faults import ChargerSpec
 from tests.simulator.socket_lab import World, csms, spec
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from websockets.asyncio.server import ServerConnection
 
 OCPP16 = [Subprotocol("ocpp1.6")]
@@ -24,12 +27,12 @@ pytestmark = [pytest.mark.sockets, pytest.mark.timeout(60)]
 
 def divided(here: World, port: int, count: int, **options: Any) -> DividedFleet:
     """Return a fleet of this many chargers in two processes."""
-    return DividedFleet(
-        [spec(number) for number in range(count)],
-        url=lambda charger: f"ws://127.0.0.1:{port}/{charger}",
-        observe=here.observe,
-        **{"processes": 2, "seed": 1, "start": 0.0, "connect_rate": 2000.0} | options,
-    )
+    usual: dict[str, Any] = {
+        "processes": 2, "seed": 1, "start": 0.0, "connect_rate": 2000.0,
+        "url": lambda charger: f"ws://127.0.0.1:{port}/{charger}",
+    }  # fmt: skip
+    specs = [spec(number) for number in range(count)]
+    return DividedFleet(specs, observe=here.observe, **usual | options)
 
 
 @pytest.mark.asyncio
@@ -67,6 +70,42 @@ async def test_the_division_is_the_same_every_time() -> None:
     here = World()
     assert divided(here, 1, 5).slots == {f"CP-{n}": n % 2 for n in range(5)}
     assert set(divided(here, 1, 3, processes=8).slots.values()) == {0, 1, 2}
+
+
+@pytest.mark.asyncio
+async def test_who_shares_an_uplink_lives_together() -> None:
+    """A bandwidth is shared within one process; the others are dealt out in turn."""
+    there = ("site b", 1e6)
+    specs = [spec(n, uplink=there if n in {1, 2, 5} else None) for n in range(6)]
+    assert divide(specs, 2) == [0, 1, 1, 1, 0, 1]
+
+
+@pytest.mark.asyncio
+async def test_each_charger_shows_its_own_certificate(tmp_path: Path) -> None:
+    """Over two processes, the CSMS reads every charger's id from its certificate (profile 3)."""
+    here, authority = World(), Authority(tmp_path)
+    pairs = {f"CP-{n}": authority.client(f"CP-{n}") for n in range(3)}
+    shown: dict[str, Any] = {}
+
+    def check(connection: ServerConnection, request: Any) -> None:
+        peer = connection.transport.get_extra_info("peercert")
+        shown[request.path[1:]] = dict(pair for names in peer["subject"] for pair in names)
+
+    tls = server_context(authority.server(), clients_from=authority.certificate)
+    async with serve(
+        csms, "127.0.0.1", 0, subprotocols=OCPP16, process_request=check, ssl=tls
+    ) as server:
+        port = next(iter(server.sockets)).getsockname()[1]
+        fleet = divided(
+            here, port, 3, ca=authority.certificate, certificate=pairs.get,
+            url=lambda charger: f"wss://127.0.0.1:{port}/{charger}",
+        )  # fmt: skip
+        await fleet.start()
+        await here.until(lambda: sum("Available" in str(e[2]) for e in here.kinds("send")) == 3)
+        await fleet.stop()
+    assert {charger: about["commonName"] for charger, about in shown.items()} == {
+        charger: charger for charger in pairs
+    }
 
 
 @pytest.mark.asyncio
