@@ -22,7 +22,7 @@ from benchmarks.fleet_downloads import drain
 
 TITLE = "A charger that is updated"
 REASON = """
-A whole update costs the fleet a few milliseconds of CPU, most of it in aiohttp: a connection, its
+A whole update costs the fleet about a millisecond of CPU, most of it in aiohttp: a connection, its
 headers and its chunks, once for each charger. That is why downloads go through one session and why
 no more than 256 of them run at a time; what a charger of ours adds (resume, two digests, retries,
 the history's observer) is paid for by its cheaper calls.

@@ -83,7 +83,8 @@ def publish(fresh: dict[str, Any]) -> None:
     REPORTS.mkdir(exist_ok=True)
     kept = json.loads(JSON.read_text(encoding="utf-8")) if JSON.exists() else {}
     results = kept | fresh
-    JSON.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    ordered = dict(sorted(results.items()))  # the columns stay as the rows have them
+    JSON.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
     head = (
         "# Benchmarks\n\nMade by `python benchmarks/run.py`; edit the modules in `benchmarks/`, "
         "not this file. Absolute figures depend on the machine, ratios hardly."
