@@ -94,6 +94,7 @@ def _rehearse(
         seed=seed,
         target={"kind": "virtual"},
         quirky=quirky(specs),
+        started_at="2026-01-01T00:00:00+00:00",  # what START says in words
     )  # fmt: skip
     history = History(about, keep=keep)
     recorder = Recorder(history, lambda: scheduler.now - START)

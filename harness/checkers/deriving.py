@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
+from harness.checkers.ending import wrong_end
 from harness.checkers.facts import Answered, Read, Replied, Reported, Triggered
 from harness.checkers.settling import ENDED
 from harness.checkers.wirefold import REPORTS
@@ -108,8 +109,8 @@ class R33(Checker):
     requirement = Requirement(
         "R33",
         "Derivation",
-        "Every GET is one snapshot: the overall status and the stages' statuses agree with the "
-        "chargers it shows.",
+        "Every GET is one snapshot: the overall status, how the rollout ended, and the stages' "
+        "statuses agree with the chargers it shows.",
         "API, Get rollout status; contract D5, D7, D33",
         level="PROFILE",
         switches=("D33",),
@@ -119,7 +120,9 @@ class R33(Checker):
     def read(self, view: View, fact: Read) -> None:
         """Judge one body against itself."""
         self.exercised += 1
-        problem = _torn(fact.body)
+        problem, switch = _torn(fact.body), None
+        if not problem and not view.interfered:  # a cancelled rollout ends otherwise (D29)
+            problem, switch = wrong_end(fact.body, fact.rollout.request), "D7"
         if problem:
             self.accuse(
                 view,
@@ -127,6 +130,7 @@ class R33(Checker):
                 expected="statuses that follow from the chargers shown",
                 seen=problem,
                 events=(fact.op.invoked, fact.event),
+                switch=switch,
             )
 
 

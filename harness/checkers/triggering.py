@@ -250,10 +250,14 @@ class R16(Checker):
                 return f"the retrieve date is {sent.isoformat()}, asked was {asked}", None
             return "", None
         start = instant(view.header.started_at)
-        if start is not None:
-            late = sent.timestamp() - start.timestamp() - trigger.event.time
-            if late > CLOCK_SKEW:
+        if start is not None and trigger.rollout is not None:
+            when = sent.timestamp() - start.timestamp()
+            if when - trigger.event.time > CLOCK_SKEW:
+                late = when - trigger.event.time
                 return f"without retrieve_date it waits {late:.0f} s more", "D18"
+            begun = trigger.rollout.executes[0].invoked.time if trigger.rollout.executes else None
+            if begun is not None and begun - when > CLOCK_SKEW:
+                return f"without retrieve_date it is dated {sent.isoformat()}, long past", "D18"
         return "", None
 
 
