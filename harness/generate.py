@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Draw = random.Random
+    Twist = Callable[[Draw, dict[str, Any]], None]
 
 DIALECTS = ("ocpp1.6", "ocpp2.0.1", "ocpp2.1")
 DOWNLOADS: tuple[dict[str, Any], ...] = (
@@ -47,7 +48,7 @@ def fields(number: int) -> dict[str, Any]:
     fleet = _fleet(draw)
     size = sum(cohort["count"] for cohort in fleet)
     plan = draw.choices((_careful, _impatient, _chaotic), (3, 4, 3))[0]
-    return {
+    out: dict[str, Any] = {
         "version": 1,
         "name": f"drawn drill {number}",
         "seed": number,
@@ -56,6 +57,10 @@ def fields(number: int) -> dict[str, Any]:
         "operator": [{"create": _create(draw, size)}, *plan(draw)],
         "heal": {"within": "3 min"},
     }
+    for twist in TWISTS:
+        if _chance(draw, 0.12):
+            twist(draw, out)
+    return out
 
 
 # ---------------------------------------------------------------------- fleet
@@ -192,3 +197,63 @@ def _chaotic(draw: Draw) -> list[Any]:
         away = draw.choice(["1 ms", "500 ms", "5 s"])
         out[at:at] = ["kill", {"hold": away}, "restart", {"hold": draw.choice(["1 ms", "1 s"])}]
     return out
+
+
+# ---------------------------------------------------------------------- twists
+
+
+def _signed(_: Draw, out: dict[str, Any]) -> None:
+    """The image is signed, and every charger wants that."""
+    out["firmware"]["signature"] = "good"
+    for cohort in out["fleet"]:
+        cohort["signed"] = True
+
+
+def _busy(draw: Draw, out: dict[str, Any]) -> None:
+    """Cars are plugged in at some chargers."""
+    cohort = draw.choice(out["fleet"])
+    cohort["transactions"] = {"busy": _share(draw), "ends": draw.choice(["1 s", "8 s"])}
+
+
+def _repeated(_: Draw, out: dict[str, Any]) -> None:
+    """The create is sent twice, as a client does that heard no answer."""
+    (_, create), *_ = out["operator"][0].items()
+    create["idempotency_key"] = "the-same"
+    out["operator"].insert(1, {"create": dict(create)})
+
+
+def _refused(draw: Draw, out: dict[str, Any]) -> None:
+    """A create that makes no sense comes in between."""
+    first = f"{out['fleet'][0]['cohort']}-0001"
+    nonsense: dict[str, Any] = draw.choice([
+        {"strategy": "all_at_once", "chargers": ["NOBODY-KNOWS-ME"]},
+        {"strategy": "all_at_once", "chargers": [first, first]},
+        {"strategy": "all_at_once", "chargers": [first], "batch_size": 1},
+        {"strategy": "canary", "chargers": [first], "canary_count": 0},
+        {"strategy": "rolling", "chargers": [first], "batch_size": 0},
+    ])  # fmt: skip
+    step = {"create": {**nonsense, "rollout": "nonsense", "refused": True}}
+    out["operator"].insert(draw.randint(1, len(out["operator"])), step)
+
+
+def _second(draw: Draw, out: dict[str, Any]) -> None:
+    """One cohort has a rollout of its own at the same time."""
+    *first, last = [cohort["cohort"] for cohort in out["fleet"]]
+    creates = [step["create"] for step in out["operator"] if "create" in step]
+    if not first or any("chargers" in create for create in creates):
+        return
+    for create in creates:
+        create["cohorts"] = first
+    plan = out["operator"]
+    whom = [*first, last] if _chance(draw, 0.4) else [last]  # some may be busy already (D13)
+    other = {"strategy": "all_at_once", "cohorts": whom, "rollout": "second",
+             "update_timeout": "30 s", "retries": 1, "retry_interval": "1 s"}  # fmt: skip
+    at = draw.randint(1, len(plan))
+    plan.insert(at, {"create": {**other, "refused": "maybe"}})
+    execute = {"execute_stage": {"rollout": "second", "refused": "maybe"}}
+    plan.insert(draw.randint(at + 1, len(plan)), execute)
+
+
+TWISTS: tuple[Twist, ...] = (
+    _signed, _busy, _repeated, _second, _refused,
+)  # fmt: skip

@@ -68,6 +68,7 @@ class Operator:
         self.rollouts: dict[str, str] = {}  # the scenario's name -> the id that the CSMS gave
         self.troubles: list[Trouble] = []
         self._creates = 0
+        self._keyed: dict[str, int] = {}  # Idempotency-Key -> number of the first create with it
         self._down = False  # the CSMS was killed and not started again
         self._paused: set[str] = set()  # rollouts whose last answered request was a pause
         self._background: list[tuple[str, Running]] = []
@@ -213,19 +214,22 @@ class Operator:
 
     async def _create(self, step: steps.CreateStep) -> None:
         self._creates += 1
-        request = Request("create", "POST", "/firmware/rollout", self._plan(step))
+        key = step.idempotency_key
+        number = self._creates if key is None else self._keyed.setdefault(key, self._creates)
+        headers = {} if key is None else {"Idempotency-Key": key}
+        body = self._plan(step, number)
+        request = Request("create", "POST", "/firmware/rollout", body, headers=headers)
         _, outcome = await self.call(request)
         if refusal(step, outcome):
             return
-        body = demand(outcome, "the rollout to be created")
-        rollout_id = body.get("rollout_id")
+        rollout_id = demand(outcome, "the rollout to be created").get("rollout_id")
         if not isinstance(rollout_id, str) or not rollout_id:
             raise StepFailed("a rollout_id in the answer to create", f"it was {rollout_id!r}")
         self.rollouts[step.rollout] = rollout_id
         self._world.mark("create")
 
-    def _plan(self, step: steps.CreateStep) -> dict[str, Any]:
-        """Return the body of a create."""
+    def _plan(self, step: steps.CreateStep, number: int) -> dict[str, Any]:
+        """Return the body of a create; its number makes the url its own."""
         if step.chargers is not None:  # in the order given: it chooses the canary
             chosen = [self._aliases.get(charger, charger) for charger in step.chargers]
         else:
@@ -233,7 +237,7 @@ class Operator:
             chosen = [s.id for s in self._chargers if wanted is None or s.cohort in wanted]
         body: dict[str, Any] = {
             "charger_ids": chosen,
-            "firmware_url": self._firmware_url(f"{step.rollout}-{self._creates}"),
+            "firmware_url": self._firmware_url(f"{step.rollout}-{number}"),
         }
         for name in _CREATE:
             value = getattr(step, name)

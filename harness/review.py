@@ -58,8 +58,9 @@ class _Course:
         """Take one event in."""
         if event.source == "operator" and event.name == "create" and event.kind == "ok":
             body = event.data.get("body")
-            if isinstance(body, dict) and isinstance(body.get("rollout_id"), str):
-                self.rollouts.append(body["rollout_id"])
+            given = body.get("rollout_id") if isinstance(body, dict) else None
+            if isinstance(given, str) and given not in self.rollouts:  # a repeat gives the same
+                self.rollouts.append(given)
         if event.source == "harness" and event.kind == "mark":
             self._mark(event)
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from simulator import effects, quirks, wire
 from simulator.charger_calls import TRIGGERED, answer
 from simulator.charger_frames import Frames
-from simulator.charger_link import ASK, TERMINAL_REF, Link
+from simulator.charger_link import ASK, SECURITY_REF, TERMINAL_REF, Link
 from simulator.charger_transactions import TRANSACTION_REF, Transaction
 from simulator.charger_update import Update
 from simulator.firmware import TERMINAL, Status
@@ -100,6 +100,18 @@ class Charger(Frames):
             self.endpoint.queue(action, payload, ref)
         elif status in TERMINAL:
             self.undelivered = (status, request_id)
+
+    def security_event(self, kind: str) -> None:
+        """Tell of a security event; what a lost connection swallows is told again (A04.FR.02)."""
+        self.untold = (*self.untold, (self.clock, kind))
+        self._tell_security()
+
+    def _tell_security(self) -> None:
+        if self.ready:
+            waiting, self.untold = self.untold, ()
+            for time, kind in waiting:
+                event = self.dialect.security_event(kind, time)
+                self.endpoint.queue(*event, ref=f"{SECURITY_REF}{time!r} {kind}")
 
     def connector(self) -> None:
         """Report the state of the connector."""
@@ -196,7 +208,7 @@ class Charger(Frames):
         self.heartbeat = self.spec.heartbeat or wait or 300.0
         self._announce()
         if self.spec.signed:
-            self.call(*self.dialect.security_event("StartupOfTheDevice", self.clock))
+            self.security_event("StartupOfTheDevice")
 
     def _announce(self) -> None:
         """Say how we are, and what we could not say before."""
@@ -211,6 +223,7 @@ class Charger(Frames):
         waiting, self.undelivered = self.undelivered, None
         if waiting is not None and waiting[0] == self.last_status[0]:  # nothing came after it
             self.report(*waiting)
+        self._tell_security()
         asked_for, self.asked_for = self.asked_for, ()
         for wanted in asked_for:
             TRIGGERED[wanted](self)

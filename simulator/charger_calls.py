@@ -45,7 +45,7 @@ def _update(charger: Charger, call: Call) -> dict[str, Any]:
     request = dialect.update_request(call.action, call.payload)
     verdict = _security(charger, request) if dialect.many_statuses else "Accepted"
     if verdict in {"InvalidCertificate", "RevokedCertificate"}:
-        charger.call(*dialect.security_event("InvalidFirmwareSigningCertificate", charger.clock))
+        charger.security_event("InvalidFirmwareSigningCertificate")
     elif verdict == "Accepted":
         verdict = charger.begin_update(call.action, request)
     return dialect.update_answer(call.action, verdict)

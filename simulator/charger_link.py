@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LEAVE_ANYWAY = 10.0  # seconds a reboot waits for answers that do not come
 ASK = "ask:"  # prefix of the ref of a CALL that the harness asked for
+SECURITY_REF = "security:"  # prefix of the ref of a security event: its time and its kind follow
 TERMINAL_REF = "terminal:"  # prefix of the ref of a CALL that reports the end of an update
 
 
@@ -29,6 +30,7 @@ class Link:
         "_connecting", "_counters", "_dead", "_forgotten", "_leaving", "_marked", "_now", "_online",
         "_out", "_rebooting", "_refused", "_wake", "_windows_open", "boot_reason", "booted",
         "dialect", "endpoint", "firmware_version", "seed", "spec", "timers", "undelivered",
+        "untold",
     )  # fmt: skip
 
     def __init__(self, spec: ChargerSpec, *, seed: int, start: float) -> None:
@@ -39,6 +41,7 @@ class Link:
         self.firmware_version = spec.firmware_version
         self.booted = False  # the CSMS accepted our boot, and we have not rebooted since
         self.boot_reason: str | None = "PowerUp"  # None: a plain reconnect needs no boot
+        self.untold: tuple[tuple[float, str], ...] = ()  # security events: time, kind
         self.undelivered: tuple[str, int | None] | None = None  # an end that is not yet told
         self.timers: dict[str, float] = {}
         self._online = self._connecting = self._rebooting = self._dead = False
@@ -261,6 +264,9 @@ class Link:
                 self.note("unanswered", ref=ref.removeprefix(ASK), why=f"closed ({code})")
             elif ref.startswith(TERMINAL_REF):
                 self.end_lost(ref.removeprefix(TERMINAL_REF))
+            elif ref.startswith(SECURITY_REF):
+                time, _, kind = ref.removeprefix(SECURITY_REF).partition(" ")
+                self.untold = (*self.untold, (float(time), kind))
 
     def power_back(self) -> None:
         """Come back after a reboot."""

@@ -217,8 +217,7 @@ class Update:
             self._report(Status.SIGNATURE_VERIFIED)
             return True
         self._fail(Status.INVALID_SIGNATURE)
-        charger = self.charger
-        charger.call(*charger.dialect.security_event("InvalidFirmwareSignature", charger.clock))
+        self.charger.security_event("InvalidFirmwareSignature")
         return False
 
     # ------------------------------------------------------------------ installation
@@ -350,7 +349,7 @@ class Update:
             self._report(Status.INSTALLED)
         self._end()
         if charger.dialect.many_statuses:
-            charger.call(*charger.dialect.security_event("FirmwareUpdated", charger.clock))
+            charger.security_event("FirmwareUpdated")
 
     def _loop(self) -> None:
         """A boot loop goes down again, until the watchdog keeps the old version."""

@@ -126,6 +126,9 @@ class CreateStep(CallStep):
     batch_size: Count | None = Field(None, description="Chargers per batch of a rolling rollout.")
     cohorts: tuple[str, ...] | None = Field(None, description="Only these cohorts.")
     chargers: tuple[str, ...] | None = Field(None, description="Exactly these charger ids.")
+    idempotency_key: str | None = Field(
+        None, min_length=1, description="Creates with the same key are one and the same request."
+    )
     retrieve_in: Duration | None = Field(
         None, description="Chargers start downloading this long after the create."
     )

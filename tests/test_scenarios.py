@@ -70,7 +70,7 @@ def test_an_editor_underlines_nothing(path: Path) -> None:
     assert [f"{error.instance_path}: {error.message}" for error in errors] == []
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=name)
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_it_says_what_it_proves_and_asserts_something(path: Path) -> None:
     """Each has one idea in one sentence, a heading, and something that can fail."""
     one = scenario(path)
@@ -82,7 +82,7 @@ def test_it_says_what_it_proves_and_asserts_something(path: Path) -> None:
     assert set(one.expect.exercises) <= known
 
 
-@pytest.mark.parametrize("path", LIBRARY, ids=name)
+@pytest.mark.parametrize("path", FILES, ids=name)
 def test_the_reference_passes_it(path: Path) -> None:
     """Rehearsed in virtual time, every step works, every expectation holds, nothing is violated."""
     done = rehearse(scenario(path))

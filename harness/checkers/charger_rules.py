@@ -80,6 +80,8 @@ class C01(Checker):
                 seen = f"{status} that belongs to no update it accepted"
                 self._accuse(view, fact, "statuses of accepted updates", seen, None)
             return
+        if fact.request_id is None:
+            trigger = self._meant(fact, trigger)
         last, event = self._last.get(trigger, (START, trigger.event))
         self._last[trigger] = (status, fact.event)
         full = is_full(trigger)
@@ -95,6 +97,20 @@ class C01(Checker):
             allowed = next_statuses(last, full=full, signed=is_signed(trigger))
             expected = f"after {said}: {' or '.join(sorted(allowed)) or 'nothing more'}"
             self._accuse(view, fact, expected, f"{said} was followed by {status}", event)
+
+    def _meant(self, fact: Reported, trigger: Trigger) -> Trigger:
+        """Return the update that a status without an id belongs to: perhaps the one before.
+
+        The command of the next may cross the last words of an update that the CSMS knows ended.
+        """
+        earlier = fact.station.triggers[-2:-1]
+        if trigger in self._last or not earlier:
+            return trigger
+        first = next_statuses(START, full=is_full(trigger), signed=is_signed(trigger))
+        last, _ = self._last.get(earlier[0], (START, None))
+        goes_on = next_statuses(last, full=is_full(earlier[0]), signed=is_signed(earlier[0]))
+        belongs = fact.status in goes_on and fact.status not in first
+        return earlier[0] if belongs else trigger
 
     def _accuse(
         self, view: View, fact: Reported, expected: str, seen: str, before: Event | None

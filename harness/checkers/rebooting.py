@@ -175,6 +175,8 @@ class C07(Checker):
         """Accuse an Installed beside a boot with the old version (D23)."""
         if boot.version is None or before is None or boot.version != before:
             return
+        if any(_installed(trigger.member) for trigger in fact.station.triggers[:-1]):
+            return  # what it had may be the very image that this command brought once more
         self.accuse(
             view,
             who=fact.station.id,
@@ -188,6 +190,10 @@ class C07(Checker):
     def _forget(self, charger: str) -> None:
         for memory in (self._installing, self._closed, self._booted):
             memory.pop(charger, None)
+
+
+def _installed(member: Member | None) -> bool:
+    return member is not None and (member.final == "Installed" or member.upgraded is not None)
 
 
 class C08(Checker):

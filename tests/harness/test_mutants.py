@@ -70,8 +70,7 @@ def test_a_mutation_is_put_back() -> None:
     assert rehearse(scenario).history.digest() == before
 
 
-SURVIVORS: dict[str, str] = {
-}
+SURVIVORS: dict[str, str] = {}
 SEARCHED = [
     pytest.param(
         one,

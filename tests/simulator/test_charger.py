@@ -355,3 +355,17 @@ def test_an_end_that_was_lost_is_told_once_and_only_while_it_is_the_last_word() 
     told = lab.statuses()
     assert told[-1] == "Installed"
     assert "DownloadFailed" not in told[told.index("Downloaded") :]
+
+
+def test_a_security_event_survives_a_broken_connection() -> None:
+    """It is told after the reconnect with the time at which it happened (A04.FR.02)."""
+    lab = Lab(ocpp="ocpp2.0.1", signed=True).boot()
+    lab.csms.mute = {"SecurityEventNotification"}
+    lab.update(firmware={"signature": "", "signingCertificate": "no PEM"})
+    lab.csms.mute = set()
+    lab.fleet.cut("CP-1")
+    lab.run(30.0)
+    told = [payload for _, payload in lab.calls("SecurityEventNotification")]
+    refused = [one for one in told if one["type"] == "InvalidFirmwareSigningCertificate"]
+    assert refused
+    assert len({one["timestamp"] for one in refused}) == 1
