@@ -359,7 +359,7 @@ def test_an_end_that_was_lost_is_told_once_and_only_while_it_is_the_last_word() 
 
 def test_a_security_event_survives_a_broken_connection() -> None:
     """It is told after the reconnect with the time at which it happened (A04.FR.02)."""
-    lab = Lab(ocpp="ocpp2.0.1", signed=True).boot()
+    lab = Lab(ocpp="ocpp1.6", signed=True).boot()
     lab.csms.mute = {"SecurityEventNotification"}
     lab.update(firmware={"signature": "", "signingCertificate": "no PEM"})
     lab.csms.mute = set()

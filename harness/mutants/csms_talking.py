@@ -1,0 +1,406 @@
+"""Wrong decisions about frames, requests and bodies, one a function."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.inprocess import InProcessCsms
+from harness.mutants.registry import changed_request, wrong
+from reference_csms import (
+    auth,
+    ocpp_commands,
+    ocpp_hub,
+    ocpp_session,
+    rollout,
+    rollout_plan,
+    service_rollouts,
+    service_state,
+    service_views,
+)
+from reference_csms.model import RolloutStatus, SendUpdate, StageStatus
+from reference_csms.service_fleet import FleetIndex
+
+if TYPE_CHECKING:
+    from harness.mutants.csms import Patch
+
+# ---------------------------------------------------------------------- OCPP
+
+
+@wrong("W06")
+def request_id_is_constant(patch: Patch) -> None:
+    """Every update command carries request id 7."""
+    number = service_state.State.next_number
+
+    def seven(state: Any, name: str) -> int:
+        return 7 if name == "request" else number(state, name)
+
+    patch.attribute(service_state.State, "next_number", seven)
+
+
+@wrong("W02")
+def message_ids_are_too_long(patch: Patch) -> None:
+    """Message ids have 44 characters."""
+    short = service_state.State.message_id
+    patch.attribute(service_state.State, "message_id", lambda state: short(state).rjust(44, "0"))
+
+
+@wrong("W03")
+def two_calls_at_once(patch: Patch) -> None:
+    """A command is followed by a TriggerMessage before it is answered."""
+    send = ocpp_hub.Hub._send  # noqa: SLF001 - the decision under mutation
+
+    def twice(hub: Any, now: float, line: Any, text: str) -> None:
+        send(hub, now, line, text)
+        frame = msgspec.json.decode(text)
+        if frame[2] in {"UpdateFirmware", "SignedUpdateFirmware"}:
+            ask = [2, f"{frame[1]}+", "TriggerMessage", {"requestedMessage": "Heartbeat"}]
+            line.link.write(msgspec.json.encode(ask).decode())
+
+    patch.attribute(ocpp_hub.Hub, "_send", twice)
+
+
+@wrong("R16", "W01")
+def retries_are_negative(patch: Patch) -> None:
+    """The command asks for minus one retry."""
+    command = rollout.update_command
+
+    def negative(head: Any, row: Any, event: Any) -> Any:
+        return changed_request(command(head, row, event), retries=-1)
+
+    patch.attribute(rollout, "update_command", negative)
+
+
+@wrong("R16")
+def explicit_date_is_ignored(patch: Patch) -> None:
+    """Every date is a day later than it should be."""
+    command = rollout.update_command
+
+    def later(head: Any, row: Any, event: Any) -> Any:
+        out = command(head, row, event)
+        return changed_request(out, retrieve_at=out.retrieve_at + 86400.0)
+
+    patch.attribute(rollout, "update_command", later)
+
+
+@wrong("W07")
+def dates_have_no_zone(patch: Patch) -> None:
+    """Retrieve dates are written without a zone."""
+    written = ocpp_commands.rfc3339
+    patch.attribute(ocpp_commands, "rfc3339", lambda moment: written(moment).rstrip("Z"))
+
+
+@wrong("W01")
+def status_is_answered_with_a_status(patch: Patch) -> None:
+    """The reply to a firmware status is not empty."""
+    reply = ocpp_session.Session._with_commit  # noqa: SLF001 - the decision under mutation
+
+    def accepted(session: Any, message_id: str, answer: dict[str, Any]) -> None:
+        reply(session, message_id, answer or {"status": "Accepted"})
+
+    patch.attribute(ocpp_session.Session, "_with_commit", accepted)
+
+
+@wrong("R35", "W04")
+def statuses_stay_unanswered(patch: Patch) -> None:
+    """Firmware statuses are taken and never answered."""
+    reply = ocpp_session.Session._with_commit  # noqa: SLF001 - the decision under mutation
+
+    def silent(session: Any, message_id: str, answer: dict[str, Any]) -> None:
+        if answer:
+            reply(session, message_id, answer)
+
+    patch.attribute(ocpp_session.Session, "_with_commit", silent)
+
+
+@wrong("R35")
+def missing_request_id_is_an_error(patch: Patch) -> None:
+    """A status of 2.x without a request id is refused with a CALLERROR."""
+    take = ocpp_session.Session._take_call  # noqa: SLF001 - the decision under mutation
+
+    def strict(session: Any, now: float, message_id: str, action: str, payload: Any) -> Any:
+        status = action == "FirmwareStatusNotification" and session.version != "ocpp1.6"
+        if status and payload.get("requestId") is None:
+            return session._refuse(message_id, "GenericError", "requestId is missing")  # noqa: SLF001
+        return take(session, now, message_id, action, payload)
+
+    patch.attribute(ocpp_session.Session, "_take_call", strict)
+
+
+@wrong("W05")
+def errors_have_invented_codes(patch: Patch) -> None:
+    """A CALLERROR carries a code that OCPP does not have."""
+    patch.attribute(ocpp_session, "spelled", lambda _version, _code: "SomethingWentWrong")
+
+
+@wrong("W04")
+def answers_come_twice(patch: Patch) -> None:
+    """Every answer that waits for the disk is sent twice."""
+    answer = ocpp_hub.Hub._answer  # noqa: SLF001 - the decision under mutation
+
+    def twice(hub: Any, item: Any) -> None:
+        answer(hub, item)
+        answer(hub, item)
+
+    patch.attribute(ocpp_hub.Hub, "_answer", twice)
+
+
+@wrong("W09")
+def command_leaves_before_the_boot_answer(patch: Patch) -> None:
+    """Commands overtake the answers of the same turn."""
+    turn = ocpp_hub.Hub.turn
+
+    def hurried(hub: Any, now: float) -> None:
+        waiting: list[Any] = []
+        answer = hub._answer  # noqa: SLF001 - the decision under mutation
+        hub._answer = waiting.append  # noqa: SLF001
+        try:
+            turn(hub, now)
+        finally:
+            hub._answer = answer  # noqa: SLF001
+        for item in waiting:
+            answer(item)
+
+    patch.attribute(ocpp_hub.Hub, "turn", hurried)
+
+
+@wrong("R13", "W02", "W04")
+def command_is_sent_twice(patch: Patch) -> None:
+    """Every update command goes out in two copies with two ids."""
+    command = ocpp_hub.Hub._command  # noqa: SLF001 - the decision under mutation
+
+    def twice(hub: Any, now: float, item: Any) -> None:
+        command(hub, now, item)
+        line = hub._current(item)  # noqa: SLF001
+        if isinstance(item, SendUpdate) and line is not None and line.session._outstanding:  # noqa: SLF001
+            session = line.session
+            kept, session._outstanding = session._outstanding, None  # noqa: SLF001
+            text = session.command(now, changed_request(item, message_id=f"{item.message_id}x"))
+            session._outstanding = kept  # noqa: SLF001
+            if text is not None:
+                line.link.write(text)
+
+    patch.attribute(ocpp_hub.Hub, "_command", twice)
+
+
+# ---------------------------------------------------------------------- requests
+
+
+@wrong("R45")
+def any_key_opens(patch: Patch) -> None:
+    """The bearer key is not looked at."""
+    request = InProcessCsms.request
+
+    def let_in(csms: Any, asked: Any, done: Any) -> None:
+        request(csms, dataclasses.replace(asked, key="right"), done)
+
+    patch.attribute(InProcessCsms, "request", let_in)
+    patch.attribute(auth.ApiKeys, "check", lambda *_, **__: None)
+
+
+@wrong("L6")
+def requests_take_long(patch: Patch) -> None:
+    """Every answer of the API takes seven seconds."""
+    request = InProcessCsms.request
+
+    def slow(csms: Any, asked: Any, done: Any) -> None:
+        csms.scheduler.at(csms.scheduler.now + 7.0, lambda _: request(csms, asked, done))
+
+    patch.attribute(InProcessCsms, "request", slow)
+
+
+@wrong("R06")
+def idempotency_key_is_ignored(patch: Patch) -> None:
+    """The same create with the same key makes another rollout."""
+    create = service_rollouts.create
+    patch.attribute(
+        service_rollouts, "create", lambda state, now, asked, _: create(state, now, asked, None)
+    )
+
+
+@wrong("R04", "R08", "R32", "R27")
+def create_begins_at_once(patch: Patch) -> None:
+    """A create starts its first stage."""
+    create = service_rollouts.create
+
+    def begun(state: Any, now: float, request: Any, key: str | None) -> Any:
+        before = set(state.rollouts)
+        ticket = create(state, now, request, key)
+        for name in set(state.rollouts) - before:
+            service_rollouts._begin(state, state.rollouts[name], 1, now, None)  # noqa: SLF001
+        return ticket
+
+    patch.attribute(service_rollouts, "create", begun)
+
+
+@wrong("R38", "R27")
+def nonsense_is_accepted(patch: Patch) -> None:
+    """Duplicates, zero counts and parameters that do not fit are taken as they come."""
+
+    def few(request: Any, known: Any, settings: Any) -> list[dict[str, str]]:
+        strange = [one for one in request.charger_ids if one not in known]
+        return problems(request, known, settings) if strange else []
+
+    problems = service_rollouts.problems_of
+    patch.attribute(service_rollouts, "problems_of", few)
+    create = service_rollouts.create
+
+    def sound(state: Any, now: float, request: Any, key: str | None) -> Any:
+        fields = {"charger_ids": tuple(dict.fromkeys(request.charger_ids))}
+        counts = {
+            name: None for name in ("canary_count", "batch_size") if not getattr(request, name)
+        }
+        return create(state, now, changed_request(request, **fields, **counts), key)
+
+    patch.attribute(service_rollouts, "create", sound)
+
+
+@wrong("R17", "R27")
+def busy_chargers_are_taken(patch: Patch) -> None:
+    """Nobody looks whether a charger is being updated by another rollout."""
+    patch.attribute(service_rollouts, "_conflicts", lambda *_: {})
+
+
+# ---------------------------------------------------------------------- bodies
+
+
+@wrong("R10", "R07", "R27", "R43", "R44", "R08")
+def executed_stage_is_the_next(patch: Patch) -> None:
+    """Execute-stage names the stage after the one that it began."""
+    body = service_views.executed_body
+
+    def next_one(live: Any, dispatch: Any) -> dict[str, Any]:
+        shown = body(live, dispatch)
+        return shown | {"executed_stage": shown["executed_stage"] + 1}
+
+    from reference_csms import service_dispatch  # noqa: PLC0415 - where it is called from
+
+    patch.attribute(service_dispatch, "executed_body", next_one)
+
+
+@wrong("R01")
+def stages_lose_their_last_charger(patch: Patch) -> None:
+    """GET leaves out the last charger of each stage of several."""
+    stage = service_views._stage_body  # noqa: SLF001 - the decision under mutation
+
+    def shorter(live: Any, number: int) -> dict[str, Any]:
+        body = stage(live, number)
+        if len(body["chargers"]) > 1:
+            body["chargers"].pop()
+        return body
+
+    patch.attribute(service_views, "_stage_body", shorter)
+
+
+@wrong("R01", "R44")
+def total_is_off_by_one(patch: Patch) -> None:
+    """The answer to create counts one charger too many."""
+    body = service_views.created_body
+
+    def more(live: Any) -> dict[str, Any]:
+        shown = body(live)
+        return shown | {"total_chargers": shown["total_chargers"] + 1}
+
+    patch.attribute(service_rollouts, "created_body", more)
+
+
+@wrong("R33", "L3")
+def stage_completes_with_its_first(patch: Patch) -> None:
+    """A stage is called completed as soon as one charger of it is."""
+    status = service_views.stage_status
+
+    def soon(live: Any, stage: Any) -> StageStatus:
+        return StageStatus.COMPLETED if stage.installed else status(live, stage)
+
+    patch.attribute(service_views, "stage_status", soon)
+
+
+@wrong("R33", "R27")
+def current_stage_stays_the_first(patch: Patch) -> None:
+    """GET always says that stage 1 is the current one."""
+    body = service_views.rollout_body
+
+    def first(live: Any) -> dict[str, Any]:
+        shown = body(live)
+        return shown | {"current_stage": shown["current_stage"] and 1}
+
+    patch.attribute(service_rollouts, "rollout_body", first)
+
+
+@wrong("R20", "R27")
+def pause_is_not_shown(patch: Patch) -> None:
+    """GET says in_progress while the rollout is paused."""
+    body = service_views.rollout_body
+
+    def running(live: Any) -> dict[str, Any]:
+        shown = body(live)
+        paused = shown["status"] == RolloutStatus.PAUSED
+        return shown | ({"status": RolloutStatus.IN_PROGRESS} if paused else {})
+
+    patch.attribute(service_rollouts, "rollout_body", running)
+
+
+@wrong("R34", "R20", "R27")
+def reads_are_stale(patch: Patch) -> None:
+    """GET answers what was true up to ten seconds ago."""
+    body, kept = service_views.rollout_body, {}
+
+    def old(state: Any, rollout_id: str) -> Any:
+        live = service_rollouts.find(state, rollout_id)
+        time, shown = kept.get((id(state), rollout_id), (float("-inf"), None))
+        now = live.head.updated_at
+        if shown is None or now - time > 10.0:  # noqa: PLR2004 - seconds
+            kept[id(state), rollout_id] = (now, shown := msgspec.to_builtins(body(live)))
+        return service_rollouts.answer(state, service_rollouts.Reply(200, shown))
+
+    patch.attribute(service_rollouts, "read", old)
+
+
+@wrong("R42")
+def filters_are_ignored(patch: Patch) -> None:
+    """The fleet list is never filtered."""
+    view = FleetIndex.view
+    patch.attribute(
+        FleetIndex, "view", lambda index, images, _site, _vendor: view(index, images, None, None)
+    )
+
+
+@wrong("R42")
+def fleet_total_is_wrong(patch: Patch) -> None:
+    """The fleet's total is one too high."""
+    view = FleetIndex.view
+
+    def more(*arguments: Any) -> dict[str, Any]:
+        shown = view(*arguments)
+        return shown | {"total_chargers": shown["total_chargers"] + 1}
+
+    patch.attribute(FleetIndex, "view", more)
+
+
+@wrong("R02")
+def batches_are_one_larger(patch: Patch) -> None:
+    """Every batch holds one charger more than asked."""
+    sizes = rollout_plan._sizes  # noqa: SLF001 - the decision under mutation
+
+    def larger(request: Any, total: int) -> tuple[int, int]:
+        first, batch = sizes(request, total)
+        if request.strategy != "rolling":
+            return first, batch
+        return min(first + 1, total), min(batch + 1, total)
+
+    patch.attribute(rollout_plan, "_sizes", larger)
+
+
+@wrong("R02")
+def canary_count_is_ignored(patch: Patch) -> None:
+    """A canary has one charger, whatever was asked."""
+    sizes = rollout_plan._sizes  # noqa: SLF001 - the decision under mutation
+
+    def one(request: Any, total: int) -> tuple[int, int]:
+        if request.strategy == "canary" and total > 1:
+            return 1, total - 1
+        return sizes(request, total)
+
+    patch.attribute(rollout_plan, "_sizes", one)
