@@ -33,7 +33,8 @@ NETWORK: tuple[dict[str, Any], ...] = (
 QUIRKS = (
     "late_status", "duplicates_status", "skips_downloaded", "only_installed", "never_reports",
     "wrong_request_id", "no_request_id", "answers_callerror", "never_answers",
-    "unsolicited_installed", "rejects_but_updates", "spontaneous_idle",
+    "unsolicited_installed", "rejects_but_updates", "spontaneous_idle", "malformed_json",
+    "rejects", "reinstalls", "refuses_answers", "skips_installing", "old_request_id", "two_calls",
 )  # fmt: skip
 
 
@@ -80,6 +81,8 @@ def _cohort(draw: Draw, name: str, size: int) -> dict[str, Any]:
         "count": size,
         "ocpp": draw.choice(DIALECTS),
         "firmware_version": "1.0.0",
+        "vendor": draw.choice(("Acme", "Acme", "Other")),
+        "site_id": draw.choice(("north", "south")),
         "network": {
             "connect_after": "0 s",
             "latency": draw.choice(["0 s", "5 ms", {"uniform": ["1 ms", "200 ms"]}]),
@@ -137,8 +140,8 @@ def _create(draw: Draw, size: int) -> dict[str, Any]:
         out["max_in_flight"] = draw.randint(1, 6)
     if _chance(draw, 0.2):
         out["failure_threshold"] = draw.choice([0.1, 0.5])
-    if _chance(draw, 0.2):
-        out["offline_timeout"] = "10 s"
+    if _chance(draw, 0.4):
+        out["offline_timeout"] = draw.choice(["3 s", "10 s"])
     return out
 
 

@@ -80,6 +80,9 @@ class R38(Checker):
             expected, seen, switch = "create exists", "404", None
         elif op.status < 300 and _unknown(view, op):  # noqa: PLR2004 - HTTP
             expected, seen, switch = "404 for an unknown rollout", f"{op.status}", "D28"
+        elif op.status < 300 and op.name == "create" and (told := senseless(op.request)):  # noqa: PLR2004
+            expected, (seen, switch) = "422 for a create that makes no sense", told
+            seen = f"{op.status} for {seen}"
         else:
             return
         self.accuse(
@@ -90,6 +93,31 @@ class R38(Checker):
             events=(op.invoked, fact.event),
             switch=switch,
         )
+
+
+STRATEGIES = {"canary": "canary_count", "rolling": "batch_size", "all_at_once": None}
+
+
+def senseless(body: Any) -> tuple[str, str] | None:
+    """Say what makes no sense in the body of a create, and which decision says so; else None."""
+    if not isinstance(body, dict):
+        return "no object", "D14"
+    ids, strategy = body.get("charger_ids"), body.get("strategy")
+    if not isinstance(ids, list) or not ids:
+        return "no chargers", "D14"
+    if len(set(map(str, ids))) < len(ids):
+        return "a charger named twice", "D14"
+    if strategy not in STRATEGIES:
+        return f"the strategy {strategy!r:.40}", "D14"
+    for name in ("canary_count", "batch_size"):
+        count = body.get(name)
+        if count is None:
+            continue
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            return f"{name} {count!r:.40}", "D15"
+        if STRATEGIES[strategy] != name:
+            return f"{name} beside the strategy {strategy}", "D15"
+    return None
 
 
 ROLLOUT_OPS = frozenset({"read", "execute_stage", "pause"})

@@ -130,7 +130,9 @@ class R14(Checker):
         if failed_for_good(member, view.now) and member.final:
             return ""
         evidence = (
-            member.final == "DownloadFailed"  # D30 decides when it is final: R09, R29
+            # The first end counts, whatever a charger makes of it afterwards; when a failed
+            # download is one, D30 decides (R09, R29).
+            member.final not in {"", "Installed"}
             or any(t.refused for t in member.triggers)
             or timed_out(member, view.now, view.profile)
             or reason in {"removed", "cancelled"}

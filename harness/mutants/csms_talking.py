@@ -16,11 +16,12 @@ from reference_csms import (
     ocpp_session,
     rollout,
     rollout_plan,
+    rollout_row,
     service_rollouts,
     service_state,
     service_views,
 )
-from reference_csms.model import RolloutStatus, SendUpdate, StageStatus
+from reference_csms.model import Reply, RolloutStatus, SendUpdate, StageStatus, rfc3339
 from reference_csms.service_fleet import FleetIndex
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def two_calls_at_once(patch: Patch) -> None:
 @wrong("R16", "W01")
 def retries_are_negative(patch: Patch) -> None:
     """The command asks for minus one retry."""
-    command = rollout.update_command
+    command = rollout_row.update_command
 
     def negative(head: Any, row: Any, event: Any) -> Any:
         return changed_request(command(head, row, event), retries=-1)
@@ -76,7 +77,7 @@ def retries_are_negative(patch: Patch) -> None:
 @wrong("R16")
 def explicit_date_is_ignored(patch: Patch) -> None:
     """Every date is a day later than it should be."""
-    command = rollout.update_command
+    command = rollout_row.update_command
 
     def later(head: Any, row: Any, event: Any) -> Any:
         out = command(head, row, event)
@@ -88,7 +89,7 @@ def explicit_date_is_ignored(patch: Patch) -> None:
 @wrong("W07")
 def dates_have_no_zone(patch: Patch) -> None:
     """Retrieve dates are written without a zone."""
-    written = ocpp_commands.rfc3339
+    written = rfc3339
     patch.attribute(ocpp_commands, "rfc3339", lambda moment: written(moment).rstrip("Z"))
 
 
@@ -159,7 +160,7 @@ def command_leaves_before_the_boot_answer(patch: Patch) -> None:
         try:
             turn(hub, now)
         finally:
-            hub._answer = answer  # noqa: SLF001
+            del hub._answer  # noqa: SLF001
         for item in waiting:
             answer(item)
 
@@ -243,7 +244,7 @@ def nonsense_is_accepted(patch: Patch) -> None:
         strange = [one for one in request.charger_ids if one not in known]
         return problems(request, known, settings) if strange else []
 
-    problems = service_rollouts.problems_of
+    problems = rollout_plan.problems_of
     patch.attribute(service_rollouts, "problems_of", few)
     create = service_rollouts.create
 
@@ -345,15 +346,19 @@ def pause_is_not_shown(patch: Patch) -> None:
 @wrong("R34", "R20", "R27")
 def reads_are_stale(patch: Patch) -> None:
     """GET answers what was true up to ten seconds ago."""
-    body, kept = service_views.rollout_body, {}
+    body = service_views.rollout_body
+    kept: dict[tuple[int, str], tuple[float, Any]] = {}
 
     def old(state: Any, rollout_id: str) -> Any:
         live = service_rollouts.find(state, rollout_id)
         time, shown = kept.get((id(state), rollout_id), (float("-inf"), None))
         now = live.head.updated_at
         if shown is None or now - time > 10.0:  # noqa: PLR2004 - seconds
-            kept[id(state), rollout_id] = (now, shown := msgspec.to_builtins(body(live)))
-        return service_rollouts.answer(state, service_rollouts.Reply(200, shown))
+            kept[id(state), rollout_id] = (
+                now,
+                shown := msgspec.json.decode(msgspec.json.encode(body(live))),
+            )
+        return service_rollouts.answer(state, Reply(200, shown))
 
     patch.attribute(service_rollouts, "read", old)
 

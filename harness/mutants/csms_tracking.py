@@ -83,7 +83,11 @@ def skipped_steps_are_refused(patch: Patch) -> None:
             raise rollout_row.Ignored("out of order")
         return original(head, row, event, now)
 
+    def unread(*_: Any) -> Any:
+        raise rollout_row.Ignored("the boot says nothing")
+
     handler(patch, StatusReported, strict)
+    handler(patch, BootReported, unread)
 
 
 @wrong("L3", "R34", "L4")
@@ -202,7 +206,7 @@ def boot_is_not_waited_for(patch: Patch) -> None:
     patch.attribute(service_chargers, "connected", at_once)
 
 
-@wrong("R28", "L1")
+@wrong("R28", "L1", "L2")
 def one_refusal_holds_up_the_stage(patch: Patch) -> None:
     """Once a charger has refused, nobody else of the stage is told."""
     allowed = service_dispatch._may_be_triggered  # noqa: SLF001 - the decision under mutation

@@ -32,6 +32,14 @@ def wrong(*kills: str) -> Callable[[Decision], Decision]:
     return register
 
 
+def benign(decide: Decision) -> Decision:
+    """Register a decision that is open: nothing may be accused."""
+    said = (decide.__doc__ or "").strip().rstrip(".")
+    MORE.append(Mutant(decide.__name__, said, (), ""))
+    DECISIONS[decide.__name__] = decide
+    return decide
+
+
 def handler(patch: Patch, event: type, change: Callable[..., Any]) -> None:
     """Put `change(original, head, row, event, now)` in the place of a row's handler."""
     original = rollout_row.HANDLERS[event]

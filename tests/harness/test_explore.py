@@ -29,12 +29,13 @@ def test_the_reference_is_not_accused() -> None:
 
 
 def test_a_wrong_decision_is_found_and_made_small() -> None:
-    """One charger and a handful of steps are enough to show it, and they replay it."""
+    """A handful of chargers and steps are enough to show it, and they replay it."""
     seen = search(range(100), mutant=MUTANT, go_on=lambda: True)
     found = seen.failures["R18", "csms"]
     small = smallest(found, attempts=150)
     assert small.identity == found.identity
-    assert sum(cohort["count"] for cohort in small.fields["fleet"]) == 1
+    assert sum(cohort["count"] for cohort in small.fields["fleet"]) <= 4
+    assert len(small.fields["operator"]) <= 3
     scenario = load(small.yaml())
     assert scenario.expect.violates == ("R18",)
     assert f"drawn drill {found.number} with the mutant {MUTANT}" in scenario.found

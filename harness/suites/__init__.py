@@ -1,0 +1,1 @@
+"""Numbered conformance cases: of a CSMS (`csms_*`), and of a charger (`charger_*`)."""
