@@ -232,3 +232,4 @@ class Station:
     booted: Event | None = None
     triggers: list[Trigger] = field(default_factory=list)
     by_request: dict[int, Trigger] = field(default_factory=dict)
+    strays: set[str] = field(default_factory=set)  # statuses with a request id nobody saw issued

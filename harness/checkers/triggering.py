@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Read, Triggered
+from harness.checkers.model import FAILURES
 from harness.checkers.settling import ENDED, Settled, failed_for_good, settled, timed_out
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
@@ -106,7 +107,7 @@ class R14(Checker):
             self.exercised += 1
             ended = status in ENDED
             problem = self._problem(view, member, row) if ended else _ahead(member, str(status))
-            if problem:
+            if problem and not _told_astray(view, member, str(status)):
                 last = member.triggers[-1].event if member.triggers else None
                 self.accuse(
                     view,
@@ -144,6 +145,18 @@ class R14(Checker):
         return f"{name} is shown as failed ({reason or 'no reason'}); it had reported " + (
             member.status or "nothing"
         )
+
+
+def _told_astray(view: View, member: Member, status: str) -> bool:
+    """Whether a status under an id that nobody saw issued may explain what is shown.
+
+    A kill can swallow a command whose request id was written down already: it counts as the
+    charger's own for the CSMS (D21), and nobody else can know.
+    """
+    strays = view.stations[member.charger].strays if view.kills else set()
+    if status in ENDED:
+        return bool(strays & ({"Installed"} if status == "installed" else FAILURES))
+    return any(REACHED.get(said, 0) >= SHOWN_RANK[status] for said in strays)
 
 
 def _ahead(member: Member, status: str) -> str:

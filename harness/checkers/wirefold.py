@@ -174,6 +174,8 @@ class WireFold:
         trigger = self._attribute(station, request_id)
         member = trigger.member if trigger is not None else None
         before = member.status if member is not None else ""
+        if trigger is None and request_id is not None:
+            station.strays.add(status)
         if member is not None and status == "Idle":
             member.idle = event
         elif member is not None:
