@@ -84,6 +84,11 @@ class Transfers:
         self._running: dict[str, Timer | Share] = {}
         self._begun: dict[str, Begun] = {}
 
+    def expect(self, client: str, faults: Sequence[DownloadFault]) -> None:
+        """Have these faults meet the requests of a client from now on, counted anew."""
+        self.faults = {**self.faults, client: faults}
+        self._requests.pop(client, None)
+
     def begin(self, client: str, fetch: Fetch, done: Done) -> None:
         """Start the download; `done` hears its end unless `cancel` comes first."""
         self.cancel(client)

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING
 import click
 
 from harness import power as measuring
+from harness import power_report
 from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.mutants import Mutant, every, mutant, names
 from harness.run_record import ExitCode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.power import Power
 
 
@@ -42,25 +45,39 @@ def power(
         raise UsageError(f"no mutant is called {unknown[0]}; known: {', '.join(names())}")
     chosen = [mutant(name) for name in only] if only else every()
     measured: list[Power] = []
-    for one in _measured(chosen, range(seed, seed + runs), seconds, jobs or os.cpu_count() or 1):
-        measured.append(one)
-        click.echo(_line(one))
+    interrupted = False
+    try:
+        for one in _measured(
+            chosen, range(seed, seed + runs), seconds, jobs or os.cpu_count() or 1
+        ):
+            measured.append(one)
+            click.echo(f"{len(measured):>3}/{len(chosen)} {_line(one)}")
+    except KeyboardInterrupt:
+        interrupted = True
     if out is not None:
         _write(measured, out)
     failed = [one.mutant.name for one in measured if not one.works]
     click.echo(f"{len(measured) - len(failed)} of {len(measured)} as they should be"
                + (f"; not: {', '.join(failed)}" if failed else ""))  # fmt: skip
+    if interrupted:
+        click.echo(f"interrupted: {len(chosen) - len(measured)} were not measured", err=True)
+        sys.exit(int(ExitCode.INTERRUPTED))
     sys.exit(int(ExitCode.FAILED if failed else ExitCode.PASSED))
 
 
 def _measured(
     chosen: list[Mutant], numbers: range, seconds: float, workers: int
-) -> list[Power] | map[Power]:
+) -> Iterator[Power]:
+    """Yield what was measured of each, in order, as soon as it is known."""
+    parts = (itertools.repeat(numbers), itertools.repeat(seconds))
     if workers == 1:
-        return map(_one, chosen, itertools.repeat(numbers), itertools.repeat(seconds))
-    with ProcessPoolExecutor(workers) as pool:
-        parts = (itertools.repeat(numbers), itertools.repeat(seconds))
-        return list(pool.map(_one, chosen, *parts))
+        yield from map(_one, chosen, *parts)
+        return
+    pool = ProcessPoolExecutor(workers)
+    try:
+        yield from pool.map(_one, chosen, *parts)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _one(one: Mutant, numbers: range, seconds: float) -> Power:
@@ -82,6 +99,6 @@ def _line(one: Power) -> str:
 
 def _write(measured: list[Power], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    (out / "power.md").write_text(measuring.markdown(measured), encoding="utf-8")
-    facts = json.dumps([one.to_dict() for one in measured], indent=1)
+    (out / "power.md").write_text(power_report.markdown(measured), encoding="utf-8")
+    facts = json.dumps(power_report.to_json(measured), indent=1)
     (out / "power.json").write_text(facts + "\n", encoding="utf-8")

@@ -5,10 +5,17 @@ They live under the door of `csms.py`: `mutated(name)` and `main` take them like
 
 from __future__ import annotations
 
-from harness.mutants import csms_benign, csms_operating, csms_talking, csms_tracking, csms_updating
+from harness.mutants import (
+    csms_benign,
+    csms_operating,
+    csms_showing,
+    csms_talking,
+    csms_tracking,
+    csms_updating,
+)
 from harness.mutants.registry import DECISIONS, MORE
 
 __all__ = [
-    "DECISIONS", "MORE", "csms_benign", "csms_operating", "csms_talking", "csms_tracking",
-    "csms_updating",
+    "DECISIONS", "MORE", "csms_benign", "csms_operating", "csms_showing", "csms_talking",
+    "csms_tracking", "csms_updating",
 ]  # fmt: skip

@@ -77,7 +77,7 @@ class Line:
     answers: dict[str, Answer] = field(default_factory=dict)  # by message id
     opened: list[float] = field(default_factory=list)
     closed: list[float] = field(default_factory=list)
-    hang_ups: int = 0  # so many of the next connections are closed as soon as they are open
+    hang_ups: int = 0  # so many of the next connections end with their first frame
     transactions: int = 0
 
     @property
@@ -89,7 +89,9 @@ class Line:
 class Desk:
     """All chargers that came; `now` gives Unix seconds, `changed` hears of everything new."""
 
-    def __init__(self, now: Callable[[], float], changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, now: Callable[[], float], changed: Callable[[], None] = lambda: None
+    ) -> None:
         self._now = now
         self._changed = changed
         self.lines: dict[str, Line] = {}
@@ -116,16 +118,13 @@ class Desk:
         self._changed()
         return line.subprotocol
 
-    def opened(self, charger: str) -> None:
-        """Hang up on a connection that a case wants broken."""
-        line = self.line(charger)
-        if line.hang_ups and line.socket is not None:
-            line.hang_ups -= 1
-            line.socket.close(1001)
-
     def receive(self, now: float, connection: Any, text: str) -> None:
         """Take one frame from a charger."""
         line = self.line(connection.charger_id)
+        if line.hang_ups:
+            line.hang_ups -= 1
+            connection.close(1001)
+            return
         try:
             frame = wire.decode(text)
         except PeerError as error:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from harness.cli import main
 from harness.explore import Failure, Outcome
 from harness.mutants import Mutant
-from harness.power import Power, markdown, measure, wilson
+from harness.power import Power, measure, wilson
+from harness.power_report import markdown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -77,7 +78,7 @@ def test_what_is_published_names_survivors_and_alarms() -> None:
     survives.add(outcome(1))
     benign.add(outcome(1))
     text = markdown([killed, survives, benign])
-    assert "1 of 2 mutants" in text
+    assert "1 of 2 wrong decisions" in text
     assert "**survives**" in text
     assert "| `benign` | does otherwise | 0 / 1 |" in text
 
@@ -94,7 +95,8 @@ def test_the_command_publishes_and_ends_as_documented(
     result = CliRunner().invoke(main, words)
     assert result.exit_code == code, result.output
     facts = json.loads((tmp_path / "power.json").read_text())
-    assert [one["name"] for one in facts] == names
+    assert [one["name"] for one in facts["mutants"]] == names
+    assert all(set(found) <= set(names) for found in facts["found_by"].values())
     assert "# How good the judge is" in (tmp_path / "power.md").read_text()
 
 

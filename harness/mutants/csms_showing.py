@@ -1,0 +1,159 @@
+"""Wrong decisions about what a CSMS shows of rollouts and the fleet, one a function."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from harness.mutants.registry import wrong
+from reference_csms import rollout_plan, service_rollouts, service_views
+from reference_csms.model import Reply, RolloutStatus, StageStatus
+from reference_csms.service_fleet import FleetIndex
+
+if TYPE_CHECKING:
+    from harness.mutants.csms import Patch
+
+
+@wrong("R10", "R07", "R27", "R43", "R44", "R08")
+def executed_stage_is_the_next(patch: Patch) -> None:
+    """Execute-stage names the stage after the one that it began."""
+    body = service_views.executed_body
+
+    def next_one(live: Any, dispatch: Any) -> dict[str, Any]:
+        shown = body(live, dispatch)
+        return shown | {"executed_stage": shown["executed_stage"] + 1}
+
+    from reference_csms import service_dispatch  # noqa: PLC0415 - where it is called from
+
+    patch.attribute(service_dispatch, "executed_body", next_one)
+
+
+@wrong("R01")
+def stages_lose_their_last_charger(patch: Patch) -> None:
+    """GET leaves out the last charger of each stage of several."""
+    stage = service_views._stage_body  # noqa: SLF001 - the decision under mutation
+
+    def shorter(live: Any, number: int) -> dict[str, Any]:
+        body = stage(live, number)
+        if len(body["chargers"]) > 1:
+            body["chargers"].pop()
+        return body
+
+    patch.attribute(service_views, "_stage_body", shorter)
+
+
+@wrong("R01", "R44")
+def total_is_off_by_one(patch: Patch) -> None:
+    """The answer to create counts one charger too many."""
+    body = service_views.created_body
+
+    def more(live: Any) -> dict[str, Any]:
+        shown = body(live)
+        return shown | {"total_chargers": shown["total_chargers"] + 1}
+
+    patch.attribute(service_rollouts, "created_body", more)
+
+
+@wrong("R33", "L3")
+def stage_completes_with_its_first(patch: Patch) -> None:
+    """A stage is called completed as soon as one charger of it is."""
+    status = service_views.stage_status
+
+    def soon(live: Any, stage: Any) -> StageStatus:
+        return StageStatus.COMPLETED if stage.installed else status(live, stage)
+
+    patch.attribute(service_views, "stage_status", soon)
+
+
+@wrong("R33", "R27")
+def current_stage_stays_the_first(patch: Patch) -> None:
+    """GET always says that stage 1 is the current one."""
+    body = service_views.rollout_body
+
+    def first(live: Any) -> dict[str, Any]:
+        shown = body(live)
+        return shown | {"current_stage": shown["current_stage"] and 1}
+
+    patch.attribute(service_rollouts, "rollout_body", first)
+
+
+@wrong("R20", "R27")
+def pause_is_not_shown(patch: Patch) -> None:
+    """GET says in_progress while the rollout is paused."""
+    body = service_views.rollout_body
+
+    def running(live: Any) -> dict[str, Any]:
+        shown = body(live)
+        paused = shown["status"] == RolloutStatus.PAUSED
+        return shown | ({"status": RolloutStatus.IN_PROGRESS} if paused else {})
+
+    patch.attribute(service_rollouts, "rollout_body", running)
+
+
+@wrong("R34", "R20", "R27")
+def reads_are_stale(patch: Patch) -> None:
+    """GET answers what was true up to ten seconds ago."""
+    body = service_views.rollout_body
+    kept: dict[tuple[int, str], tuple[float, Any]] = {}
+
+    def old(state: Any, rollout_id: str) -> Any:
+        live = service_rollouts.find(state, rollout_id)
+        time, shown = kept.get((id(state), rollout_id), (float("-inf"), None))
+        now = live.head.updated_at
+        if shown is None or now - time > 10.0:  # noqa: PLR2004 - seconds
+            kept[id(state), rollout_id] = (
+                now,
+                shown := msgspec.json.decode(msgspec.json.encode(body(live))),
+            )
+        return service_rollouts.answer(state, Reply(200, shown))
+
+    patch.attribute(service_rollouts, "read", old)
+
+
+@wrong("R42")
+def filters_are_ignored(patch: Patch) -> None:
+    """The fleet list is never filtered."""
+    view = FleetIndex.view
+    patch.attribute(
+        FleetIndex, "view", lambda index, images, _site, _vendor: view(index, images, None, None)
+    )
+
+
+@wrong("R42")
+def fleet_total_is_wrong(patch: Patch) -> None:
+    """The fleet's total is one too high."""
+    view = FleetIndex.view
+
+    def more(*arguments: Any) -> dict[str, Any]:
+        shown = view(*arguments)
+        return shown | {"total_chargers": shown["total_chargers"] + 1}
+
+    patch.attribute(FleetIndex, "view", more)
+
+
+@wrong("R02")
+def batches_are_one_larger(patch: Patch) -> None:
+    """Every batch holds one charger more than asked."""
+    sizes = rollout_plan._sizes  # noqa: SLF001 - the decision under mutation
+
+    def larger(request: Any, total: int) -> tuple[int, int]:
+        first, batch = sizes(request, total)
+        if request.strategy != "rolling":
+            return first, batch
+        return min(first + 1, total), min(batch + 1, total)
+
+    patch.attribute(rollout_plan, "_sizes", larger)
+
+
+@wrong("R02")
+def canary_count_is_ignored(patch: Patch) -> None:
+    """A canary has one charger, whatever was asked."""
+    sizes = rollout_plan._sizes  # noqa: SLF001 - the decision under mutation
+
+    def one(request: Any, total: int) -> tuple[int, int]:
+        if request.strategy == "canary" and total > 1:
+            return 1, total - 1
+        return sizes(request, total)
+
+    patch.attribute(rollout_plan, "_sizes", one)

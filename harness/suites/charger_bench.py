@@ -1,0 +1,300 @@
+"""What a case has in its hands: one charger, its updates, images, time. A core.
+
+A case is a coroutine that awaits nothing but the methods of `Bench`, so the same case runs over
+sockets and in virtual time. What it does is written into the history as an operator's rollout of
+one charger: the judge then knows which update a status belongs to, and judges it like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from harness.suites.charger_cases import Skipped, Unmet
+from harness.world import Ok, Request
+from simulator.dialect import rfc3339
+from simulator.faults import DownloadFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.recorder import Recorder
+    from harness.suites.charger_cases import Pace, Variant
+    from harness.suites.charger_desk import Answer, Desk, Heard, Line
+    from simulator.manufacturer import Signed
+
+FAILED = ("DownloadFailed", "InstallationFailed", "InvalidSignature", "InstallVerificationFailed")
+ENDS = ("Installed", *FAILED)
+REPORTS = ("FirmwareStatusNotification", "SignedFirmwareStatusNotification")
+REFUSALS = ("Rejected", "InvalidCertificate", "RevokedCertificate")
+SIDELINE = 10_000  # lets request ids of one bench never meet another's
+
+
+class Surroundings(Protocol):
+    """Where a bench stands: virtual time, or sockets."""
+
+    def now(self) -> float:
+        """Return Unix seconds."""
+
+    async def until(self, condition: Callable[[], bool], within: float) -> bool:
+        """Wait until the condition holds, asked after every event; False after `within` s."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+
+    def shelve(self, charger: str, tag: str, image: str, faults: tuple[DownloadFault, ...]) -> str:
+        """Lay an image out for one update and return its url; `faults` meet its requests."""
+
+    def sign(self, image: str, flaw: str) -> Signed:
+        """Return certificate and signature of an image, good or with this flaw."""
+
+    def size(self, image: str) -> int:
+        """Return the bytes of an image."""
+
+    async def ask_person(self, what: str) -> bool:
+        """Have somebody do something at the charger; False if nobody is there."""
+
+
+@dataclass(slots=True)
+class Update:
+    """One update that a case asked for."""
+
+    number: int
+    request_id: int
+    url: str
+    image: str
+    asked: float  # Unix seconds
+    since: int  # what the line had heard before
+    answer: Answer | None = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the charger took it."""
+        return self.answer is not None and self.answer.status in {"Accepted", "AcceptedCanceled"}
+
+
+class Bench:
+    """One charger under one case; every wait ends by its pace."""
+
+    def __init__(
+        self,
+        charger: str,
+        *,
+        variant: Variant,
+        pace: Pace,
+        desk: Desk,
+        recorder: Recorder,
+        at: Surroundings,
+        first: int = 1,
+        images: tuple[str, str] = ("good.bin", "older.bin"),
+        flaw: str = "",
+    ) -> None:
+        self.charger = charger
+        self.variant = variant
+        self.pace = pace
+        self.recorder = recorder
+        self._desk = desk
+        self._at = at
+        self._number = first
+        self.images = images
+        self.flaw = flaw
+
+    # ------------------------------------------------------------------ what there is
+
+    @property
+    def line(self) -> Line:
+        """The charger's line at the desk."""
+        return self._desk.line(self.charger)
+
+    def now(self) -> float:
+        """Return Unix seconds."""
+        return self._at.now()
+
+    async def until(self, condition: Callable[[], bool], within: float) -> bool:
+        """Wait until something is so."""
+        return await self._at.until(condition, within)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        await self._at.sleep(seconds)
+
+    def heard(self, *actions: str, since: int = 0) -> list[Heard]:
+        """Return what the charger called, from the `since`-th CALL on."""
+        return [one for one in self.line.heard[since:] if one.action in actions]
+
+    def expect(self, condition: object, expected: str, seen: str) -> None:
+        """End the case as failed unless the condition holds."""
+        if not condition:
+            raise Unmet(expected, seen)
+
+    async def person(self, what: str) -> None:
+        """Have somebody do something, or leave the case out."""
+        if not await self._at.ask_person(what):
+            raise Skipped(f"nobody was there to {what}")
+
+    async def online(self) -> None:
+        """Wait until the charger is here and has booted."""
+        here = await self.until(lambda: self.line.online, self.pace.connect)
+        self.expect(here, "the charger connects and boots", "it did not come")
+
+    async def call(self, action: str, payload: dict[str, Any]) -> Answer:
+        """Call the charger and return its answer."""
+        message_id = self._desk.call(self.charger, action, payload)
+        answers = self.line.answers
+        there = await self.until(lambda: message_id in answers, self.pace.answer)
+        self.expect(there, f"an answer to {action} within {self.pace.answer:g} s", "none")
+        return answers[message_id]
+
+    def hang_up(self, *, again: int = 0) -> None:
+        """Close the connection now, and the next few as soon as something is said on them."""
+        line = self.line
+        line.hang_ups = again
+        if line.socket is not None:
+            line.socket.close(1001)
+
+    # ------------------------------------------------------------------ updates
+
+    async def update(
+        self,
+        *,
+        image: str = "",
+        faults: tuple[DownloadFault, ...] = (),
+        retries: int | None = 2,
+        retry_interval: int | None = None,
+        retrieve_in: float = 0.0,
+        install_in: float | None = None,
+        flaw: str | None = None,
+        signed: bool | None = None,
+    ) -> Update:
+        """Ask for an update, as an operator's rollout of this one charger, and return it."""
+        number, now = self._number, self.now()
+        self._number += 1
+        image = image or self.images[(number + 1) % 2]
+        url = self._at.shelve(self.charger, f"u{number}", image, faults)
+        interval = self.pace.retry_interval if retry_interval is None else retry_interval
+        update = Update(number, SIDELINE + number, url, image, now, len(self.line.heard))
+        self._tell_operator(url, retries, interval)
+        action, payload = self._command(update, now + retrieve_in, install_in, signed, flaw)
+        if retries is not None:
+            payload |= {"retries": retries, "retryInterval": interval}
+        update.answer = await self.call(action, payload)
+        return update
+
+    def slow(self, seconds: float) -> tuple[DownloadFault, ...]:
+        """Return what makes the next download take about so long."""
+        rate = self._at.size(self.images[(self._number + 1) % 2]) / seconds
+        return (DownloadFault(kind="throttle", rate=rate, times=None),)
+
+    def _command(
+        self, update: Update, retrieve: float, install_in: float | None, signed: bool | None,
+        flaw: str | None,
+    ) -> tuple[str, dict[str, Any]]:  # fmt: skip
+        variant = self.variant
+        if variant.core:
+            return "UpdateFirmware", {"location": update.url, "retrieveDate": rfc3339(retrieve)}
+        firmware = {"location": update.url, "retrieveDateTime": rfc3339(retrieve)}
+        if install_in is not None:
+            firmware["installDateTime"] = rfc3339(self.now() + install_in)
+        if variant.signed if signed is None else signed:
+            made = self._at.sign(update.image, self.flaw if flaw is None else flaw)
+            firmware |= {"signingCertificate": made.certificate, "signature": made.signature}
+        action = "SignedUpdateFirmware" if variant.old else "UpdateFirmware"
+        return action, {"requestId": update.request_id, "firmware": firmware}
+
+    def _tell_operator(self, url: str, retries: int | None, interval: float) -> None:
+        """Write the rollout that this update is into the history."""
+        rollout = f"case-{self._number - 1}"
+        asked = {"charger_ids": [self.charger], "firmware_url": url, "strategy": "all_at_once",
+                 "update_timeout": self.pace.update, "retries": retries,
+                 "retry_interval": interval}  # fmt: skip
+        plan = {"rollout_id": rollout, "strategy": "all_at_once", "firmware_url": url,
+                "total_chargers": 1, "status": "pending", "created_at": rfc3339(self.now()),
+                "stages": [{"stage": 1, "label": "All chargers", "status": "pending",
+                            "charger_ids": [self.charger]}]}  # fmt: skip
+        create = Request("create", "POST", "/firmware/rollout", asked)
+        self.recorder.outcome(create, self.recorder.invoke(create), Ok(201, plan))
+        path = f"/firmware/rollout/{rollout}/execute-stage"
+        execute = Request("execute_stage", "POST", path, None, rollout)
+        body = {
+            "rollout_id": rollout,
+            "executed_stage": 1,
+            "status": "in_progress",
+            "chargers_triggered": [self.charger],
+            "triggered_at": rfc3339(self.now()),
+        }
+        self.recorder.outcome(execute, self.recorder.invoke(execute), Ok(200, body))
+
+    def statuses(self, update: Update) -> list[Heard]:
+        """Return the statuses of an update, Idle left out; 1.6 core: all since its command."""
+        told = [
+            h for h in self.heard(*REPORTS, since=update.since) if h.payload.get("status") != "Idle"
+        ]
+        if self.variant.core:
+            return told
+        return [one for one in told if one.payload.get("requestId") == update.request_id]
+
+    def words(self, update: Update) -> list[str]:
+        """Return the names of the statuses of an update."""
+        return [str(one.payload.get("status")) for one in self.statuses(update)]
+
+    async def reports(self, update: Update, *wanted: str, within: float | None = None) -> str:
+        """Wait for one of these statuses and return it; the case fails if none comes."""
+        within = self.pace.update if within is None else within
+        await self.until(lambda: not set(wanted).isdisjoint(self.words(update)), within)
+        said = [word for word in self.words(update) if word in wanted]
+        told = ", ".join(self.words(update)) or "no status"
+        self.expect(said, " or ".join(wanted) + f" within {within:g} s", told)
+        return said[-1]
+
+    async def installs(self, update: Update) -> None:
+        """Expect the update to be taken and to succeed, and the charger to be back."""
+        self.expect(update.accepted, "the update is accepted", self.answered(update))
+        end = await self.ends(update)
+        self.expect(end == "Installed", "Installed", end)
+        await self.online()
+
+    async def ends(self, update: Update) -> str:
+        """Wait for the end of an update; a DownloadFailed ends it when nothing follows."""
+        more = 2.0 * self.pace.retry_interval + self.pace.soon
+        while True:
+            await self.until(lambda: self._ended(update), self.pace.update)
+            said = self.words(update)
+            told = ", ".join(said) or "no status"
+            self.expect(self._ended(update), f"an end within {self.pace.update:g} s", told)
+            if said[-1] != "DownloadFailed":
+                return said[-1]
+            count = len(said)
+            if not await self.until(lambda n=count: len(self.words(update)) > n, more):  # type: ignore[misc]
+                return said[-1]
+
+    def _ended(self, update: Update) -> bool:
+        return bool(said := self.words(update)) and said[-1] in ENDS
+
+    def answered(self, update: Update) -> str:
+        """Say what the charger answered to a command."""
+        answer = update.answer
+        if answer is None:
+            return "no answer"
+        return f"CALLERROR {answer.error}" if answer.error else answer.status
+
+    # ------------------------------------------------------------------ what boots say
+
+    def version(self) -> str | None:
+        """Return the firmware version of the charger's last boot."""
+        boots = self.heard("BootNotification")
+        if not boots:
+            return None
+        inner = boots[-1].payload.get("chargingStation", boots[-1].payload)
+        found = inner.get("firmwareVersion") if isinstance(inner, dict) else None
+        return found if isinstance(found, str) else None
+
+    def boots(self, since: int) -> list[Heard]:
+        """Return the boots since the n-th CALL."""
+        return self.heard("BootNotification", since=since)
+
+    def firmware_trigger(self) -> tuple[str, dict[str, Any]]:
+        """Return the CALL that asks for the firmware status."""
+        signed16 = self.variant.old and self.variant.signed
+        wanted = "FirmwareStatusNotification"
+        action = "ExtendedTriggerMessage" if signed16 else "TriggerMessage"
+        return action, {"requestedMessage": wanted}
