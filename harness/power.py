@@ -1,7 +1,8 @@
 """How good the harness is: which mutants drawn drills kill, how fast, and how often it is wrong.
 
 A core apart from the caller's clock. A mutant is killed by a run in which one of its properties
-fails; a benign variant is accused by a run in which anything fails against the CSMS.
+fails; a benign variant is accused by a run in which anything fails against its side. For a CSMS a
+run is a drawn drill, for a charger the whole suite of cases on a drawn charger.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from harness.explore import try_one
+from harness.suites.charger_draws import try_suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +31,7 @@ class Power:
     mutant: Mutant
     runs: int = 0
     kills: int = 0  # runs in which one of its own properties failed
-    accused: int = 0  # runs in which anything failed against the CSMS
+    accused: int = 0  # runs in which anything failed against its side
     seconds: float = 0.0
     first: int | None = None  # the drill that killed it first
     broken: int = 0  # runs that ended in an error of ours or of the mutant's
@@ -39,7 +41,7 @@ class Power:
         """Take one run in."""
         self.runs += 1
         self.broken += bool(outcome.error)
-        failed = {one.requirement for one in outcome.failures if one.subject == "csms"}
+        failed = {f.requirement for f in outcome.failures if f.subject == self.mutant.side}
         self.fired.update(failed)
         self.accused += bool(failed)
         if failed & set(self.mutant.kills):
@@ -70,6 +72,7 @@ class Power:
         return {
             "name": self.mutant.name,
             "wrong": self.mutant.wrong,
+            "side": self.mutant.side,
             "benign": self.mutant.benign,
             "expected": list(self.mutant.kills),
             "works": self.works,
@@ -88,10 +91,11 @@ class Power:
 def measure(
     mutant: Mutant, numbers: Iterable[int], *, clock: Callable[[], float], within: float
 ) -> Power:
-    """Run drawn drills against a mutant for at most `within` seconds of `clock`."""
+    """Run drawn drills, or the suite on drawn chargers, for at most `within` s of `clock`."""
     power, began = Power(mutant), clock()
+    attempt = try_one if mutant.side == "csms" else try_suite
     for number in numbers:
-        power.add(try_one(number, mutant.name))
+        power.add(attempt(number, mutant.name))
         power.seconds = clock() - began
         if power.seconds >= within:
             break

@@ -17,33 +17,47 @@ if TYPE_CHECKING:
     from harness.power import Power
 
 HOW = (
-    "`firmdrill power --runs 400 --out reports` measures it anew. The drills are drawn by number "
-    "(`harness/generate.py`), run in virtual time against the reference CSMS with one wrong "
-    "decision, and judged like any other; a benign variant decides otherwise where the contract "
-    "leaves it open. A drill that kills breaks a property that the mutant is known to break; the "
-    "kill rate has its 95 % interval (Wilson), *99 % after* is how many drills, and seconds of "
-    "one core, find it with that certainty."
+    "`firmdrill power --runs 400 --suites 240 --out reports` measures it anew. For a CSMS a run is "
+    "one drill, drawn by number (`harness/generate.py`), run in virtual time against the reference "
+    "CSMS with one wrong decision, and judged like any other. For a charger a run is the whole "
+    "suite of numbered cases (`firmdrill check charger`) in virtual time on one drawn charger "
+    "(`harness/suites/charger_draws.py`), whose version, speed and habits differ from run to run. "
+    "A benign variant decides otherwise where the contract or OCPP leave it open. A run that kills "
+    "breaks a property, or fails a case, that the mutant is known to break; the rate is given with "
+    "its 95 % interval (Wilson), *99 % after* is how many runs, and seconds of one core, find it "
+    "with that certainty."
 )
+UNDRAWN = {
+    "L8": "it needs a thousand chargers beside a hundred reads, which load runs have",
+    "W10": "it needs a probe with a wrong password, which `firmdrill check csms` makes",
+}
+SIDES = {"csms": "CSMS", "charger": "charger"}
 
 
 def markdown(measured: Iterable[Power]) -> str:
     """Return the page."""
     every = list(measured)
-    wrong = [one for one in every if not one.mutant.benign]
-    benign = [one for one in every if one.mutant.benign]
-    parts = [
-        "# How good the judge is",
-        _summary(wrong, benign),
-        HOW,
-        "## Wrong decisions of a CSMS",
-        _wrong(wrong),
-        "## What a sound CSMS may do otherwise",
-        _benign(benign),
+    parts = ["# How good the judge is"]
+    sides = [side for side in SIDES if any(one.mutant.side == side for one in every)]
+    parts += [_summary(SIDES[side], *_split(every, side)) for side in sides]
+    parts.append(HOW)
+    for side in sides:
+        wrong, benign = _split(every, side)
+        parts += [f"## Wrong decisions of a {SIDES[side]}", _wrong(wrong)]
+        parts += [f"## What a sound {SIDES[side]} may do otherwise", _benign(benign)]
+    parts += [
         "## Properties",
-        "*Alone* means that in no drill anything else fired for that mutant.",
-        _properties(wrong),
+        "*Alone* means that in no run anything else fired for that mutant.",
+        _properties([one for one in every if not one.mutant.benign]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _split(every: list[Power], side: str) -> tuple[list[Power], list[Power]]:
+    mine = [one for one in every if one.mutant.side == side]
+    return [one for one in mine if not one.mutant.benign], [
+        one for one in mine if one.mutant.benign
+    ]
 
 
 def to_json(measured: Iterable[Power]) -> dict[str, Any]:
@@ -65,7 +79,7 @@ def found_by(mutants: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
     return {r.id: out[r.id] for r in REQUIREMENTS if r.id in out}
 
 
-def _summary(wrong: list[Power], benign: list[Power]) -> str:
+def _summary(side: str, wrong: list[Power], benign: list[Power]) -> str:
     killed = sum(one.works for one in wrong)
     runs = sum(one.runs for one in benign)
     alarms = sum(one.accused for one in benign)
@@ -73,15 +87,15 @@ def _summary(wrong: list[Power], benign: list[Power]) -> str:
     soon = [one.to_dict()["seconds_for_99"] for one in wrong if one.kills]
     slowest = f", the slowest with 99 % certainty after {max(soon):g} s of one core" if soon else ""
     return (
-        f"{killed} of {len(wrong)} wrong decisions of a CSMS are found by drawn drills"
-        f"{slowest}. {alarms} of {runs} drills against {len(benign)} benign variants were "
+        f"{killed} of {len(wrong)} wrong decisions of a {side} are found"
+        f"{slowest}. {alarms} of {runs} runs of {len(benign)} benign variants were "
         f"accused (95 %: at most {100 * most:.2f} %)."
     )
 
 
 def _wrong(wrong: list[Power]) -> str:
     lines = [
-        "| mutant | wrong decision | found by | kills / drills | rate | 99 % after | seconds |",
+        "| mutant | wrong decision | found by | kills / runs | rate | 99 % after | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for one in wrong:
@@ -92,13 +106,13 @@ def _wrong(wrong: list[Power]) -> str:
         lines.append(
             f"| `{one.mutant.name}` | {one.mutant.wrong} | {fired or '**survives**'} "
             f"| {one.kills} / {one.runs} | {100 * low:.1f}-{100 * high:.1f} % "
-            f"| {said['runs_for_99'] or '-'} drills | {'-' if seconds is None else seconds} |"
+            f"| {said['runs_for_99'] or '-'} runs | {'-' if seconds is None else seconds} |"
         )
     return "\n".join(lines)
 
 
 def _benign(benign: list[Power]) -> str:
-    lines = ["| variant | what it does | alarms / drills |", "|---|---|---|"]
+    lines = ["| variant | what it does | alarms / runs |", "|---|---|---|"]
     lines += [
         f"| `{one.mutant.name}` | {one.mutant.wrong} | {one.accused} / {one.runs} |"
         for one in benign
@@ -115,5 +129,6 @@ def _properties(wrong: list[Power]) -> str:
         if finds:
             lines.append(f"| {requirement.id} {requirement.title} | {told} | {', '.join(alone)} |")
     idle = [r.id for r in REQUIREMENTS if not any(r.id in one.fired for one in wrong)]
-    lines += ["", f"No mutant in this table needs {', '.join(idle)}."] if idle else []
+    reasons = [f"- {name}: {UNDRAWN.get(name, 'no mutant here breaks it')}." for name in idle]
+    lines += ["", "Found nothing in these runs:", "", *reasons] if idle else []
     return "\n".join(lines)

@@ -116,6 +116,7 @@ class Frames(Link):
             self.note("unexpected_answer", message_id=frame.message_id)
             return
         self.timers.pop("call", None)
+        self.welcomed()
         if ended.ref is not None and ended.ref.startswith(ASK):
             self.note("answered", ref=ended.ref.removeprefix(ASK), message_id=frame.message_id)
         self.ended(ended, frame.payload if isinstance(frame, wire.CallResult) else None)

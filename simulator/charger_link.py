@@ -48,7 +48,7 @@ class Link:
         self._forgotten = False  # a router on the way forgot the connection; we do not know yet
         self._windows_open: frozenset[int] = frozenset()  # offline windows, by their place in spec
         self._leaving: tuple[str, float] | None = None  # (reason, away) once all calls are answered
-        self._refused = 0  # failed attempts to connect in a row
+        self._refused = 0  # connections in a row that failed, or ended without any answer
         self._marked: tuple[str, ...] = ()
         self._counters: dict[str, int] = {}
         self._out: list[effects.Action] = []
@@ -201,11 +201,14 @@ class Link:
         """Take a fresh connection."""
         self._connecting = False
         self._online = True
-        self._refused = 0
         if self._away:  # it went away while connecting
             self._hang_up(abort=True)
         else:
             self.online_now()
+
+    def welcomed(self) -> None:
+        """Take an answer as the end of the trouble: an open socket alone would not be."""
+        self._refused = 0
 
     def connect_failed(self, _: effects.ConnectFailed) -> None:
         """Try again later."""

@@ -20,7 +20,7 @@ from harness.checkers.settling import last_sign
 from harness.verdict import Grade
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Member, Trigger
+    from harness.checkers.model import Member, Station, Trigger
     from harness.checkers.view import View
     from harness.history import Event
 
@@ -181,10 +181,11 @@ class C12(Checker):
     def end(self, view: View) -> None:
         """Accuse connectors that stayed Unavailable."""
         for (charger, _, connector), (status, event, made) in self._states.items():
-            member = made.member if made is not None else None
+            station = view.stations[charger]
+            member = _ended(station, made) if made is not None else None
             if status != "Unavailable" or member is None or member.final_event is None:
                 continue
-            ended, station = member.final_event, view.stations[charger]
+            ended = member.final_event
             if station.connection is None or view.now - ended.time < PATIENCE:
                 continue
             self.exercised += 1
@@ -196,6 +197,13 @@ class C12(Checker):
                 seen=f"still Unavailable {view.now - ended.time:.0f} s later",
                 events=(event, ended),
             )
+
+
+def _ended(station: Station, made: Trigger) -> Member | None:
+    """Return the update that ended, of this one and those that took its place."""
+    later = station.triggers[station.triggers.index(made) :]
+    members = [one.member for one in later if one.member is not None]
+    return next((one for one in members if one.final_event is not None), None)
 
 
 class C13(Checker):

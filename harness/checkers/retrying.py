@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -39,7 +40,7 @@ class C04(Checker):
     def __init__(self) -> None:
         """Start with no attempts."""
         super().__init__()
-        self._attempts: dict[Trigger, list[Event]] = {}
+        self._retries: Counter[Trigger] = Counter()
         self._failed: dict[Trigger, Event] = {}
         self._ended: dict[tuple[str, str], Event] = {}  # client, path: the server broke it off
 
@@ -68,27 +69,26 @@ class C04(Checker):
 
     @sees(Reported)
     def reported(self, view: View, fact: Reported) -> None:
-        """Count the attempts that a charger reports."""
+        """Count the retries that a charger reports: each begins anew after a DownloadFailed."""
         trigger = fact.trigger
         if trigger is None:
             return
-        attempts = self._attempts.setdefault(trigger, [])
         if fact.status == "DownloadFailed":
             self._failed[trigger] = fact.event
         if fact.status != "Downloading":
             return
-        attempts.append(fact.event)
         failed = self._failed.pop(trigger, None)
         if trigger.retries is None or failed is None:
-            return  # a repeated Downloading need not be a new attempt
+            return  # a repeated Downloading, or one after a pause, is no new attempt
+        self._retries[trigger] += 1
         self.exercised += 1
         waited = fact.event.time - failed.time
         interval = trigger.retry_interval or 0.0
         problem = ""
         if waited < SHARE * interval - BLUR:
             problem = f"Downloading {waited:.1f} s after DownloadFailed"
-        if len(attempts) > trigger.retries + 1 and fact.before == "DownloadFailed":
-            problem = f"attempt {len(attempts)}"
+        if self._retries[trigger] > trigger.retries:
+            problem = f"retry {self._retries[trigger]}"
         if problem:
             self.accuse(
                 view,

@@ -17,7 +17,7 @@ from harness import power as measuring
 from harness import power_report
 from harness.cli.problems import reported
 from harness.errors import UsageError
-from harness.mutants import Mutant, every, mutant, names
+from harness.mutants import Mutant, every, mutant
 from harness.run_record import ExitCode
 
 if TYPE_CHECKING:
@@ -27,7 +27,15 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--runs", type=click.IntRange(1), default=400, show_default=True, help="A mutant.")
+@click.option("--runs", type=click.IntRange(1), default=400, show_default=True,
+              help="Drawn drills for a CSMS's mutant.")  # fmt: skip
+@click.option(
+    "--suites",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="The same for a charger's mutant: suites of cases, each on a drawn charger.",
+)
 @click.option("--seconds", type=click.FloatRange(0), default=60.0, show_default=True,
               help="A mutant, on one core.")  # fmt: skip
 @click.option("--only", multiple=True, metavar="NAME", help="Only these mutants.")
@@ -36,20 +44,20 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for power.md and power.json.")
 @reported
 def power(
-    *, runs: int, seconds: float, only: tuple[str, ...], seed: int, jobs: int | None,
+    *, runs: int, suites: int, seconds: float, only: tuple[str, ...], seed: int, jobs: int | None,
     out: Path | None,
 ) -> None:  # fmt: skip
-    """Measure how many wrong decisions of a CSMS the judge finds, and how often it is wrong."""
-    unknown = sorted(set(only) - set(names()))
+    """Measure how many wrong decisions the judge finds, and how often it is wrong."""
+    known = [one.name for one in every()]
+    unknown = sorted(set(only) - set(known))
     if unknown:
-        raise UsageError(f"no mutant is called {unknown[0]}; known: {', '.join(names())}")
+        raise UsageError(f"no mutant is called {unknown[0]}; known: {', '.join(known)}")
     chosen = [mutant(name) for name in only] if only else every()
     measured: list[Power] = []
     interrupted = False
     try:
-        for one in _measured(
-            chosen, range(seed, seed + runs), seconds, jobs or os.cpu_count() or 1
-        ):
+        numbers = {"csms": range(seed, seed + runs), "charger": range(seed, seed + suites)}
+        for one in _measured(chosen, numbers, seconds, jobs or os.cpu_count() or 1):
             measured.append(one)
             click.echo(f"{len(measured):>3}/{len(chosen)} {_line(one)}")
     except KeyboardInterrupt:
@@ -66,7 +74,7 @@ def power(
 
 
 def _measured(
-    chosen: list[Mutant], numbers: range, seconds: float, workers: int
+    chosen: list[Mutant], numbers: dict[str, range], seconds: float, workers: int
 ) -> Iterator[Power]:
     """Yield what was measured of each, in order, as soon as it is known."""
     parts = (itertools.repeat(numbers), itertools.repeat(seconds))
@@ -80,8 +88,8 @@ def _measured(
         pool.shutdown(cancel_futures=True)
 
 
-def _one(one: Mutant, numbers: range, seconds: float) -> Power:
-    return measuring.measure(one, numbers, clock=time.process_time, within=seconds)
+def _one(one: Mutant, numbers: dict[str, range], seconds: float) -> Power:
+    return measuring.measure(one, numbers[one.side], clock=time.process_time, within=seconds)
 
 
 def _line(one: Power) -> str:

@@ -1,7 +1,8 @@
 """Systems that are wrong in one decision each: what the judge must find, and what it must not.
 
 Values. A mutant that no property kills, or a benign variant that one does, is a defect of the
-harness. `csms.py` holds the decisions of the CSMS; a drill runs one with `--mutant NAME`.
+harness. `csms.py` is the door to decisions of the CSMS (a drill runs one with `--mutant NAME`),
+`chargers.py` to those of chargers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from dataclasses import dataclass
 class Mutant:
     """One wrong decision, of which at least one of `kills` must fail.
 
-    `scenario` is the shipped scenario that shows it ("": some drawn drill, see `generate`).
+    `kills` names properties, and numbered cases where a charger decides wrongly. `scenario` is the
+    shipped scenario that shows it ("": some drawn drill, see `generate`).
 
     A benign variant (`kills` empty) decides differently where the contract leaves it open.
     """
@@ -22,6 +24,7 @@ class Mutant:
     wrong: str
     kills: tuple[str, ...]
     scenario: str
+    side: str = "csms"  # csms | charger: who decides so
 
     @property
     def benign(self) -> bool:
@@ -61,16 +64,17 @@ CSMS = (
 )
 
 
-def names() -> list[str]:
+def names(side: str = "csms") -> list[str]:
     """Return the names that `--mutant` takes."""
-    return [one.name for one in every()]
+    return [one.name for one in every() if one.side == side]
 
 
 def every() -> list[Mutant]:
-    """Return all mutants: those with a scenario of their own, then those that drawn drills find."""
+    """Return all mutants: of the CSMS (those with a scenario of their own first), of chargers."""
+    from harness.mutants.chargers import CHARGERS  # noqa: PLC0415 - imports the simulator
     from harness.mutants.more import MORE  # noqa: PLC0415 - imports the reference
 
-    return [*CSMS, *MORE]
+    return [*CSMS, *MORE, *CHARGERS]
 
 
 def mutant(name: str) -> Mutant:

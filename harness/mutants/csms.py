@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants import more, names
+from harness.mutants.patching import Patch
 from reference_csms import (
     rollout,
     rollout_row,
@@ -34,30 +35,6 @@ if TYPE_CHECKING:
     from reference_csms.service_live import Live
 
 _RUNNING = (RolloutStatus.IN_PROGRESS, RolloutStatus.PAUSED)
-
-
-@dataclass(slots=True)
-class Patch:
-    """Replaced attributes and table entries, to be put back."""
-
-    _undo: list[Callable[[], None]] = field(default_factory=list)
-
-    def attribute(self, owner: Any, name: str, value: Any) -> None:
-        """Replace an attribute of a module or class."""
-        before = getattr(owner, name)
-        self._undo.append(lambda: setattr(owner, name, before))
-        setattr(owner, name, value)
-
-    def entry(self, table: Any, key: Any, value: Any) -> None:
-        """Replace an entry of a table."""
-        before = table[key]
-        self._undo.append(lambda: table.__setitem__(key, before))
-        table[key] = value
-
-    def undo(self) -> None:
-        """Put everything back, the latest first."""
-        while self._undo:
-            self._undo.pop()()
 
 
 # ---------------------------------------------------------------------- the wrong decisions

@@ -19,7 +19,7 @@ from reference_csms.model import rfc3339
 from reference_csms.rollout_values import StatusReported, changed
 
 if TYPE_CHECKING:
-    from harness.mutants.csms import Patch
+    from harness.mutants.patching import Patch
 
 
 @benign

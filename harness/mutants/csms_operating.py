@@ -15,9 +15,11 @@ from reference_csms import (
 )
 from reference_csms.model import RolloutStatus
 from reference_csms.rollout import Move, Situation
+from reference_csms.rollout_plan import stage_count
+from reference_csms.rollout_values import changed
 
 if TYPE_CHECKING:
-    from harness.mutants.csms import Patch
+    from harness.mutants.patching import Patch
 
 # ---------------------------------------------------------------------- the plan
 
@@ -107,6 +109,20 @@ def never_completes_while_paused(patch: Patch) -> None:
         return head if head.status is RolloutStatus.PAUSED else conclude(head, *rest)
 
     patch.attribute(rollout, "_conclude", unnoticed)
+
+
+@wrong("R15", "R33")
+def completes_with_its_last_stage_begun(patch: Patch) -> None:
+    """The rollout is completed when one charger of the last stage is; nobody waits for the rest."""
+    conclude = rollout._conclude  # noqa: SLF001 - the decision under mutation
+
+    def soon(head: Any, stage: Any, now: float) -> Any:
+        last = stage.number == stage_count(head.plan) and stage.installed
+        if not last or head.terminal:
+            return conclude(head, stage, now)
+        return changed(head, status=RolloutStatus.COMPLETED, completed_at=now)
+
+    patch.attribute(rollout, "_conclude", soon)
 
 
 @wrong("R32", "R27")

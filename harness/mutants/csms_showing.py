@@ -12,7 +12,7 @@ from reference_csms.model import Reply, RolloutStatus, StageStatus
 from reference_csms.service_fleet import FleetIndex
 
 if TYPE_CHECKING:
-    from harness.mutants.csms import Patch
+    from harness.mutants.patching import Patch
 
 
 @wrong("R10", "R07", "R27", "R43", "R44", "R08")

@@ -23,7 +23,7 @@ from reference_csms import (
 from reference_csms.model import SendUpdate, rfc3339
 
 if TYPE_CHECKING:
-    from harness.mutants.csms import Patch
+    from harness.mutants.patching import Patch
 
 # ---------------------------------------------------------------------- OCPP
 
@@ -146,6 +146,18 @@ def answers_come_twice(patch: Patch) -> None:
     patch.attribute(ocpp_hub.Hub, "_answer", twice)
 
 
+@wrong("W08")
+def subprotocol_is_invented(patch: Patch) -> None:
+    """An upgrade is answered with the subprotocol ocpp2.0, which nobody offered."""
+    handshake = InProcessCsms.handshake
+
+    def answer(csms: Any, *arguments: Any) -> Any:
+        chosen = handshake(csms, *arguments)
+        return "ocpp2.0" if chosen == "ocpp2.0.1" else chosen
+
+    patch.attribute(InProcessCsms, "handshake", answer)
+
+
 @wrong("W09")
 def command_leaves_before_the_boot_answer(patch: Patch) -> None:
     """Commands overtake the answers of the same turn."""
@@ -254,6 +266,29 @@ def nonsense_is_accepted(patch: Patch) -> None:
         return create(state, now, changed_request(request, **fields, **counts), key)
 
     patch.attribute(service_rollouts, "create", sound)
+
+
+@wrong("R05")
+def refused_creates_are_carried_out(patch: Patch) -> None:
+    """A create that makes no sense is answered 422, and its sound half begun all the same."""
+    create = service_rollouts.create
+
+    def half(state: Any, now: float, request: Any, key: str | None) -> Any:
+        errors = rollout_plan.problems_of(request, state.chargers, state.settings)
+        known = tuple(one for one in dict.fromkeys(request.charger_ids) if one in state.chargers)
+        if errors and known:
+            sound = changed_request(
+                request,
+                charger_ids=known,
+                canary_count=None,
+                batch_size=None,
+                strategy="all_at_once",
+            )
+            live = service_rollouts._new(state, sound, now)  # noqa: SLF001
+            service_rollouts._begin(state, live, 1, now, None)  # noqa: SLF001
+        return create(state, now, request, key)
+
+    patch.attribute(service_rollouts, "create", half)
 
 
 @wrong("R17", "R27")

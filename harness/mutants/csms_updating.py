@@ -25,7 +25,7 @@ from reference_csms.rollout_values import (
 )
 
 if TYPE_CHECKING:
-    from harness.mutants.csms import Patch
+    from harness.mutants.patching import Patch
 
 # ---------------------------------------------------------------------- dispatch
 

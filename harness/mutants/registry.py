@@ -11,7 +11,7 @@ from reference_csms import rollout, rollout_row
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.mutants.csms import Patch
+    from harness.mutants.patching import Patch
     from reference_csms.rollout_values import Head, Row
 
     Decision = Callable[[Patch], None]

@@ -152,6 +152,16 @@ class Bench:
         if line.socket is not None:
             line.socket.close(1001)
 
+    async def answer_slowly(self, delay: float, done: Callable[[], bool], within: float) -> None:
+        """Hold every answer back for up to `delay` seconds, until something is so."""
+        deadline = self.now() + within
+        self.line.slow = True
+        while not done() and self.now() < deadline:
+            await self.sleep(delay)
+            self._desk.release(self.charger)
+        self.line.slow = False
+        self._desk.release(self.charger)
+
     # ------------------------------------------------------------------ updates
 
     async def update(

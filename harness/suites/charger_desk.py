@@ -79,6 +79,8 @@ class Line:
     closed: list[float] = field(default_factory=list)
     hang_ups: int = 0  # so many of the next connections end with their first frame
     transactions: int = 0
+    slow: bool = False  # answers wait until they are released
+    held: list[wire.Frame] = field(default_factory=list)
 
     @property
     def online(self) -> bool:
@@ -143,6 +145,7 @@ class Desk:
         line = self.line(connection.charger_id)
         if line.socket is connection:
             line.socket = None
+            line.held = []
             line.closed.append(now)
             line.endpoint.reset()
         self._changed()
@@ -156,6 +159,13 @@ class Desk:
         self._send(line, wire.Call(message_id, action, payload))
         return message_id
 
+    def release(self, charger: str) -> None:
+        """Send the answers that were held back."""
+        line = self.line(charger)
+        waiting, line.held = line.held, []
+        for frame in waiting:
+            self._send(line, frame)
+
     # ------------------------------------------------------------------ inside
 
     def _called(self, line: Line, call: wire.Call, now: float) -> None:
@@ -163,11 +173,17 @@ class Desk:
         payload = self._reply(line, call, now)
         if payload is None:
             told = f"{call.action[:40]} is not handled here"
-            self._send(line, wire.CallError(call.message_id, "NotImplemented", told))
+            self._reply_with(line, wire.CallError(call.message_id, "NotImplemented", told))
         else:
-            self._send(line, wire.CallResult(call.message_id, payload))
+            self._reply_with(line, wire.CallResult(call.message_id, payload))
         if call.action == "BootNotification":
             line.accepted = True
+
+    def _reply_with(self, line: Line, frame: wire.Frame) -> None:
+        if line.slow:
+            line.held.append(frame)
+        else:
+            self._send(line, frame)
 
     @staticmethod
     def _reply(line: Line, call: wire.Call, now: float) -> dict[str, Any] | None:

@@ -153,6 +153,19 @@ async def does_not_hammer(bench: Bench) -> None:
 
 
 @case(
+    "connection/3", "The connection breaks while nothing runs",
+    "the charger connects again by itself and takes an update",
+    properties=("C01", "C15"), requirement="OCPP 2.0.1 Part 4 5.3; OCPP-J 1.6 3.4",
+)  # fmt: skip
+async def connects_again(bench: Bench) -> None:
+    """We hang up on an idle charger."""
+    bench.hang_up()
+    back = await bench.until(lambda: bench.line.online, bench.pace.connect)
+    bench.expect(back, f"a new connection within {bench.pace.connect:g} s", "none")
+    await bench.installs(await bench.update())
+
+
+@case(
     "power/1", "A reset during the download",
     "the charger boots and reports how its update stands: a failure, or it goes on",
     properties=("C01", "C08", "C10"), requirement="OCPP 2.0.1 L01.FR.01, B12",

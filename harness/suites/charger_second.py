@@ -138,3 +138,15 @@ async def available_again(bench: Bench) -> None:
         await bench.installs(first)
         return
     await bench.ends(second)
+
+
+@case(
+    "wire/1", "A CSMS that takes its time",
+    "the charger sends its next CALL after the answer to the last (1.6: should), and installs",
+    properties=("W02", "W03", "W04"), requirement="OCPP 2.0.1 Part 4 4.1.1; OCPP-J 1.6 4.1.1",
+)  # fmt: skip
+async def slow_csms(bench: Bench) -> None:
+    """Every answer comes up to half a second late."""
+    update = await bench.update()
+    await bench.answer_slowly(0.5, lambda: "Installed" in bench.words(update), bench.pace.update)
+    await bench.installs(update)
