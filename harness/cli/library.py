@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.errors import UsageError
 from simulator.scenario import load
+from simulator.scenario_problems import guess
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -60,7 +61,7 @@ def text_of(source: str) -> tuple[str, str]:
         entry = resources.files("scenarios").joinpath(*shipped[:-1], shipped[-1] + SUFFIX)
         return entry.read_text(encoding="utf-8"), source + SUFFIX
     raise UsageError(
-        f"there is neither a file nor a shipped scenario called {source}; "
+        f"there is neither a file nor a shipped scenario called {source}{guess(source, known)}; "
         f"shipped are: {', '.join(known) or 'none'} (firmdrill scenario list)"
     )
 

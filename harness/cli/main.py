@@ -6,6 +6,7 @@ import click
 
 from harness.about import version
 from harness.cli.drills import demo, run
+from harness.cli.forecast import forecast
 from harness.cli.measure import power
 from harness.cli.parts import csms, firmware_server, fleet
 from harness.cli.recordings import judge
@@ -31,6 +32,7 @@ for _command in (
     scenario,
     target,
     explore,
+    forecast,
     power,
     csms,
     fleet,

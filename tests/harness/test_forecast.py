@@ -1,0 +1,184 @@
+"""Forecasts: nights are repeatable, strategies are told apart, the report can be trusted."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from harness.cli import forecast as command
+from harness.cli import main
+from harness.errors import UsageError
+from harness.forecast import DEFAULTS, Night, Spread, Watch, night, outlook, strategy
+from harness.report.forecast import html, picture, table
+from simulator.faults import Fixed
+from simulator.scenario import built
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from simulator.scenario import Scenario
+
+
+def bad(how: str = "bricked", *, sound: int = 12, broken: int = 8) -> Scenario:
+    """A fleet of which one model does not survive the new version."""
+    quick = {"time": "2 s", "reboot": "1 s"}
+    return built({
+        "version": 1, "name": "bad <b>", "seed": 1,
+        "firmware": {"version": "2.0.0", "size": "200 kB"},
+        "fleet": [
+            {"cohort": "sound", "count": sound, "install": quick,
+             "network": {"connect_after": "0 s"}},
+            {"cohort": "broken", "count": broken, "network": {"connect_after": "0 s"},
+             "install": {**quick, "fail": [{"share": "100 %", "how": how}]}},
+        ],
+        "operator": [{"create": {"strategy": "canary", "update_timeout": "30 s"}}],
+    })  # fmt: skip
+
+
+WATCH = Watch(failures=1, every=5.0, reaction=Fixed(value=20.0))
+
+
+@pytest.mark.parametrize("text", DEFAULTS)
+def test_every_default_is_a_strategy(text: str) -> None:
+    """It keeps its name, which is what the report shows."""
+    assert strategy(text).name == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "canary", "canary:", "canary:0", "canary:0%", "canary:100%", "canary:1.5", "rolling:-1",
+     "all_at_once:5", "canary:5%@sorted", "all_at_once/0", "Canary:5%", "canary:nan"],
+)  # fmt: skip
+def test_what_is_no_strategy_says_how_to_write_one(text: str) -> None:
+    """Never a guess."""
+    with pytest.raises(UsageError, match=re.escape(f"'{text}' is no strategy; write canary:5%")):
+        strategy(text)
+
+
+def test_a_night_is_its_seed() -> None:
+    """Equal seeds, equal nights; everybody is counted exactly once."""
+    first = night(bad(), strategy("rolling:4@mixed"), WATCH, 3)
+    assert night(bad(), strategy("rolling:4@mixed"), WATCH, 3) == first
+    assert first.updated + first.harmed + first.untouched == first.fleet == 20
+    assert first.hit_seen + first.hit_unseen == first.harmed
+
+
+def test_a_canary_across_models_saves_the_others() -> None:
+    """In the fleet's order it meets sound chargers only, and then everybody is hit."""
+    as_listed = night(bad(), strategy("canary:5"), WATCH, 1)
+    mixed = night(bad(), strategy("canary:5@mixed"), WATCH, 1)
+    assert (as_listed.bricked, as_listed.untouched) == (8, 0)
+    assert mixed.bricked <= 5
+    assert mixed.untouched == 15
+    assert mixed.paused is not None
+    assert mixed.seen is not None
+    assert mixed.paused >= mixed.seen + 20.0
+
+
+def test_what_is_triggered_before_the_pause_lands_is_counted_apart() -> None:
+    """With few at a time the rest is still waiting when somebody sees it."""
+    slow = night(bad("fails", sound=2, broken=30), strategy("all_at_once/2"), WATCH, 1)
+    assert slow.seen is not None
+    assert slow.late > 0
+    assert slow.hit_seen > 0
+    assert slow.untouched > 0
+    hasty = Watch(failures=1, every=5.0, reaction=Fixed(value=1.0))
+    assert (
+        night(bad("fails", sound=2, broken=30), strategy("all_at_once/2"), hasty, 1).late
+        < slow.late
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "cause"),
+    [("fails", "installation"), ("old_version", "installation"), ("hangs", "no end reported"),
+     ("rolls_back", "old version in spite of Installed"),
+     ("claims_installed", "old version in spite of Installed")],
+)  # fmt: skip
+def test_causes_are_what_really_happened(how: str, cause: str) -> None:
+    """Also where the charger itself says otherwise."""
+    seen = night(bad(how), strategy("all_at_once"), Watch(failures=99), 1)
+    assert dict(seen.failed) == {cause: 8}
+    assert seen.bricked == 0
+
+
+def test_downloads_fail_for_a_reason() -> None:
+    """The reason that the charger met, not the status it reports."""
+    scenario = built({
+        "version": 1, "name": "x", "firmware": {"version": "2.0.0", "size": "100 kB"},
+        "fleet": [{"cohort": "c", "count": 2, "download": {"fail": [
+            {"share": "100 %", "status": 404, "times": None}]}}],
+        "operator": [{"create": {"strategy": "canary", "retries": 0, "update_timeout": "1 min"}}],
+    })  # fmt: skip
+    seen = night(scenario, strategy("all_at_once"), WATCH, 1)
+    assert dict(seen.failed) == {"download: http": 2}
+
+
+def test_a_spread_is_of_its_values() -> None:
+    """Nothing is interpolated: every figure is one that happened."""
+    spread = Spread.of(range(100))
+    assert (spread.p5, spread.median, spread.p95) == (5, 50, 95)
+    assert Spread.of([7.0]) == Spread(7.0, 7.0, 7.0)
+
+
+def nights(name: str, harmed: int) -> list[Night]:
+    """A few nights of one strategy."""
+    return [Night(name, seed, 20, duration=60.0 * seed, bricked=harmed) for seed in range(1, 4)]
+
+
+def test_the_picture_and_the_table_show_each_strategy() -> None:
+    """Names of scenarios are text, never markup."""
+    outlooks = [outlook(nights("canary:5%", 2)), outlook(nights("all_at_once", 9))]
+    text = table(outlooks)
+    assert "canary:5%    2 (2)" in text
+    assert picture(outlooks).count('class="name"') == 2
+    about: dict[str, Any] = {
+        "scenario": "bad <b>", "fleet": 20, "nights": 3, "seed": 1, "failures": 3, "every": "1 min",
+        "reaction": "10 min", "interrupted": False, "command": "firmdrill forecast x",
+    }  # fmt: skip
+    page = html(about, outlooks)
+    assert "bad &lt;b&gt;" in page
+    assert "<b>" not in page
+
+
+def test_the_command_writes_both_files(tmp_path: Path) -> None:
+    """And tells where they are."""
+    words = ["forecast", "smoke", "--runs", "2", "--jobs", "1", "--strategy", "canary:2",
+             "--strategy", "all_at_once", "--out", str(tmp_path)]  # fmt: skip
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    facts = json.loads((tmp_path / "forecast.json").read_text())
+    assert [one["strategy"] for one in facts["strategies"]] == ["canary:2", "all_at_once"]
+    assert len(facts["nights"]) == 4
+    assert "What each strategy would cost" in (tmp_path / "forecast.html").read_text()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--strategy", "canary"], ["--every", "0 s"], ["--reaction", "soon"], ["--runs", "0"]],
+)
+def test_wrong_words_are_told(words: list[str], tmp_path: Path) -> None:
+    """Exit code 2, before anything runs."""
+    result = CliRunner().invoke(main, ["forecast", "smoke", "--out", str(tmp_path), *words])
+    assert result.exit_code == 2
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupt_writes_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a word that it is not everything."""
+
+    def interrupted(*_: object) -> Any:
+        yield night(bad(), strategy("all_at_once"), WATCH, 1)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_nights", interrupted)
+    words = ["forecast", "smoke", "--strategy", "all_at_once", "--out", str(tmp_path)]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 130
+    assert (
+        "Interrupted: the figures rest on fewer nights" in (tmp_path / "forecast.html").read_text()
+    )
