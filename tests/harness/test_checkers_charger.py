@@ -140,10 +140,20 @@ def test_c04_measures_retries() -> None:
         t.wait(30)
     assert t.result("C04").verdict is Verdict.PASS
     t.report("A", "Downloading")
-    assert "attempt 4" in t.result("C04").findings[0].witness.seen
+    assert "retry 3" in t.result("C04").findings[0].witness.seen
     t, _ = updating()
     t.report("A", "Downloading", "DownloadFailed", "Downloading")
     assert "30 s apart" in t.result("C04").findings[0].witness.expected
+
+
+def test_c04_counts_retries_and_not_what_is_said_twice() -> None:
+    """Statuses may be repeated, and a download may pause and go on: neither is a new attempt."""
+    t, _ = updating()
+    for _ in range(3):
+        t.report("A", "Downloading", "Downloading", "DownloadPaused", "Downloading")
+        t.report("A", "DownloadFailed", "DownloadFailed")
+        t.wait(30)
+    assert t.result("C04").verdict is Verdict.PASS
 
 
 def test_c04_measures_at_the_server_where_latency_blurs_nothing() -> None:
