@@ -66,6 +66,10 @@ class Waiters:
         self._planned = False
 
     def poke(self, _: Event) -> None:
+        """Take an event as news."""
+        self.wake()
+
+    def wake(self) -> None:
         """Ask every condition again in the next turn of the loop."""
         if self._waiting and not self._planned:
             self._planned = True

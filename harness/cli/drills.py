@@ -100,7 +100,7 @@ def drill(
     options = runner.Options(
         scenario=found.scenario,
         source=found.source,
-        folder=_folder(report, found.scenario.name),
+        folder=report_folder(report, found.scenario.name),
         text=found.text,
         seed=seed,
         mutant=mutant,
@@ -124,7 +124,7 @@ def _known_mutant(name: str) -> None:
         raise UsageError(f"no mutant is called {name}; known: {', '.join(names())}")
 
 
-def _folder(report: Path | None, name: str) -> Path:
+def report_folder(report: Path | None, name: str) -> Path:
     """Return where the report goes: a new folder each time, unless one was named."""
     if report is not None:
         if report.exists() and not report.is_dir():

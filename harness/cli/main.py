@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from harness.about import version
+from harness.cli.check import check
 from harness.cli.drills import demo, run
 from harness.cli.forecast import forecast
 from harness.cli.measure import power
@@ -31,6 +32,7 @@ for _command in (
     judge,
     scenario,
     target,
+    check,
     explore,
     forecast,
     power,

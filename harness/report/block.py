@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from harness.run_record import RunRecord
 
-_STYLE = {"PASS": "bold white on green", "NON_STRICT": "bold black on yellow",
+STYLES = {"PASS": "bold white on green", "NON_STRICT": "bold black on yellow",
           "INCONCLUSIVE": "bold black on yellow"}  # fmt: skip
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 MOST_FINDINGS = 3
@@ -51,10 +51,10 @@ def console(run: RunRecord, console: Console) -> None:
 
 
 def _summary(run: RunRecord, console: Console) -> None:
-    style = _STYLE.get(run.verdict, "bold white on red")
+    style = STYLES.get(run.verdict, "bold white on red")
     counts = run.counts
     console.print(Text.assemble(("verdict    ", "bold"), (f" {run.verdict} ", style),
-                                f"  {_clean(in_words(run))}"))  # fmt: skip
+                                f"  {cleaned(in_words(run))}"))  # fmt: skip
     _row(console, "properties", properties_in_words(run))
     _row(
         console,
@@ -106,12 +106,13 @@ def properties_in_words(run: RunRecord) -> str:
 
 
 def _row(console: Console, name: str, text: str) -> None:
-    console.print(Text.assemble((f"{name:<11}", "bold"), _clean(text)), soft_wrap=True)
+    console.print(Text.assemble((f"{name:<11}", "bold"), cleaned(text)), soft_wrap=True)
 
 
 def _say(console: Console, text: str, style: str = "") -> None:
-    console.print(Text(_clean(text), style=style), soft_wrap=True)
+    console.print(Text(cleaned(text), style=style), soft_wrap=True)
 
 
-def _clean(text: str) -> str:
+def cleaned(text: str) -> str:
+    """Return the text without control characters: they could rewrite the terminal."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

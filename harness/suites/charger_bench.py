@@ -51,7 +51,7 @@ class Surroundings(Protocol):
     def size(self, image: str) -> int:
         """Return the bytes of an image."""
 
-    async def ask_person(self, what: str) -> bool:
+    async def ask_person(self, charger: str, what: str) -> bool:
         """Have somebody do something at the charger; False if nobody is there."""
 
 
@@ -85,7 +85,7 @@ class Bench:
         desk: Desk,
         recorder: Recorder,
         at: Surroundings,
-        first: int = 1,
+        after: Bench | None = None,
         images: tuple[str, str] = ("good.bin", "older.bin"),
         flaw: str = "",
     ) -> None:
@@ -95,7 +95,9 @@ class Bench:
         self.recorder = recorder
         self._desk = desk
         self._at = at
-        self._number = first
+        self._number: int = after._number if after else 1  # noqa: SLF001 - our own
+        self.last: Update | None = after.last if after else None
+        self._has = after.image_installed if after else ""
         self.images = images
         self.flaw = flaw
 
@@ -129,7 +131,7 @@ class Bench:
 
     async def person(self, what: str) -> None:
         """Have somebody do something, or leave the case out."""
-        if not await self._at.ask_person(what):
+        if not await self._at.ask_person(self.charger, what):
             raise Skipped(f"nobody was there to {what}")
 
     async def online(self) -> None:
@@ -164,6 +166,23 @@ class Bench:
 
     # ------------------------------------------------------------------ updates
 
+    @property
+    def image_installed(self) -> str:
+        """Return the image of the last update that was reported Installed, '' if none was."""
+        done = self.last is not None and "Installed" in self.words(self.last)
+        return self.last.image if done and self.last is not None else self._has
+
+    @property
+    def next_image(self) -> str:
+        """Return an image that the charger does not run: another update must change something."""
+        return self.images[1] if self.image_installed == self.images[0] else self.images[0]
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is under way on the charger, as far as it tells."""
+        over = self.last is None or not self.last.accepted or self._ended(self.last)
+        return over and self.line.online
+
     async def update(
         self,
         *,
@@ -179,10 +198,12 @@ class Bench:
         """Ask for an update, as an operator's rollout of this one charger, and return it."""
         number, now = self._number, self.now()
         self._number += 1
-        image = image or self.images[(number + 1) % 2]
+        self._has = self.image_installed
+        image = image or self.next_image
         url = self._at.shelve(self.charger, f"u{number}", image, faults)
         interval = self.pace.retry_interval if retry_interval is None else retry_interval
         update = Update(number, SIDELINE + number, url, image, now, len(self.line.heard))
+        self.last = update
         self._tell_operator(url, retries, interval)
         action, payload = self._command(update, now + retrieve_in, install_in, signed, flaw)
         if retries is not None:
@@ -192,7 +213,7 @@ class Bench:
 
     def slow(self, seconds: float) -> tuple[DownloadFault, ...]:
         """Return what makes the next download take about so long."""
-        rate = self._at.size(self.images[(self._number + 1) % 2]) / seconds
+        rate = self._at.size(self.next_image) / seconds
         return (DownloadFault(kind="throttle", rate=rate, times=None),)
 
     def _command(

@@ -113,16 +113,17 @@ def case(
     return register
 
 
+ALL_FLAWS = frozenset({"wrong_signature", "expired", "unknown_root", "not_yet", "no_pem"})
+
+
 @dataclass(frozen=True, slots=True)
 class Equipment:
     """What we were given to test with."""
 
     signing: bool = True  # we can sign, with a root that the charger trusts
-    bad_signing: bool = True  # and badly: expired, by somebody else
+    flaws: frozenset[str] = ALL_FLAWS  # and badly: how we can make certificate or signature wrong
     person: bool = False  # somebody is there to plug a car and to pull the plug
     older: bool = True  # an image of another version
-    corrupt: bool = True
-    resumes: bool = True
 
 
 def inapplicable(case: Case, variant: Variant, equipment: Equipment) -> str:
@@ -134,10 +135,11 @@ def inapplicable(case: Case, variant: Variant, equipment: Equipment) -> str:
         "signed": (not variant.signed, "this charger's updates are not signed (--signed)"),
         "unsigned": (variant.signed, "this charger takes signed updates only"),
         "signing": (not equipment.signing, "no signing key that the charger trusts was given"),
-        "bad_signing": (not equipment.bad_signing, "only the issuer's key can make a bad one"),
         "person": (not equipment.person, "somebody must do something at the charger"),
         "older": (not equipment.older, "it needs an image of another version (--older)"),
     }
+    if case.flaw and case.flaw not in equipment.flaws:
+        return "only who issued the signing certificate can make one like that"
     wanted = (*case.needs, *(("signing",) if variant.signed else ()))
     return next((why for need in wanted for fails, why in [reasons[need]] if fails), "")
 

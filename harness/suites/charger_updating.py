@@ -33,6 +33,7 @@ async def goes_well(bench: Bench) -> None:
     "update/2", "The version after the update",
     "the boot after Installed names another firmware version than before",
     properties=("C07",), requirement="OCPP 2.0.1 L01.FR.28, L01.FR.32; OCPP 1.6 errata 3.47",
+    needs=("older",),
 )  # fmt: skip
 async def names_new_version(bench: Bench) -> None:
     """Compare the versions of two boots."""
@@ -127,7 +128,7 @@ async def refuses_unsigned(bench: Bench) -> None:
     "security/2", "A signature over another image",
     "the charger reports InvalidSignature, tells of it in a security event and keeps its version",
     aliases=("TC_081", "TC_L_06"), properties=("C01", "C13", "C08"), flaw="wrong_signature",
-    needs=("signed", "bad_signing"), requirement="OCPP 2.0.1 L01.FR.03-04",
+    needs=("signed",), requirement="OCPP 2.0.1 L01.FR.03-04",
 )  # fmt: skip
 async def refuses_signature(bench: Bench) -> None:
     """The image is whole, its signature is not its own."""
@@ -166,7 +167,7 @@ for _number, _flaw, _said in (
         f"security/{_number}", f"A signing certificate {_said}",
         "the command is refused before anything is downloaded, and a security event tells of it",
         aliases=("TC_L_05", "TC_L_04") if _number == 3 else (),  # noqa: PLR2004
-        properties=("C02", "C13"), flaw=_flaw, needs=("signed", "bad_signing"),
+        properties=("C02", "C13"), flaw=_flaw, needs=("signed",),
         requirement="OCPP 2.0.1 L01.FR.02, L01.FR.21",
     )(_refuses_certificate)  # fmt: skip
 
