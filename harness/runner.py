@@ -253,6 +253,7 @@ class _Run:
             stack,
             None if target is None else target.address(self.chargers),
             None if target is None else target.firmware,
+            None if target is None else target.restart,
         )
         name = "Reference CSMS" if target is None else target.name
         self.view.say(f"{name}: {site.address.api} and {site.address.ocpp}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.processes import Child, Lost
-    from harness.target_file import Serving
+    from harness.target_file import Restart, Serving
     from harness.targets import Address, Reference
     from simulator.faults import ChargerSpec
     from simulator.scenario import Scenario
@@ -40,23 +41,31 @@ class Site:
     authority: Path | None = None
     reference: Reference | None = None
     restarted: Callable[[], Any] | None = None  # starts the reference again, after `kill`
+    commands: Restart | None = None  # how a target is killed and started
 
     def image_url(self, tag: str) -> str:
         """Return the url of the image for one rollout."""
         return f"{self.firmware.rstrip('/')}/{tag}/{IMAGE}"
 
-    def kill(self) -> None:
-        """Kill the CSMS that was started for this drill; TargetError if none was."""
-        if self.reference is None:
-            raise TargetError("only a CSMS that this drill started can be killed")
-        self.reference.child.kill()
+    async def kill(self) -> None:
+        """Kill the CSMS; TargetError if this drill may not."""
+        if self.commands is not None:
+            await _command(self.commands.kill, self.commands.within)
+        elif self.reference is not None:
+            self.reference.child.kill()
+        else:
+            raise TargetError(
+                "this CSMS cannot be killed: give the target file a restart: {kill: …, start: …}"
+            )
 
     async def restart(self) -> None:
-        """Start the killed CSMS again, on the same ports and database."""
-        if self.reference is None or self.restarted is None:
-            raise TargetError("only a CSMS that this drill started can be started again")
-        await self.reference.child.stop()
-        self.reference.child = (await self.restarted()).child
+        """Start the killed CSMS again, on the same addresses and data."""
+        if self.commands is not None:
+            await _command(self.commands.start, self.commands.within)
+            await targets.answers(self.address, self.commands.within)
+        elif self.reference is not None and self.restarted is not None:
+            await self.reference.child.stop()
+            self.reference.child = (await self.restarted()).child
 
     async def stop(self) -> None:
         """End the CSMS."""
@@ -76,7 +85,11 @@ class Builder:
     lost: Lost | None = None  # hears of a process that ended by itself
 
     async def build(
-        self, stack: contextlib.AsyncExitStack, target: Address | None, serving: Serving | None
+        self,
+        stack: contextlib.AsyncExitStack,
+        target: Address | None,
+        serving: Serving | None,
+        commands: Restart | None = None,
     ) -> Site:
         """Start what is needed: always a firmware server, and our CSMS unless there is a target."""
         temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firmdrill-")))
@@ -84,7 +97,7 @@ class Builder:
             child, authority = await self._firmware(temporary, serving)
             stack.push_async_callback(child.stop)
             reached = serving.url if serving is not None and serving.url else child.ready["url"]
-            return Site(target, str(reached), authority)
+            return Site(target, str(reached), authority, commands=commands)
         firmware, reference = await asyncio.gather(
             self._firmware(temporary, serving), self._csms(temporary), return_exceptions=True
         )
@@ -142,3 +155,25 @@ class Builder:
             key=None if again is None else again.key,
             lost=self.lost,
         )
+
+
+async def _command(line: str, within: float) -> None:
+    """Run a command of the target file; TargetError if it fails or does not return."""
+    words = shlex.split(line)
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    except OSError as error:
+        raise TargetError(f"cannot run '{line}': {error.strerror or error}") from error
+    try:
+        async with asyncio.timeout(within):
+            _, told = await child.communicate()
+    except TimeoutError as error:
+        child.kill()
+        await child.wait()
+        raise TargetError(f"'{line}' did not return within {within:g} s") from error
+    if child.returncode:
+        words_said = told.decode("utf-8", "replace").strip()[-300:]
+        raise TargetError(f"'{line}' ended with {child.returncode}: {words_said}")

@@ -173,7 +173,7 @@ class SocketWorld:
         """Kill the CSMS that we started."""
         await self.settle()
         self.recorder.history.record(self.now(), "harness", "kill", "csms")
-        self._site.kill()
+        await self._site.kill()
 
     async def restart_target(self) -> None:
         """Start it again."""

@@ -19,6 +19,7 @@ from harness.mapping import PATHS, Names
 from harness.targets import KEY_VARIABLE, Address
 from simulator.faults import ChargerSpec, Frozen
 from simulator.scenario_yaml import read
+from simulator.units import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +37,27 @@ class Serving(Frozen):
     tls_key: Path | None = Field(None, description="Its private key.")
 
 
+class Provision(Frozen):
+    """A request, one a charger, that makes the system know it before a drill."""
+
+    method: Literal["POST", "PUT"] = Field("POST", description="HTTP method.")
+    url: str = Field(pattern=r"^https?://", description="Whole url; {id} is the charger's id.")
+    body: dict[str, Any] = Field(
+        {}, description="JSON body; {id}, {vendor}, {model} and {site_id} are filled in."
+    )
+    known: tuple[int, ...] = Field(
+        (409,), description="Statuses beside 2xx that mean it was known already."
+    )
+
+
+class Restart(Frozen):
+    """Commands that end and start the system, for drills that kill it. Run without a shell."""
+
+    kill: str = Field(min_length=1, description="Ends it at once, like kill -9.")
+    start: str = Field(min_length=1, description="Starts it again; has to return.")
+    within: Duration = Field(60.0, description="How long it may take to answer again.")
+
+
 class Fleet(Frozen):
     """Which chargers the system knows: the virtual fleet takes these ids, in order."""
 
@@ -45,6 +67,7 @@ class Fleet(Frozen):
     register_url: str | None = Field(
         None, alias="register", description="Base url of an extension that registers chargers."
     )
+    provision: Provision | None = Field(None, description="Or a request that makes them known.")
     password_env: str | None = Field(
         None, description="Variable with one password, or a JSON object: id -> password."
     )
@@ -84,6 +107,15 @@ class Target(Frozen):
     ocpp: str = Field(pattern=r"^wss?://", description="OCPP url; {id} or appended /<charger id>.")
     key_env: str = Field(KEY_VARIABLE, description="Variable that holds the bearer key.")
     ca: Path | None = Field(None, description="CA file trusted for the API and OCPP.")
+    subprotocols: tuple[Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"], ...] = Field(
+        ("ocpp1.6", "ocpp2.0.1", "ocpp2.1"),
+        min_length=1,
+        description="What it speaks; chargers of other versions speak the first of these.",
+    )
+    restart: Restart | None = Field(None, description="How to kill and start it, if it may be.")
+    expected: Path | None = Field(
+        None, description="YAML, beside this file: case of `check csms` -> why it fails here."
+    )
     extensions: bool = Field(False, description="It knows the extension fields of create.")
     chargers: Fleet = Fleet()
     names: Naming = Naming()
@@ -105,6 +137,7 @@ class Target(Frozen):
             ocpp=self.ocpp,
             key=key,
             ext=self.chargers.register_url,
+            provision=self.chargers.provision,
             about={"name": self.name},
             passwords=self._passwords([spec.id for spec in chargers]),
             names=self.names.table(),
@@ -125,11 +158,21 @@ class Target(Frozen):
             numbers = range(fleet.first, fleet.first + len(chargers))
             ids = [fleet.pattern.format(n=number) for number in numbers]
         else:
-            return list(chargers)
+            ids = [spec.id for spec in chargers]
         return [
-            spec.model_copy(update={"id": name, "serial": name})
+            spec.model_copy(update={"id": name, "serial": name, **self._version(spec)})
+            if name != spec.id
+            else spec.model_copy(update=self._version(spec))
             for spec, name in zip(chargers, ids, strict=False)
         ]
+
+    def _version(self, spec: ChargerSpec) -> dict[str, Any]:
+        """Return what changes where the system does not speak a charger's version."""
+        return {} if spec.ocpp in self.subprotocols else {"ocpp": self.subprotocols[0]}
+
+    def announced(self) -> dict[str, str]:
+        """Return the cases that are expected to fail, with their reasons; UsageError if unread."""
+        return {} if self.expected is None else read_expected(self.expected)
 
     def _passwords(self, ids: Sequence[str]) -> Mapping[str, str]:
         name = self.chargers.password_env
@@ -144,6 +187,22 @@ class Target(Frozen):
             return {str(one): str(password) for one, password in json.loads(value).items()}
         except ValueError as error:
             raise UsageError(f"{name} is neither a password nor a JSON object") from error
+
+
+def read_expected(path: Path) -> dict[str, str]:
+    """Read an `expected.yaml`: case -> why it fails; UsageError with its place if it cannot be."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from error
+    data, _, problems = read(text, str(path))
+    if problems or not isinstance(data, dict):
+        told = "; ".join(map(str, problems)) or "it is not a mapping of cases to reasons"
+        raise UsageError(f"{path}: {told}")
+    for case, why in data.items():
+        if not isinstance(why, str) or not why.strip():
+            raise UsageError(f"{path}: {case} needs a reason, in words")
+    return {str(case): why.strip() for case, why in data.items()}
 
 
 def load_target(path: Path) -> Target:
@@ -162,7 +221,8 @@ def load_target(path: Path) -> Target:
         problems += [_told(places, problem) for problem in error.errors()]
     else:
         if not problems:
-            return target
+            beside = target.expected and path.parent / target.expected
+            return target.model_copy(update={"expected": beside or None})
     raise UsageError("\n".join(dict.fromkeys(problems)))
 
 

@@ -7,9 +7,11 @@ argument or report.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.processes import Child, Lost
+    from harness.target_file import Provision
     from simulator.faults import ChargerSpec
 
 KEY_VARIABLE = "FIRMDRILL_API_KEY"
@@ -46,6 +49,7 @@ class Address:
     ocpp: str
     key: str = field(repr=False)
     ext: str | None = None
+    provision: Provision | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     names: Names = field(default_factory=Names)
@@ -215,6 +219,8 @@ async def start_reference(
 async def provision(api: RestApi, chargers: Iterable[ChargerSpec]) -> None:
     """Register chargers with a CSMS that has our extension; raises TargetError if it refuses."""
     base = api.address.ext
+    if api.address.provision is not None:
+        await _make_known(api, api.address.provision, chargers)
     if base is None:
         return
     passwords = api.address.passwords
@@ -225,6 +231,29 @@ async def provision(api: RestApi, chargers: Iterable[ChargerSpec]) -> None:
         outcome = await api.request(request, base=base)
         if not isinstance(outcome, Ok):
             raise TargetError(f"the CSMS did not register the chargers: {_why(outcome)}")
+
+
+async def _make_known(api: RestApi, provision: Provision, chargers: Iterable[ChargerSpec]) -> None:
+    """Send the target's own request for every charger."""
+    for spec in chargers:
+        facts = {"id": spec.id, "vendor": spec.vendor, "model": spec.model,
+                 "site_id": spec.site_id or ""}  # fmt: skip
+        url = provision.url.replace("{id}", quote(spec.id, safe=""))
+        request = Request("other", provision.method, "", _filled(provision.body, facts))
+        outcome = await api.request(request, base=url)
+        if not isinstance(outcome, Ok) and outcome.status not in provision.known:
+            raise TargetError(f"{provision.method} {url} did not take {spec.id}: {_why(outcome)}")
+
+
+def _filled(value: Any, facts: Mapping[str, str]) -> Any:
+    """Return a body with {id} and its like filled in, wherever they stand."""
+    if isinstance(value, str):
+        for name, fact in facts.items():
+            value = value.replace("{" + name + "}", fact)
+        return value
+    if isinstance(value, dict):
+        return {key: _filled(item, facts) for key, item in value.items()}
+    return [_filled(item, facts) for item in value] if isinstance(value, list) else value
 
 
 async def publish(api: RestApi, images: Iterable[dict[str, Any]]) -> None:
@@ -252,3 +281,20 @@ def _why(outcome: Outcome) -> str:
     if isinstance(outcome, Unknown):
         return outcome.error
     return f"{outcome.status} {json.dumps(outcome.body)[:500]}"
+
+
+async def answers(address: Address, within: float) -> None:
+    """Wait until a target answers again after a start; TargetError if it does not."""
+    api = RestApi(address, within=5.0)
+    await api.open()
+    deadline = time.monotonic() + within
+    try:
+        while True:
+            try:
+                return await api.check()
+            except TargetError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(0.2)
+    finally:
+        await api.close()
