@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -56,6 +57,13 @@ class Restart(Frozen):
     kill: str = Field(min_length=1, description="Ends it at once, like kill -9.")
     start: str = Field(min_length=1, description="Starts it again; has to return.")
     within: Duration = Field(60.0, description="How long it may take to answer again.")
+
+    @pydantic.field_validator("kill", "start")
+    @classmethod
+    def _has_words(cls, line: str) -> str:
+        if not shlex.split(line):  # a ValueError of its own says what is wrong with quotes
+            raise ValueError("a command is needed")
+        return line
 
 
 class Fleet(Frozen):
