@@ -120,6 +120,9 @@ class Target(Frozen):
         min_length=1,
         description="What it speaks; chargers of other versions speak the first of these.",
     )
+    shared: bool = Field(
+        False, description="Others use it at the same time: its fleet list is not counted."
+    )
     restart: Restart | None = Field(None, description="How to kill and start it, if it may be.")
     expected: Path | None = Field(
         None, description="YAML, beside this file: case of `check csms` -> why it fails here."
@@ -146,7 +149,7 @@ class Target(Frozen):
             key=key,
             ext=self.chargers.register_url,
             provision=self.chargers.provision,
-            about={"name": self.name},
+            about={"name": self.name, "foreign": True, "shared": self.shared},
             passwords=self._passwords([spec.id for spec in chargers]),
             names=self.names.table(),
             ca=self.ca,

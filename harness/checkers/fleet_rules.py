@@ -40,6 +40,7 @@ class R42(Checker):
         self._before: dict[str, tuple[Event, Group | None]] = {}  # boot, the group before it
         self._known: dict[str, int] = {}  # event index of the answer to the latest boot
         self._groups: dict[str, Group] = {}
+        self._others: Counter[Group] | None = None  # chargers of a foreign CSMS that are not ours
 
     @sees(Booted)
     def booted(self, _view: View, fact: Booted) -> None:
@@ -121,13 +122,16 @@ class R42(Checker):
             else:
                 old = self._before[charger][1]
                 most.update({group, old} - {None})  # type: ignore[arg-type]
+        foreign = bool(view.header.target.get("foreign"))
+        if self._others is None and not (foreign and query):
+            # A CSMS that is not ours may know chargers that we do not play: they stay as they are.
+            self._others = Counter(listed) - most if foreign else Counter()
+        shared = view.header.target.get("shared") or self._others is None
         for group in least | Counter(listed):
             if vendor is not None and group[1] != vendor:
                 continue
-            count, known = (
-                listed.get(group, 0),
-                group in most or not view.header.target.get("shared"),
-            )
+            count, known = listed.get(group, 0), not shared and (site is None or not self._others)
+            most[group] += self._others[group] if self._others is not None else 0
             if count < least[group] or (known and group[0] != "unknown" and count > most[group]):
                 low, high = least[group], most[group]
                 span = f"{low}" if low == high else f"{low} to {high}"

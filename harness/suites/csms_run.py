@@ -10,13 +10,15 @@ import asyncio
 import base64
 import tempfile
 import time
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import generate, runner, targets
 from harness.checkers import REQUIREMENTS
 from harness.cli.library import find
+from harness.diagnosis import diagnose
 from harness.history import Header, History
 from harness.live import Quiet
 from harness.recorder import Recorder
@@ -56,6 +58,22 @@ class Suite:
     target_source: str = ""
     mutant: str | None = None
     seed: int | None = None
+    taken: Counter[str] = field(default_factory=Counter)  # chargers that drills have used up
+
+    def fresh(self, scenario: Scenario) -> Target | None:
+        """Return the target with chargers that no drill has used, where it can make them known.
+
+        What a drill left behind (a rollout that never ended) then cannot disturb the next.
+        """
+        target = self.target
+        if target is None or target.chargers.pattern is None:
+            return target
+        if target.chargers.register_url is None and target.chargers.provision is None:
+            return target
+        first = target.chargers.first + self.taken["chargers"]
+        self.taken["chargers"] += len(scenario.chargers(scenario.seed))
+        chargers = target.chargers.model_copy(update={"first": first})
+        return target.model_copy(update={"chargers": chargers})
 
     @property
     def who(self) -> str:
@@ -109,7 +127,7 @@ def _drill(suite: Suite, scenario: Scenario, source: str, name: str) -> RunRecor
     folder = suite.folder / "drills" / runner.slug(name)
     options = runner.Options(
         scenario=scenario, source=source, folder=folder, text=dump(scenario), seed=suite.seed,
-        target=suite.target, target_source=suite.target_source, mutant=suite.mutant,
+        target=suite.fresh(scenario), target_source=suite.target_source, mutant=suite.mutant,
     )  # fmt: skip
     return runner.run(options, Quiet())
 

@@ -145,6 +145,37 @@ def test_r42_filters_by_site_where_it_knows_the_sites() -> None:
     assert t.result("R42").verdict is Verdict.FAIL
 
 
+def listed(t: Any, *, extra: int, query: str = "") -> None:
+    """Read the fleet list of a CSMS that knows so many chargers beside ours."""
+    ref = t.invoke("fleet", method="GET", path=f"/fleet/firmware{query}")
+    count = len(t.versions) + extra
+    row = {"firmware_version": "1.0.0", "charger_count": count, "vendor": "ABB",
+           "model": "Terra AC", "release_date": None}  # fmt: skip
+    t.ok("fleet", ref, {"versions": [row], "total_chargers": count})
+
+
+@pytest.mark.parametrize(
+    ("target", "extras", "verdict"),
+    [
+        ({}, [2], Verdict.FAIL),
+        ({"foreign": True}, [2, 2], Verdict.PASS),
+        ({"foreign": True}, [2, 3], Verdict.FAIL),
+        ({"foreign": True}, [2, -1], Verdict.FAIL),
+        ({"foreign": True, "shared": True}, [2, 5], Verdict.PASS),
+        ({"foreign": True, "shared": True}, [-1], Verdict.FAIL),
+    ],
+)
+def test_r42_knows_that_a_foreign_csms_has_chargers_of_its_own(
+    target: dict[str, bool], extras: list[int], verdict: Verdict
+) -> None:
+    """They stay as they were, unless others use the system, too; ours must be there anyway."""
+    t, _ = running()
+    t.history.header.target.update(target)
+    for extra in extras:
+        listed(t, extra=extra)
+    assert t.result("R42").verdict is verdict
+
+
 def test_r43_accuses_a_charger_that_was_listed_and_never_sent_anything() -> None:
     """What is listed arrives before the charger's next round trip."""
     t, r = running()
