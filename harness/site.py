@@ -6,6 +6,7 @@ A shell. Whatever was started is on the given exit stack from that moment on, so
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import shlex
 import tempfile
@@ -20,7 +21,6 @@ from simulator.certificates import Authority
 from simulator.cohorts import download_plan
 
 if TYPE_CHECKING:
-    import contextlib
     from collections.abc import Callable, Sequence
 
     from harness.processes import Child, Lost
@@ -158,22 +158,28 @@ class Builder:
 
 
 async def _command(line: str, within: float) -> None:
-    """Run a command of the target file; TargetError if it fails or does not return."""
-    words = shlex.split(line)
-    try:
-        child = await asyncio.create_subprocess_exec(
-            *words, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-    except OSError as error:
-        raise TargetError(f"cannot run '{line}': {error.strerror or error}") from error
-    try:
-        async with asyncio.timeout(within):
-            _, told = await child.communicate()
-    except TimeoutError as error:
-        child.kill()
-        await child.wait()
-        raise TargetError(f"'{line}' did not return within {within:g} s") from error
-    if child.returncode:
-        words_said = told.decode("utf-8", "replace").strip()[-300:]
-        raise TargetError(f"'{line}' ended with {child.returncode}: {words_said}")
+    """Run a command of the target file; TargetError if it fails or does not return.
+
+    What it says goes to a file and not through a pipe: what it started in the background would hold
+    that open, and the command would seem never to end.
+    """
+    with tempfile.TemporaryFile() as said:
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *shlex.split(line), stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL, stderr=said, start_new_session=True,
+            )  # fmt: skip
+        except OSError as error:
+            raise TargetError(f"cannot run '{line}': {error.strerror or error}") from error
+        try:
+            async with asyncio.timeout(within):
+                await child.wait()
+        except TimeoutError as error:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+            await child.wait()
+            raise TargetError(f"'{line}' did not return within {within:g} s") from error
+        if child.returncode:
+            said.seek(0)
+            words = said.read()[-300:].decode("utf-8", "replace").strip()
+            raise TargetError(f"'{line}' ended with {child.returncode}: {words}")

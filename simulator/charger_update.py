@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_RETRIES = 3  # "left to the station" where the request does not say
 DEFAULT_RETRY_INTERVAL = 30.0
 ROLLBACK_AFTER = 20.0  # seconds a version runs before it rolls back
+AGREED = 1.0  # seconds: two clocks that agree with each other may still be that far apart
 LOOPS = 5  # boots of a boot loop before the charger stays with its old version
 
 
@@ -74,9 +75,10 @@ class Update:
         self.phase = Phase.WAITING
         if "zero_retries_never_start" in self.charger.spec.quirks and self.request.retries == 0:
             return
-        if self.request.retrieve > self.charger.clock and self.charger.dialect.many_statuses:
+        ahead = self.request.retrieve - self.charger.clock
+        if ahead > AGREED and self.charger.dialect.many_statuses:
             self._report(Status.DOWNLOAD_SCHEDULED)
-        self._wait(max(0.0, self.request.retrieve - self.charger.clock))
+        self._wait(max(0.0, ahead))
 
     def cancel(self) -> bool:
         """Give way to another request, unless it is too late (L01.FR.24, FR.27)."""

@@ -12,10 +12,10 @@ import click
 from rich.console import Console
 
 from harness import live, runner, virtual_runner
-from harness.cli.library import find
 from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.errors import UsageError
+from harness.library import find
 from harness.target_file import load_target
 
 REPORTS = "firmdrill-reports"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.library import find
 from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.forecast import DEFAULTS, Night, Watch, night, outlook, strategy
+from harness.library import find
 from harness.report import forecast as report
 from harness.run_record import ExitCode
 from simulator.faults import Lognormal

@@ -13,11 +13,11 @@ import click
 from rich.console import Console
 
 from harness import processes, targets
-from harness.cli.library import find
 from harness.cli.problems import reported, stop
 from harness.diagnosis import diagnose
 from harness.errors import UsageError
 from harness.history import Header, History
+from harness.library import find
 from harness.progress import Progress
 from harness.recorder import Recorder
 from harness.run_record import ExitCode

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from harness.cli.library import find, names, text_of
 from harness.cli.problems import reported, stop
 from harness.errors import UsageError
+from harness.library import find, names, text_of
 from harness.run_record import ExitCode
 from simulator.errors import ScenarioError
 from simulator.scenario import schema

@@ -100,7 +100,7 @@ PROBES: tuple[Probe, ...] = (
     ),
     *(
         Probe(f"api/key/{n}", f"{operation} with {'no key' if key == 'missing' else 'a wrong key'}",
-              "other", method, path, (401,), {"charger_ids": []} if method == "POST" else None,
+              "other", method, path, (401,), {"charger_ids": []} if operation == "create" else None,
               key=key, properties=("R45",), requirement="API: Authorization: Bearer <key>")
         for n, (operation, method, path, key) in enumerate(
             [(*row, key) for row in _KEYED for key in ("missing", "wrong")], 1)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness import generate, runner, targets
 from harness.checkers import REQUIREMENTS
-from harness.cli.library import find
 from harness.diagnosis import diagnose
 from harness.history import Header, History
+from harness.library import find
 from harness.live import Quiet
 from harness.recorder import Recorder
 from harness.run_record import ExitCode

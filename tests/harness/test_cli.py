@@ -14,8 +14,8 @@ from click.testing import CliRunner, Result
 
 from harness import processes, report
 from harness.cli import main
-from harness.cli.library import find, names
 from harness.errors import UsageError
+from harness.library import find, names
 
 if TYPE_CHECKING:
     from harness.run_record import RunRecord

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from harness import generate
-from harness.cli.library import find
 from harness.explore import try_one
+from harness.library import find
 from harness.mutants import CSMS, Mutant, mutant, names
 from harness.mutants.csms import DECISIONS, mutated
 from harness.mutants.more import MORE

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.cli.library import find
 from harness.history import Header, History, read
+from harness.library import find
 from harness.rehearsal import rehearse
 from harness.review import conclude, review
 from harness.run_record import Ending, ExitCode, Expectation

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from harness import processes, runner
-from harness.cli.library import find
 from harness.cli.recordings import judged
+from harness.library import find
 from harness.live import Quiet
 from harness.run_record import Ending, ExitCode
 from harness.target_file import load_target

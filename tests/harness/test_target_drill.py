@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from harness import runner, targets
 from harness.cli import main
-from harness.cli.library import find
+from harness.library import find
 from harness.live import Quiet
 from harness.run_record import ExitCode
 from harness.target_file import load_target

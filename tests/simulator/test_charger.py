@@ -161,6 +161,15 @@ def test_a_future_retrieve_date_is_respected() -> None:
     assert lab.statuses()[-1] == "Installed"
 
 
+def test_clocks_that_agree_to_a_second_schedule_nothing() -> None:
+    """A date that is only a few milliseconds ahead of the charger's own clock means now."""
+    lab = Lab(ocpp="ocpp2.0.1").boot()
+    lab.update(retrieve_in=lab.scheduler.now - START + 0.2)
+    lab.run(400.0)
+    assert lab.statuses()[0] == "Downloading"
+    assert lab.statuses()[-1] == "Installed"
+
+
 def test_a_second_update_replaces_the_first_while_that_is_possible() -> None:
     """AcceptedCanceled while it downloads, Rejected while it installs (L01.FR.24, FR.27)."""
     lab = Lab([DownloadFault(kind="stall", at=0.5)], ocpp="ocpp2.0.1").boot()
