@@ -16,6 +16,7 @@ from pydantic import Discriminator, Field, Tag
 
 from simulator.faults import DownloadFault, Frozen
 from simulator.image import HEADER_BYTES, Image
+from simulator.units import read_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,6 +159,24 @@ def parse_fault(text: str) -> tuple[str | None, str | None, DownloadFault]:
     times = values.pop("times", "always")
     about: dict[str, object] = {**values, "times": None if times == "always" else times}
     return client, path, DownloadFault.model_validate(about)
+
+
+def parse_image(text: str) -> tuple[str, AnyImage]:
+    """Read `FILE`, or `NAME=SIZE[@VERSION]` for an image made up, as (name in URLs, image).
+
+    Raises `ValueError` with what is wrong. Sizes have units (`20 MB`); the version is 2.0.0 where
+    none is given. A file is served under its own name.
+    """
+    name, equals, about = text.partition("=")
+    if not equals:
+        path = Path(text)
+        if not path.is_file():
+            raise ValueError(f"--image {text}: no such file (or write NAME=SIZE, as fw.bin=20MB)")
+        return path.name, FileSpec(file=path)
+    size, _, version = about.partition("@")
+    if not name or "/" in name:
+        raise ValueError(f"--image {text}: the name {name!r} is the last part of a URL, as fw.bin")
+    return name, ImageSpec(version=version or "2.0.0", size=int(read_size(size)))
 
 
 def damage(chunk: bytes, offset: int, spot: int) -> bytes:

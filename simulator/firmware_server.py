@@ -28,6 +28,7 @@ from simulator.firmware_faults import (
     ServerSpec,
     client_of,
     parse_fault,
+    parse_image,
     parse_range,
 )
 from simulator.line_writer import LineWriter
@@ -41,6 +42,18 @@ if TYPE_CHECKING:
 
     Log = Callable[[dict[str, Any]], None]
 
+_ABOUT = """\
+Serves firmware images and breaks on demand. An image is at <url>/<any tag>/<name>: the tag only
+makes addresses distinct. The first line printed is JSON with the url; then one JSON line for each
+finished request says who fetched what, which bytes, and how it ended. Ctrl-C ends it."""
+_SPEC = """\
+a spec, for what options cannot say:
+  {"images": {"fw.bin": {"version": "2.0.0", "size": 20000000}, "real.bin": {"file": "fw-2.bin"}},
+   "faults": {"CP-1": [{"kind": "cut", "at": 0.6, "times": 1}]},
+   "path_faults": {"fw.bin": [{"kind": "status", "status": 503, "retry_after": 5}]}}
+kinds of fault: cut, stall (at: share of the image), status, redirect, html, corrupt, throttle
+(rate: bytes a second), wrong_length, no_range, changed, refuse, dns, tls. A client is the id that
+a virtual charger puts in its User-Agent, or the address a real one comes from."""
 _LOOP_PATH = "/.loop"
 UNRESOLVABLE = "firmware.invalid"  # RFC 6761 §6.4: names under .invalid exist nowhere
 _HTML = b"<!doctype html><title>Sign in</title><p>Please accept the terms of use.</p>\n"
@@ -216,24 +229,42 @@ async def serve(options: argparse.Namespace, spec: ServerSpec) -> None:
     writer.close()
 
 
-def read_spec(file: str, faults: list[str]) -> ServerSpec:
-    """Read the spec from a file (`-`: standard input) and add faults given as options."""
+def read_spec(file: str | None, images: list[str], faults: list[str]) -> ServerSpec:
+    """Read the spec from a file (`-`: standard input) and add what is given as options."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = '{"images": {}}'
+        if file is not None:
+            text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
         spec = ServerSpec.model_validate_json(text)
+        named = {**spec.images, **dict(map(parse_image, images))}
         clients, paths = dict(spec.faults), dict(spec.path_faults)
         for client, path, fault in map(parse_fault, faults):
             place, name = (paths, path or "") if client is None else (clients, client)
             place[name] = (*place.get(name, ()), fault)
     except (OSError, ValueError) as error:
-        raise StartError(f"cannot read the spec {file}: {_reasons(error)}") from error
-    return spec.model_copy(update={"faults": clients, "path_faults": paths})
+        about = "" if file is None else f"cannot read the spec {file}: "
+        raise StartError(f"{about}{_reasons(error)}") from error
+    if not named:
+        raise StartError("nothing to serve: give --image FILE, --image fw.bin=20MB or --spec FILE")
+    return spec.model_copy(update={"images": named, "faults": clients, "path_faults": paths})
 
 
 def main() -> int:
     """Run the server; exit 0 after a signal, 3 with one line if it could not start."""
-    parser = argparse.ArgumentParser(prog="simulator.firmware_server", description=__doc__)
-    parser.add_argument("--spec", required=True, help="JSON: images and faults; - for stdin")
+    parser = argparse.ArgumentParser(
+        prog="firmdrill firmware-server",
+        description=_ABOUT,
+        epilog=_SPEC,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--image",
+        action="append",
+        default=[],
+        metavar="FILE | NAME=SIZE[@VERSION]",
+        help="a file to serve under its name, or an image made up (fw.bin=20MB@2.0.0); repeatable",
+    )
+    parser.add_argument("--spec", help="JSON: images and faults (below); - for stdin")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 (default): any free port")
     parser.add_argument("--tls-cert", type=Path)
@@ -249,7 +280,7 @@ def main() -> int:
     if (options.tls_cert is None) != (options.tls_key is None):
         parser.error("--tls-cert and --tls-key need each other")
     try:
-        event_loop.run(serve(options, read_spec(options.spec, options.fault)))
+        event_loop.run(serve(options, read_spec(options.spec, options.image, options.fault)))
     except StartError as error:
         sys.stderr.write(f"firmware server: {error}\n")
         return 3

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 TELL_EVERY = 5.0
+TELL_EVERY_JSON = 0.5
 
 
 @click.command("csms", context_settings=PASS_ON, add_help_option=False)
@@ -100,22 +103,40 @@ def _run_part(
 @click.option("--register", metavar="URL", help="Base url of our CSMS's /ext/v1, to register them.")
 @click.option("--ca", type=click.Path(exists=True), help="CA file of the firmware server.")
 @click.option("--seed", type=click.IntRange(min=0), help="Instead of the scenario's own seed.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON line twice a second, for programs.")
 @reported
-def fleet(scenario: str, ocpp: str, register: str | None, ca: str | None, seed: int | None) -> None:
+def fleet(
+    scenario: str,
+    *,
+    ocpp: str,
+    register: str | None,
+    ca: str | None,
+    seed: int | None,
+    as_json: bool,
+) -> None:
     """Run only the chargers of SCENARIO against a CSMS that listens at --ocpp, until Ctrl-C."""
     if not ocpp.startswith(("ws://", "wss://")):
         raise UsageError(f"--ocpp {ocpp}: write it as ws://host:port/path or wss://…")
     found = find(scenario)
     chargers = found.scenario.chargers(seed)
-    asyncio.run(_fleet(chargers, ocpp, register, ca, found.scenario.seed if seed is None else seed))
+    seed = found.scenario.seed if seed is None else seed
+    address = targets.Address("", ocpp, os.environ.get(targets.KEY_VARIABLE, ""), ext=register)
+    tell = _in_json if as_json else _in_words
+    asyncio.run(_fleet(chargers, address, ca, seed=seed, tell=tell))
+    if as_json:
+        sys.exit(int(ExitCode.INTERRUPTED))
     stop("interrupted", ExitCode.INTERRUPTED)
 
 
 async def _fleet(
-    chargers: list[Any], ocpp: str, register: str | None, ca: str | None, seed: int
+    chargers: list[Any],
+    address: targets.Address,
+    ca: str | None,
+    *,
+    seed: int,
+    tell: Callable[..., Any],
 ) -> None:
-    address = targets.Address("", ocpp, os.environ.get(targets.KEY_VARIABLE, ""), ext=register)
-    if register is not None:
+    if address.ext is not None:
         api = targets.RestApi(address)
         await api.open()
         try:
@@ -135,11 +156,29 @@ async def _fleet(
     stopped = asyncio.Event()
     with interrupted_by_signals(stopped.set):
         await driver.start()
-        await _tell(chargers, address, progress, stopped)
+        await tell(chargers, address, progress, stopped)
     await driver.stop()
 
 
-async def _tell(
+async def _in_json(
+    chargers: list[Any], address: targets.Address, progress: Progress, stopped: asyncio.Event
+) -> None:
+    """Say how the fleet is, as `{"chargers", "online", "booted", "states", "trouble"}`."""
+    del address
+    while not stopped.is_set():
+        said = {
+            "chargers": len(chargers),
+            "online": progress.count("online"),
+            "booted": progress.count("booted"),
+            "states": progress.states(),
+            "trouble": dict(list(progress.trouble.items())[:3]),
+        }
+        click.echo(json.dumps(said))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), TELL_EVERY_JSON)
+
+
+async def _in_words(
     chargers: list[Any], address: targets.Address, progress: Progress, stopped: asyncio.Event
 ) -> None:
     """Say how the fleet is, and once why it cannot connect."""

@@ -27,6 +27,7 @@ from simulator.firmware_faults import (
     client_of,
     damage,
     parse_fault,
+    parse_image,
     parse_range,
     user_agent,
 )
@@ -127,6 +128,26 @@ def test_a_wrong_spec_is_one_line_and_exit_3(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (3, 1)
     assert "images.a.made.size: Input should be greater" in done.stderr
     assert "falts" in done.stderr
+
+
+def test_images_are_named_on_the_command_line(tmp_path: Path) -> None:
+    """A file serves under its own name, NAME=SIZE is made up, and mistakes say what to write."""
+    real = tmp_path / "real.bin"
+    real.write_bytes(b"firmware")
+    assert parse_image(str(real)) == ("real.bin", FileSpec(file=real))
+    assert parse_image("fw.bin=2 MB@3.1") == ("fw.bin", ImageSpec(version="3.1", size=2_000_000))
+    assert parse_image("fw.bin=600") == ("fw.bin", ImageSpec(version="2.0.0", size=600))
+    for wrong, told in (("gone.bin", "no such file"), ("a/b=1MB", "last part"), ("a=big", "size")):
+        with pytest.raises(ValueError, match=told):
+            parse_image(wrong)
+
+
+@pytest.mark.timeout(30)
+def test_nothing_to_serve_says_how_to_serve_something() -> None:
+    """Without any option, one line names the three ways."""
+    done = subprocess.run(COMMAND, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (3, 1)
+    assert "--image fw.bin=20MB" in done.stderr
 
 
 @pytest.mark.sockets
