@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FORMAT = "firmdrill-history/1"
 CHARGER = "charger:"
+FIELD_LOG = "field log"  # `Header.target["kind"]` of a history that was imported from a log
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

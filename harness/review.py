@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from harness.checkers import Judge
+from harness.history import FIELD_LOG
 from harness.operator_answers import outline
 from harness.progress import Progress
 from harness.run_record import Counts, Ending, ExitCode, Expectation, Phase
@@ -105,7 +106,8 @@ class Reviewer:
         self._own = progress is None
         self._progress = progress or Progress(chargers if isinstance(chargers, int) else 0)
         self._judge = Judge(header)
-        self._course = _Course()
+        # A field log is whole as it is: nobody marked its phases.
+        self._course = _Course(Ending.COMPLETED if is_field_log(header) else Ending.NOT_STARTED)
 
     def see(self, event: Event) -> None:
         """Take one event in."""
@@ -143,6 +145,11 @@ def review(header: Header, events: Iterable[Event]) -> Review:
     for event in events:
         reviewer.see(event)
     return reviewer.review()
+
+
+def is_field_log(header: Header) -> bool:
+    """Whether a history was imported from a log of the field."""
+    return header.target.get("kind") == FIELD_LOG
 
 
 def expectations_of(header: Header) -> Expect:

@@ -7,6 +7,7 @@ import click
 from harness.about import version
 from harness.cli.check import check
 from harness.cli.drills import demo, run
+from harness.cli.field_logs import import_command
 from harness.cli.forecast import forecast
 from harness.cli.measure import power
 from harness.cli.parts import csms, firmware_server, fleet
@@ -30,6 +31,7 @@ for _command in (
     demo,
     run,
     judge,
+    import_command,
     scenario,
     target,
     check,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -16,6 +17,10 @@ from harness.history import read
 from harness.review import review
 from harness.run_record import Ending, ExitCode, RunRecord
 from harness.runner import HISTORY
+
+if TYPE_CHECKING:
+    from harness.history import Header
+    from harness.review import Review
 
 
 @click.command()
@@ -52,6 +57,11 @@ def judged(path: Path, folder: Path | None = None) -> RunRecord:
         raise HistoryError(0, f"{path}: {error}") from error
     if not outcome.judgement.events:
         raise UsageError(f"{path} holds no events: there is nothing to judge")
+    return recorded(header, outcome, path, folder)
+
+
+def recorded(header: Header, outcome: Review, path: Path, folder: Path | None) -> RunRecord:
+    """Return the record of a history that was judged."""
     code = outcome.exit_code
     scenario = {name: str(header.scenario.get(name, "")) for name in ("name", "proves", "file")}
     return RunRecord(

@@ -1,0 +1,216 @@
+"""`firmdrill import`: a log from the field becomes a history, a verdict and a report."""
+
+from __future__ import annotations
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+from harness import report as reports
+from harness.about import version
+from harness.cli.drills import report_folder
+from harness.cli.problems import reported
+from harness.cli.recordings import recorded
+from harness.errors import UsageError
+from harness.fieldlog.files import LogFile, import_log
+from harness.fieldlog.formats_tables import subprotocol
+from harness.fieldlog.intake import Options, Summary
+from harness.fieldlog.moments import UnknownZone, zone
+from harness.fieldlog.registry import FORMATS
+from harness.history import encode
+from harness.report.block import cleaned
+from harness.review import Reviewer
+from harness.runner import HISTORY
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from harness.fieldlog.registry import Recognised
+    from harness.history import Event, Header
+
+PROBLEMS = "import.txt"
+MOST_SHOWN = 20  # problems on the screen; all of them are in the file
+OFTEN = 2048  # events between two looks at the progress
+
+
+class _Import:
+    """One import under way: the history file, the judge and what is said meanwhile."""
+
+    def __init__(self, folder: Path, console: Console, *, quiet: bool) -> None:
+        self.folder = folder
+        self.history = folder / HISTORY
+        self.header: Header | None = None
+        self.reviewer: Reviewer | None = None
+        self.problems = 0
+        self._console, self._quiet = console, quiet
+        self._out: IO[bytes] = self.history.open("wb")
+        self._told: IO[str] = (folder / PROBLEMS).open("w", encoding="utf-8")
+
+    def close(self) -> None:
+        """Close the files."""
+        self._out.close()
+        self._told.close()
+
+    def begin(self, header: Header) -> None:
+        """Take the header."""
+        self.header, self.reviewer = header, Reviewer(header)
+        self._out.write(encode(header))
+
+    def see(self, event: Event) -> None:
+        """Keep and judge one event."""
+        assert self.reviewer is not None  # noqa: S101 - the header came first
+        self._out.write(encode(event))
+        self.reviewer.see(event)
+
+    def report(self, line: int, problem: str) -> None:
+        """Tell of a line that could not be used."""
+        self.problems += 1
+        text = cleaned(f"line {line}: {problem}")
+        self._told.write(text + "\n")
+        if self.problems <= MOST_SHOWN:
+            self.say(text)
+        elif self.problems == MOST_SHOWN + 1:
+            self.say(f"… all of them are in {self.folder / PROBLEMS}")
+
+    def chosen(self, best: Recognised) -> None:
+        """Tell which format it is, and how that is known."""
+        form = best.form
+        if best.hits:
+            self.say(f"Read as {form.title}, by its lines; --format chooses another.")
+        else:
+            self.say(f"Read as {form.title}.")
+
+    def say(self, text: str) -> None:
+        """Print one line."""
+        if not self._quiet:
+            self._console.print(text, markup=False, highlight=False)
+
+
+@click.command("import")
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("--format", "form", help="Instead of recognising it: " + ", ".join(FORMATS) + ".")
+@click.option("--charge-point-id", default="", help="The charger, where the log names none.")
+@click.option("--timezone", default="UTC", help="Of times without one: UTC, +02:00, Europe/Berlin.")
+@click.option("--ocpp", default="", help="1.6, 2.0.1 or 2.1, where the log does not show it.")
+@click.option("--side", type=click.Choice(["charger", "csms"]), help="Which side wrote the log.")
+@click.option("--encoding", default="", help="Of the file, if it is neither UTF-8 nor UTF-16.")
+@click.option(
+    "--importer",
+    type=click.Path(exists=True, dir_okay=False),
+    help="A Python file of yours that registers a format.",
+)
+@click.option("--report", type=click.Path(path_type=Path), help="Folder for history and report.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the verdict.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on standard output.")
+@reported
+def import_command(
+    log: Path,
+    *,
+    form: str | None,
+    charge_point_id: str,
+    timezone: str,
+    ocpp: str,
+    side: str | None,
+    encoding: str,
+    importer: str | None,
+    report: Path | None,
+    quiet: bool,
+    as_json: bool,
+) -> None:
+    """Read a LOG from the field, judge what it shows and write history and report.
+
+    Damaged lines are reported and skipped. What the log cannot show stays inconclusive; the side
+    that a finding accuses is named: the CSMS, the charger or the network.
+    """
+    if importer is not None:
+        runpy.run_path(importer)
+    options = Options(
+        charger=charge_point_id,
+        zone=_zone(timezone),
+        ocpp=_ocpp(ocpp),
+        side=side or "",
+        name=log.name,
+        form=form or "",
+        versions={"firmdrill": version()},
+    )
+    console = Console(stderr=as_json, soft_wrap=True)
+    file = LogFile(log, encoding)
+    folder = report_folder(report, f"import-{log.stem}")
+    running = _Import(folder, console, quiet=quiet)
+    try:
+        summary = _run(file, options, running)
+    finally:
+        running.close()
+    running.say(summary.sentence)
+    _advise(running, summary)
+    sys.exit(_conclude(running, console, as_json=as_json))
+
+
+def _run(file: LogFile, options: Options, running: _Import) -> Summary:
+    """Import with a progress bar, which only a terminal shows."""
+    screen = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    seen = 0
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
+        task = bar.add_task("reading", total=file.size)
+
+        def see(event: Event) -> None:
+            nonlocal seen
+            seen += 1
+            if not seen % OFTEN:
+                bar.update(task, completed=file.consumed)
+            running.see(event)
+
+        return import_log(
+            file,
+            options,
+            begin=running.begin,
+            see=see,
+            report=running.report,
+            chosen=running.chosen,
+        )
+
+
+def _advise(running: _Import, summary: Summary) -> None:
+    """Say what would tell more."""
+    if summary.nameless:
+        running.say("The log names no charger: --charge-point-id does.")
+    if summary.clock == "messages":
+        running.say("The log has no times: those inside its messages were used.")
+    elif summary.clock == "none":
+        running.say("Neither the log nor its messages have times: only the order is judged.")
+
+
+def _conclude(running: _Import, console: Console, *, as_json: bool) -> int:
+    """Write the report, print the verdict and return the exit code."""
+    assert running.reviewer is not None  # noqa: S101 - an import always has a header
+    assert running.header is not None  # noqa: S101
+    record = recorded(running.header, running.reviewer.review(), running.history, running.folder)
+    reports.write(running.folder, record)
+    reports.console(record, console)
+    if as_json:
+        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
+    return int(record.exit_code)
+
+
+def _zone(name: str) -> tzinfo:
+    try:
+        return zone(name)
+    except UnknownZone as error:
+        raise UsageError(f"--timezone: {error}") from error
+
+
+def _ocpp(name: str) -> str:
+    if not name:
+        return ""
+    known = subprotocol(name)
+    if not known:
+        raise UsageError(f"--ocpp {name}: write 1.6, 2.0.1 or 2.1")
+    return known

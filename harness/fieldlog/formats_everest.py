@@ -1,0 +1,109 @@
+"""EVerest's `ocpp.log` (a block a message) and `ocpp.html` (a table row a message). A core."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from harness.fieldlog.frames import NotAFrame, read, remains
+from harness.fieldlog.registry import Format, damaged, register
+from harness.fieldlog.values import RECV, SEND, Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.fieldlog.values import Line
+
+_STATION = "(?:ChargePoint|ChargingStation)"
+_CENTRAL = "(?:CentralSystem|CSMS)"
+
+
+def _way(arrow: str) -> str:
+    return rf"(?P<way>{_STATION}{arrow}{_CENTRAL}|{_CENTRAL}{arrow}{_STATION})"
+
+
+_HEADER = re.compile(rf"^\s*(?P<when>\d{{4}}-\S+?): {_way('>')} (?P<action>\S*)\s*$")
+_ROW = re.compile(
+    rf"<tr class=\"[^\"]*\">\s*<td>(?P<when>[^<]*)</td>\s*<td>{_way('&gt;')}</td>"
+    r".*?<pre lang=\"json\">"
+)
+MOST_LINES = 4000  # of one message: a block that never ends must not swallow the log
+
+
+def _piece(number: int, found: re.Match[str]) -> Piece:
+    sent = found["way"].startswith(("ChargePoint", "ChargingStation"))
+    return Piece(number, way=SEND if sent else RECV, when=found["when"])
+
+
+def _whole(piece: Piece, text: str) -> Piece:
+    """Read the frame of a collected message; nothing but white space may follow it."""
+    try:
+        piece.frame, end = read(text)
+    except NotAFrame as error:
+        return damaged(piece, str(error), text)
+    if text[end:].strip():
+        return damaged(piece, "not JSON: more follows the frame", text)
+    return piece
+
+
+def _blocks(lines: Iterable[Line]) -> Iterator[Piece]:
+    """A header line, the frame as indented JSON, an empty line."""
+    piece: Piece | None = None
+    parts: list[str] = []
+    for number, text in lines:
+        found = _HEADER.match(text)
+        ends = found is not None or not text.strip() or len(parts) >= MOST_LINES
+        if ends and piece is not None and (parts or found):
+            yield _whole(piece, "".join(parts))
+            piece, parts = None, []
+        if found is not None:
+            piece, parts = _piece(number, found), []
+        elif piece is not None:
+            if text.strip():
+                parts.append(text)
+        elif remains(text):
+            yield Piece(number, "unusable", problem="a frame without its header line")
+    if piece is not None:
+        yield _whole(piece, "".join(parts))
+
+
+def _rows(lines: Iterable[Line]) -> Iterator[Piece]:
+    """A table row each; the page may lack its end, and only `<` and `>` are escaped."""
+    piece: Piece | None = None
+    parts: list[str] = []
+    for number, text in lines:
+        rest = text
+        while rest:
+            found = _ROW.search(rest)
+            if piece is not None:
+                end = rest.find("</pre>")
+                if end < 0 or (found is not None and found.start() < end):
+                    parts.append(rest if found is None else rest[: found.start()])
+                    if found is None and len(parts) < MOST_LINES:
+                        break
+                    yield _whole(piece, _unescaped(parts))
+                    rest = rest[found.start() :] if found is not None else ""
+                else:
+                    parts.append(rest[:end])
+                    yield _whole(piece, _unescaped(parts))
+                    rest = rest[end + len("</pre>") :]
+                piece, parts = None, []
+                continue
+            if found is None:
+                if remains(rest):
+                    yield Piece(number, "unusable", problem="a frame outside a row of the table")
+                break
+            piece, rest = _piece(number, found), rest[found.end() :]
+    if piece is not None:
+        yield _whole(piece, _unescaped(parts))
+
+
+def _unescaped(parts: list[str]) -> str:
+    return "".join(parts).replace("&lt;", "<").replace("&gt;", ">")
+
+
+# A header stands for the many lines of its block.
+register(Format("everest", "EVerest ocpp.log", lambda text: 3 * bool(_HEADER.match(text)), _blocks))
+register(
+    Format("everest-html", "EVerest ocpp.html", lambda text: 3 * bool(_ROW.search(text)), _rows)
+)

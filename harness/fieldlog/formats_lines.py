@@ -1,0 +1,147 @@
+"""Formats with one frame a line: SteVe, mobilityhouse/ocpp, evcc, ocpp-go, MicroOcpp, tshark, bare.
+
+A core of data and small readers; ordered from the vaguest to the most particular (the last wins).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from harness.fieldlog.frames import START, remains
+from harness.fieldlog.registry import Format, line_format, loose_frames, register
+from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.fieldlog.values import Line
+
+ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?UTC|Z|[+-]\d\d:?\d\d)?"
+SYSLOG = r"[A-Z][a-z]{2} +\d{1,2} \d\d:\d\d:\d\d"
+_STAMP = re.compile(rf"^\W{{0,3}}({ISO}|{SYSLOG})")
+
+
+# ---------------------------------------------------------------------- frames and nothing else
+
+
+def _bare(lines: Iterable[Line]) -> Iterator[Piece]:
+    for number, text in lines:
+        stamp = _STAMP.match(text)
+        when = stamp[1] if stamp else None
+        any_found = False
+        for piece in loose_frames(lambda n=number, w=when: Piece(n, when=w), text):  # type: ignore[misc]
+            any_found = True
+            yield piece
+        if not any_found and remains(text):
+            yield Piece(number, "unusable", problem="the beginning of a frame is missing")
+
+
+register(Format("frames", "bare OCPP-J frames", lambda text: int(bool(START.search(text))), _bare))
+
+# ---------------------------------------------------------------------- tshark -T fields
+
+_TSHARK = re.compile(r"^(\d{9,10}\.\d+)\t(\d+)\t(?=\s*\"?\[)")
+
+
+def _tshark(lines: Iterable[Line]) -> Iterator[Piece]:
+    """`frame.time_epoch`, `tcp.stream`, `websocket.payload.text`: often several frames a packet."""
+    for number, text in lines:
+        found = _TSHARK.match(text)
+        if found is None:
+            if remains(text):
+                yield Piece(number, "unusable", problem="no line of tshark -T fields")
+            continue
+        when, stream = found[1], found[2]
+        yield from loose_frames(
+            lambda n=number, w=when, s=stream: Piece(  # type: ignore[misc]
+                n, when=float(w), session=s
+            ),
+            text[found.end() :],
+        )
+
+
+register(
+    Format("tshark", "tshark text output", lambda text: int(bool(_TSHARK.match(text))), _tshark)
+)
+
+# ---------------------------------------------------------------------- libraries and systems
+
+line_format(
+    "microocpp",
+    "MicroOcpp",
+    rf"(?:(?P<when>{ISO}).*)?\[(?:MO|AO|ArduinoOcpp)\] (?P<way>Send|Recv): ?",
+    ways={"Send": SEND, "Recv": RECV},
+)
+
+_MOBILITY = (
+    rf"(?:(?P<when>{ISO}).{{0,80}}?)?"
+    r"(?P<id>[^\s:\"]{1,64}): (?P<way>send|receive message) "
+)
+_mobilityhouse = line_format(
+    "mobilityhouse", "mobilityhouse/ocpp", _MOBILITY, ways={"send": OUT, "receive message": IN}
+)
+
+_WRAPPED = re.compile(r"\"(?:message|msg|event|log)\"\s*:\s*\"[^\"]*: (?:send|receive message) \[")
+_TIMES = ("timestamp", "time", "@timestamp", "asctime", "ts")
+_TEXTS = ("message", "msg", "event", "log")
+
+
+def _wrapped(lines: Iterable[Line]) -> Iterator[Piece]:
+    """One JSON object a line, the logger's own line in its `message`."""
+    for number, text in lines:
+        begins = text.find("{")
+        try:
+            said = msgspec.json.decode(text[begins:]) if begins >= 0 else None
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            if "send" in text or "receive message" in text:
+                yield Piece(number, "unusable", problem=f"not JSON: {error}")
+            continue
+        if not isinstance(said, dict):
+            if remains(text):
+                yield Piece(number, "unusable", problem="no JSON object")
+            continue
+        message = next((said[n] for n in _TEXTS if isinstance(said.get(n), str)), "")
+        when = next((said[n] for n in _TIMES if isinstance(said.get(n), str | float | int)), None)
+        for piece in _mobilityhouse.read([(number, message)]):
+            piece.when = when if when is not None else piece.when
+            yield piece
+
+
+register(
+    Format(
+        "mobilityhouse-json",
+        "mobilityhouse/ocpp, wrapped in JSON",
+        lambda text: int(text.lstrip().startswith("{") and bool(_WRAPPED.search(text))),
+        _wrapped,
+    )
+)
+
+line_format(
+    "ocpp-go",
+    "evcc or another program on ocpp-go, older",
+    rf"(?:(?P<when>{ISO}|{SYSLOG}).*?)?\b(?P<way>sent|received) JSON message (?:to|from) "
+    r"(?P<id>[^\s:]{1,64}): ?",
+    ways={"sent": OUT, "received": IN},
+)
+
+line_format(
+    "evcc",
+    "evcc",
+    rf"TRACE (?P<when>{ISO}) (?P<way>recv|send|sent) (?P<id>[^\s:]{{1,64}}): ?",
+    ways={"recv": SEND, "send": RECV, "sent": RECV},  # evcc is the CSMS
+)
+
+_BOX = r"\[chargeBoxId=(?P<id>[^,\]]*), sessionId=(?P<session>[^\]]*)\] "
+line_format(
+    "steve",
+    "SteVe",
+    rf"(?:(?P<when>{ISO}) .*?)?{_BOX}(?P<way>Sending|Received)(?: message)?: ?",
+    ways={"Sending": RECV, "Received": SEND},  # SteVe is the CSMS
+    links={
+        "open": rf"(?:(?P<when>{ISO}) .*?)?{_BOX}Connection is established",
+        "close": rf"(?:(?P<when>{ISO}) .*?)?{_BOX}(?:Connection (?:is|was) closed|Closed)",
+    },
+)

@@ -1,0 +1,98 @@
+"""Finds OCPP-J frames in text, and never finds one that is not there. A core.
+
+A frame is taken only as a whole JSON array. Of one that is damaged at most its head is read: the
+message type, the id and the action, which say what was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+import msgspec
+
+CALL, RESULT, ERROR, RESULT_ERROR, NOTE = 2, 3, 4, 5, 6
+LENGTHS = {CALL: 4, RESULT: 3, ERROR: 5, RESULT_ERROR: 5, NOTE: 4}
+START = re.compile(r"\[\s*[2-6]\s*,\s*\"")
+_HEAD = re.compile(
+    r"\[\s*([2-6])\s*,\s*\"([^\"\\]{1,64})\"\s*,\s*(?:\"([A-Za-z0-9]{1,64})\"\s*[,\]]|(?=[{\"]))"
+)
+_TAIL = re.compile(r"\"[^\"]*\"\s*:.*\}\s*\]\s*,?\s*$")
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON number")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)
+
+
+class NotAFrame(Exception):
+    """The text holds no whole frame here; the message says why, in the words of a report."""
+
+
+def read(text: str, start: int = 0) -> tuple[list[Any], int]:
+    """Return the frame that begins at `start`, and where it ends; raises NotAFrame."""
+    try:
+        whole = msgspec.json.decode(text[start:] if start else text)
+        end = len(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        whole, end = _first(text, start)
+    problem = misshapen(whole)
+    if problem:
+        raise NotAFrame(problem)
+    return whole, end
+
+
+def _first(text: str, start: int) -> tuple[Any, int]:
+    """Decode the first JSON value of a text that goes on after it."""
+    while start < len(text) and text[start].isspace():
+        start += 1
+    try:
+        return _DECODER.raw_decode(text, start)
+    except json.JSONDecodeError as error:
+        raise NotAFrame(f"not JSON: {error.msg} (column {error.pos + 1})") from None
+    except (ValueError, RecursionError) as error:
+        raise NotAFrame(f"not JSON: {error}") from None
+
+
+def misshapen(frame: Any) -> str:
+    """Say why a JSON value cannot be an OCPP-J frame, '' if it can.
+
+    Only what makes it unrecognisable: a frame with a wrong payload is a frame, and the judge's.
+    """
+    if not isinstance(frame, list) or len(frame) < 3:  # noqa: PLR2004 - the shortest frame
+        return "not an OCPP-J frame"
+    if isinstance(frame[0], bool) or frame[0] not in LENGTHS:
+        return f"not an OCPP-J frame: message type {str(frame[0])[:20]!r}"
+    if not isinstance(frame[1], str):
+        return "not an OCPP-J frame: its message id is no string"
+    return ""
+
+
+def strict(frame: list[Any]) -> bool:
+    """Whether a frame has exactly the shape of its type: what is found anywhere in a text must."""
+    if len(frame) != LENGTHS[frame[0]]:
+        return False
+    if frame[0] in {CALL, NOTE}:
+        return isinstance(frame[2], str) and isinstance(frame[3], dict)
+    if frame[0] == RESULT:
+        return isinstance(frame[2], dict)
+    return isinstance(frame[2], str) and isinstance(frame[3], str) and isinstance(frame[4], dict)
+
+
+def head(text: str) -> tuple[int, str, str] | None:
+    """Return what can be read of a damaged frame: type, id and action; None if not even that."""
+    found = _HEAD.search(text)
+    if found is None:
+        return None
+    kind, action = int(found[1]), found[3] or ""
+    if kind in {CALL, NOTE} and not action:
+        return None
+    return kind, found[2], action if kind in {CALL, NOTE} else ""
+
+
+def remains(text: str) -> bool:
+    """Whether a line holds a frame, or the rest of one whose beginning is missing."""
+    return START.search(text) is not None or _TAIL.search(text) is not None
