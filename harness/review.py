@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from harness.checkers import Judge
 from harness.history import FIELD_LOG
 from harness.operator_answers import outline
-from harness.progress import Progress
+from harness.progress import FAILED, Progress
 from harness.run_record import Counts, Ending, ExitCode, Expectation, Phase
 from harness.verdict import Verdict
 from simulator.scenario import Expect
@@ -133,9 +133,32 @@ class Reviewer:
             verdict=verdict,
             exit_code=code,
             phases=tuple(course.phases),
-            counts=_counts(rollouts, judgement, progress),
+            counts=self._counts(rollouts, judgement),
             rollouts=rollouts,
             problem=course.problem,
+        )
+
+    def _counts(self, rollouts: tuple[dict[str, Any], ...], judgement: Judgement) -> Counts:
+        """Return the numbers of the verdict block; ends are counted as the last GET showed them.
+
+        In a field log nobody asked: there the chargers' own words count.
+        """
+        progress = self._progress
+        shown = Counter(str(row.get("status")) for body in rollouts for row in rows_of(body))
+        chargers, installed, failed = progress.fleet, shown["installed"], shown["failed"]
+        if is_field_log(self.header):
+            last = progress.states()
+            chargers, installed = len(self._judge.view.stations), last["Installed"]
+            failed = sum(last[status] for status in FAILED)
+        return Counts(
+            chargers=chargers,
+            triggered=len(progress.triggered),
+            installed=installed,
+            failed=failed,
+            calls=sum(progress.calls.values()),
+            events=judgement.events,
+            downloads=dict(progress.downloads),
+            bytes_served=progress.bytes_served,
         )
 
 
@@ -229,20 +252,3 @@ def _exercises(expect: Expect, judgement: Judgement) -> list[Expectation]:
         )
         for requirement in expect.exercises
     ]
-
-
-def _counts(
-    rollouts: tuple[dict[str, Any], ...], judgement: Judgement, progress: Progress
-) -> Counts:
-    """Return the numbers of the verdict block; ends are counted as the last GET showed them."""
-    shown = Counter(str(row.get("status")) for body in rollouts for row in rows_of(body))
-    return Counts(
-        chargers=progress.fleet,
-        triggered=len(progress.triggered),
-        installed=shown["installed"],
-        failed=shown["failed"],
-        calls=sum(progress.calls.values()),
-        events=judgement.events,
-        downloads=dict(progress.downloads),
-        bytes_served=progress.bytes_served,
-    )

@@ -35,6 +35,7 @@ class Subject(StrEnum):
     CSMS = "csms"
     CHARGER = "charger"
     HARNESS = "harness"
+    NETWORK = "network"  # only in field logs: one side was not heard of any more
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from harness.checkers.alone import UNSEEN, judgeable
 from harness.verdict import Finding, Grade, Result, Step, Subject, Verdict, Witness
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Checker:
 
     def result(self, view: View) -> Result:
         """Return the verdict over everything seen so far."""
+        if view.field and not judgeable(self.requirement.id):
+            return Result(self.requirement, Verdict.INCONCLUSIVE, 0, note=UNSEEN)
         for switch in self.requirement.switches:
             if not view.profile.judges(switch):
                 self.findings = []

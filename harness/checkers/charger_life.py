@@ -10,6 +10,7 @@ from harness.checkers.charger_rules import charger_rule, is_full, is_signed
 from harness.checkers.facts import (
     Called,
     Closed,
+    Interrupted,
     Opened,
     Replied,
     Reported,
@@ -60,6 +61,11 @@ class C06(Checker):
             else:
                 running.setdefault(name, fact.event)
 
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """A transaction may have ended unseen."""
+        self._running.pop(fact.station.id, None)
+
     @sees(Replied, actions=("StartTransaction",))
     def replied(self, _view: View, fact: Replied) -> None:
         """Learn the id of a 1.6 transaction."""
@@ -109,6 +115,11 @@ class C10(Checker):
         """Start with nothing interrupted."""
         super().__init__()
         self._broken: dict[str, tuple[Member, Event]] = {}
+
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """An end may have been reported unseen."""
+        self._broken.pop(fact.station.id, None)
 
     @sees(Closed)
     def closed(self, _view: View, fact: Closed) -> None:
@@ -161,6 +172,12 @@ class C12(Checker):
         """Start with no connectors."""
         super().__init__()
         self._states: dict[tuple[str, Any, Any], tuple[str, Event, Trigger | None]] = {}
+
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """A connector may have changed unseen."""
+        for key in [key for key in self._states if key[0] == fact.station.id]:
+            del self._states[key]
 
     @sees(Called, actions=("StatusNotification",))
     def called(self, _view: View, fact: Called) -> None:
@@ -222,6 +239,12 @@ class C13(Checker):
         super().__init__()
         self._owed: dict[tuple[str, str], Event] = {}
         self._said: dict[str, set[str]] = {}  # charger -> events since its last trigger
+
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """An event may have been sent unseen."""
+        for key in [key for key in self._owed if key[0] == fact.station.id]:
+            del self._owed[key]
 
     @sees(Triggered)
     def triggered(self, _view: View, fact: Triggered) -> None:
@@ -305,6 +328,8 @@ class C15(Checker):
     def opened(self, view: View, fact: Opened) -> None:
         """Measure the last few connects."""
         charger = fact.connection.station.id
+        if fact.connection.inferred or not view.timed:
+            return  # when it connected, or that it did, is a guess
         recent = self._opened.setdefault(charger, deque(maxlen=self.MOST))
         recent.append(fact.event)
         self.exercised += len(recent) > 1

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
-from harness.checkers.facts import Called, Replied, Reported, TriggerAnswered
+from harness.checkers.facts import (
+    Called,
+    Interrupted,
+    Replied,
+    Reported,
+    TriggerAnswered,
+    Triggered,
+)
 from harness.checkers.model import RANK
 from harness.checkers.transitions import START, known, next_statuses
 from harness.checkers.triggering import CLOCK_SKEW, instant
@@ -18,6 +25,7 @@ if TYPE_CHECKING:
     from harness.history import Event
 
 OLD = "ocpp1.6"
+UNSEEN = "?"  # a status that lies in a gap of the log
 PHASE = RANK | {"DownloadFailed": RANK["Downloading"]}  # a retry goes on from there
 TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
 
@@ -54,6 +62,17 @@ class C01(Checker):
         super().__init__()
         self._last: dict[Trigger, tuple[str, Event]] = {}
         self._asked: set[str] = set()
+        self._blind: set[str] = set()  # what these were told to do lies in a gap of the log
+
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """The command, or a TriggerMessage, may have come unseen."""
+        self._blind.add(fact.station.id)
+
+    @sees(Triggered)
+    def triggered(self, _view: View, fact: Triggered) -> None:
+        """From a command on everything is known again."""
+        self._blind.discard(fact.trigger.station.id)
 
     @sees(Called, actions=TRIGGERS)
     def called(self, _view: View, fact: Called) -> None:
@@ -71,6 +90,9 @@ class C01(Checker):
         asked = fact.station.id in self._asked
         self._asked.discard(fact.station.id)
         trigger, status = fact.trigger, fact.status
+        if trigger is None and fact.station.id in self._blind:
+            self.doubt = "a status whose command the log does not hold"
+            return
         if status == "Idle":
             if not asked:
                 self._accuse(view, fact, "Idle only when asked", "Idle, unasked", None)
@@ -184,7 +206,7 @@ class C03(Checker):
         """Compare the first Downloading with the date of the command."""
         trigger = fact.trigger
         start = instant(view.header.started_at)
-        if fact.status != "Downloading" or trigger is None or start is None:
+        if fact.status != "Downloading" or trigger is None or start is None or not view.timed:
             return
         inner = trigger.payload.get("firmware")
         box = inner if isinstance(inner, dict) else trigger.payload
@@ -250,6 +272,12 @@ class C11(Checker):
         self._asked: dict[str, tuple[Event, str]] = {}
         self._last: dict[str, str] = {}
 
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """The status may have come unseen."""
+        self._asked.pop(fact.station.id, None)
+        self._last[fact.station.id] = UNSEEN
+
     @sees(Replied, actions=TRIGGERS)
     def replied(self, _view: View, fact: Replied) -> None:
         """From the Accepted on the charger owes a status."""
@@ -271,7 +299,7 @@ class C11(Checker):
             event, last = owed
             self.exercised += 1
             idle = fact.status == "Idle"
-            busy = last not in {"", "Installed"} and RANK.get(last, 0) < RANK["Installed"]
+            busy = last not in {"", UNSEEN, "Installed"} and RANK.get(last, 0) < RANK["Installed"]
             if (idle and busy) or (not idle and not last and fact.trigger is None):
                 self.accuse(
                     view,

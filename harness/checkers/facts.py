@@ -103,6 +103,17 @@ class Turned:
 
 
 @dataclass(slots=True, eq=False)
+class Interrupted:
+    """A field log begins, or goes on after a gap, in the middle of a station's story.
+
+    What a checker remembers of the station may be out of date: it forgets it.
+    """
+
+    event: Event
+    station: Station
+
+
+@dataclass(slots=True, eq=False)
 class Closed:
     """A connection is gone."""
 
@@ -192,6 +203,7 @@ Fact = (
     | Reported
     | Booted
     | Opened
+    | Interrupted
     | Turned
     | Closed
     | Called

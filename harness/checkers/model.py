@@ -210,6 +210,8 @@ class Connection:
     closed: Event | None = None
     ours: dict[str, Call] = field(default_factory=dict)  # charger -> CSMS, unanswered
     theirs: dict[str, Call] = field(default_factory=dict)  # CSMS -> charger, unanswered
+    inferred: bool = False  # no line of the field log speaks of its beginning
+    heard: dict[str, float] = field(default_factory=dict)  # field log: side -> its last frame
     fenced: int = -1  # everything received from now on was sent after this event index
     fences: int = 0
 

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.charger_rules import charger_rule, is_full
-from harness.checkers.facts import Booted, Closed, Reported, Served
+from harness.checkers.facts import Booted, Closed, Interrupted, Reported, Served
 from harness.checkers.settling import failed_for_good
 from harness.verdict import Grade
 
@@ -99,6 +99,12 @@ class C07(Checker):
         self._closed: dict[str, Event] = {}
         self._booted: dict[str, Booted] = {}
         self._early: dict[str, Reported] = {}  # Installed came first
+
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """A boot may have come unseen."""
+        self._forget(fact.station.id)
+        self._early.pop(fact.station.id, None)
 
     @sees(Closed)
     def closed(self, _view: View, fact: Closed) -> None:
@@ -210,6 +216,11 @@ class C08(Checker):
         """Start with no failures."""
         super().__init__()
         self._failed: dict[str, tuple[Member, Event, str | None]] = {}
+
+    @sees(Interrupted)
+    def interrupted(self, _view: View, fact: Interrupted) -> None:
+        """Another update may have come unseen."""
+        self._failed.pop(fact.station.id, None)
 
     @sees(Reported)
     def reported(self, _view: View, fact: Reported) -> None:

@@ -85,7 +85,7 @@ class C04(Checker):
         waited = fact.event.time - failed.time
         interval = trigger.retry_interval or 0.0
         problem = ""
-        if waited < SHARE * interval - BLUR:
+        if waited < SHARE * interval - BLUR and view.timed:
             problem = f"Downloading {waited:.1f} s after DownloadFailed"
         if self._retries[trigger] > trigger.retries:
             problem = f"retry {self._retries[trigger]}"

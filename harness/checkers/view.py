@@ -13,7 +13,7 @@ from harness.checkers.plan import PlanFold
 from harness.checkers.telling import tell
 from harness.checkers.wirefold import WireFold, adopt
 from harness.contract import Profile
-from harness.history import CHARGER
+from harness.history import CHARGER, FIELD_LOG
 from harness.verdict import Step, Subject
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ class View:
         """Start before the first event."""
         self.header = header
         self.profile = Profile(header.profile)
+        self.field = header.target.get("kind") == FIELD_LOG
+        # Whether the times are good enough to judge by: those inside messages are not.
+        self.timed = not self.field or header.target.get("clock") == "log"
         self.quirky = frozenset(header.quirky)
         self.under_test = frozenset(header.under_test)
         self.ops: dict[str, Op] = {}  # open, or with unknown outcome

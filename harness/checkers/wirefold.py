@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
+from harness.checkers.alone import attempt_of
 from harness.checkers.model import (
     FAILURES,
     RANK,
@@ -52,18 +53,29 @@ class WireFold:
             return self._open(event, station)
         if kind == "close":
             return self._close(event, station)
+        if kind == "damaged":
+            self._damaged(event, station)
+            return []
         return [facts.Turned(event, charger)] if kind == "refused" else []
 
     # ------------------------------------------------------------------ connections
 
-    @staticmethod
-    def _open(event: Event, station: Station) -> list[Fact]:
+    def _open(self, event: Event, station: Station) -> list[Fact]:
         connection = Connection(
             event.ref, station, event, str(event.data.get("subprotocol") or ""), None
         )
         station.connection = connection
         station.connections += 1
-        return [facts.Opened(event, connection)]
+        connection.inferred = bool(event.data.get("inferred"))
+        opened: list[Fact] = [facts.Opened(event, connection)]
+        if not event.data.get("partial"):
+            # Even a log that begins with a boot may begin in the middle of an update.
+            begins = self._view.field and station.connections == 1
+            return [*opened, facts.Interrupted(event, station)] if begins else opened
+        # Nobody knows what a station said before: it may have been accepted, or told to update.
+        station.accepted = True
+        station.triggers, station.by_request = [], {}
+        return [*opened, facts.Interrupted(event, station)]
 
     @staticmethod
     def _close(event: Event, station: Station) -> list[Fact]:
@@ -76,6 +88,20 @@ class WireFold:
 
     # ------------------------------------------------------------------ frames
 
+    @staticmethod
+    def _damaged(event: Event, station: Station) -> None:
+        """Take in what can still be read of a frame of a field log: nobody is accused of it."""
+        connection, way = station.connection, event.data.get("way")
+        if connection is None:
+            return
+        called = event.data.get("type") == 2  # noqa: PLR2004 - OCPP-J message type
+        ours = (way == "send") == called
+        pending = connection.ours if ours else connection.theirs
+        if called:
+            _open_call(pending, Call(event.ref, event.name, event, None, answered=True))
+        else:
+            pending.pop(event.ref, None)
+
     def _frame(self, event: Event, station: Station, sender: Subject) -> list[Fact]:
         connection = station.connection
         frame = event.data.get("frame")
@@ -83,6 +109,8 @@ class WireFold:
         if problem:
             return [facts.Garbled(event, sender, station, connection, problem)]
         assert isinstance(frame, list)  # noqa: S101 - _problem() said so
+        if connection is not None and self._view.field:
+            connection.heard[sender] = event.time
         if frame[0] in ANSWERS:
             return self._reply(event, station, sender, frame)
         call = Call(frame[1], frame[2], event, frame[3])
@@ -161,6 +189,8 @@ class WireFold:
             station.by_request[trigger.request_id] = trigger
         trigger.rollout = self._view.by_url.get(trigger.location)
         self._view.adopt(trigger)
+        if self._view.field and trigger.member is None:
+            trigger.member = attempt_of(trigger)
         rollout, connection = trigger.rollout, trigger.connection
         since = rollout.tentative if rollout is not None else None
         if rollout and since and connection and connection.proves_after(since.index):

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.history import read
+from harness.report.sequence import sequences
+from harness.review import is_field_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from harness.history import Event
+    from harness.report.sequence import Sequence
     from harness.run_record import RunRecord
 
 STATES = ("waiting", "triggered", "downloading", "installing", "rebooting", "installed", "failed")
@@ -40,6 +43,7 @@ MOST_LANES = 40
 MOST_FRAMES = 120
 MOST_TEXT = 1500
 SAMPLES = 400
+MOST_TIMES = 200_000  # kept a kind of call: a log of a year must not fill memory
 
 
 @dataclass(slots=True)
@@ -95,6 +99,7 @@ class Picture:
     latencies: list[Percentiles] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
     lanes_left_out: int = 0
+    sequences: list[Sequence] = field(default_factory=list)  # of a field log: one a charger
     failures: dict[str, str] = field(default_factory=dict)  # charger -> the failure it reported
 
 
@@ -108,11 +113,20 @@ def picture(run: RunRecord) -> Picture:
         for event in events:
             drawn.see(event)
     wanted = _wanted(run, drawn.picture.failures)
+    if run.header is not None and is_field_log(run.header):
+        drawn.picture.sequences = _sequences(run, drawn.everybody(wanted))
     with run.history.open(encoding="utf-8") as lines:
         _, events = read(lines)
         drawn.picture.lanes = _lanes(events, dict(itertools.islice(wanted.items(), MOST_LANES)))
     drawn.picture.lanes_left_out = max(0, len(wanted) - MOST_LANES)
     return drawn.finish()
+
+
+def _sequences(run: RunRecord, wanted: dict[str, str]) -> list[Sequence]:
+    assert run.history is not None  # noqa: S101 - the picture was drawn from it
+    with run.history.open(encoding="utf-8") as lines:
+        _, events = read(lines)
+        return sequences(events, dict(itertools.islice(wanted.items(), MOST_LANES)), run.judgement)
 
 
 class _Drawing:
@@ -127,6 +141,8 @@ class _Drawing:
         self._counts: Counter[str] = Counter()
         self._open_calls: dict[tuple[str, str], tuple[str, float]] = {}
         self._took: dict[str, list[float]] = {}
+        self._counted: Counter[str] = Counter()
+        self._every: dict[str, int] = {}
         self._paused_at: float | None = None
 
     def see(self, event: Event) -> None:
@@ -206,7 +222,17 @@ class _Drawing:
             self._paused_at = event.time
 
     def _time(self, name: str, seconds: float) -> None:
-        self._took.setdefault(name, []).append(seconds * 1000.0)
+        times = self._took.setdefault(name, [])
+        self._counted[name] += 1
+        if not self._counted[name] % self._every.get(name, 1):
+            times.append(seconds * 1000.0)
+        if len(times) >= MOST_TIMES:  # every other one tells as much
+            del times[::2]
+            self._every[name] = 2 * self._every.get(name, 1)
+
+    def everybody(self, first: dict[str, str]) -> dict[str, str]:
+        """Return the chargers to draw and why: all of them, the given ones first."""
+        return {**first, **{charger: "" for charger in self._state if charger not in first}}
 
     def finish(self) -> Picture:
         """Return the picture, thinned out to what can be drawn."""
@@ -216,7 +242,7 @@ class _Drawing:
         drawn.samples = _thin(self._changes)
         drawn.online = _thin(drawn.online)
         drawn.latencies = sorted(
-            (_percentiles(name, times) for name, times in self._took.items()),
+            (_percentiles(name, self._counted[name], t) for name, t in self._took.items() if t),
             key=lambda row: (row.name.split(" ")[0] != "REST", -row.count, row.name),
         )
         return drawn
@@ -229,13 +255,13 @@ def _thin(changes: list[Any]) -> list[Any]:
     return [*kept, changes[-1]] if changes and kept[-1] is not changes[-1] else kept
 
 
-def _percentiles(name: str, times: list[float]) -> Percentiles:
+def _percentiles(name: str, count: int, times: list[float]) -> Percentiles:
     times.sort()
 
     def at(share: float) -> float:
         return times[min(len(times) - 1, int(share * len(times)))]
 
-    return Percentiles(name, len(times), at(0.50), at(0.95), at(0.99), times[-1])
+    return Percentiles(name, count, at(0.50), at(0.95), at(0.99), times[-1])
 
 
 def _wanted(run: RunRecord, failures: dict[str, str]) -> dict[str, str]:

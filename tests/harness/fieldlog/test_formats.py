@@ -70,7 +70,7 @@ def test_a_log_of_the_charger_without_times_or_ids() -> None:
     assert seen.form == "microocpp"
     assert seen.chargers == ["mullein-7"]
     assert seen.summary.clock == "messages"
-    assert seen.summary.sentence == "imported 14 of 14 frames, 1 charger, 2 sessions"
+    assert seen.summary.sentence == "imported 16 of 16 frames, 1 charger, 2 sessions"
     assert seen.frames[4][0] == "recv"
 
 
