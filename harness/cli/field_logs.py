@@ -18,6 +18,7 @@ from harness.cli.drills import report_folder
 from harness.cli.problems import reported
 from harness.cli.recordings import recorded
 from harness.errors import UsageError
+from harness.fieldlog.anonymise import Anonymiser
 from harness.fieldlog.files import LogFile, import_log
 from harness.fieldlog.formats_tables import subprotocol
 from harness.fieldlog.intake import Options, Summary
@@ -42,13 +43,15 @@ OFTEN = 2048  # events between two looks at the progress
 class _Import:
     """One import under way: the history file, the judge and what is said meanwhile."""
 
-    def __init__(self, folder: Path, console: Console, *, quiet: bool) -> None:
+    def __init__(
+        self, folder: Path, console: Console, hidden: Anonymiser | None, *, quiet: bool
+    ) -> None:
         self.folder = folder
         self.history = folder / HISTORY
         self.header: Header | None = None
         self.reviewer: Reviewer | None = None
         self.problems = 0
-        self._console, self._quiet = console, quiet
+        self._console, self._quiet, self._hidden = console, quiet, hidden
         self._out: IO[bytes] = self.history.open("wb")
         self._told: IO[str] = (folder / PROBLEMS).open("w", encoding="utf-8")
 
@@ -59,12 +62,16 @@ class _Import:
 
     def begin(self, header: Header) -> None:
         """Take the header."""
+        if self._hidden is not None:
+            header = self._hidden.header(header)
         self.header, self.reviewer = header, Reviewer(header)
         self._out.write(encode(header))
 
     def see(self, event: Event) -> None:
         """Keep and judge one event."""
         assert self.reviewer is not None  # noqa: S101 - the header came first
+        if self._hidden is not None:
+            event = self._hidden.event(event)
         self._out.write(encode(event))
         self.reviewer.see(event)
 
@@ -105,6 +112,7 @@ class _Import:
     type=click.Path(exists=True, dir_okay=False),
     help="A Python file of yours that registers a format.",
 )
+@click.option("--anonymise", is_flag=True, help="Replace ids, serials, tags, URLs and passwords.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder for history and report.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on standard output.")
@@ -119,6 +127,7 @@ def import_command(
     side: str | None,
     encoding: str,
     importer: str | None,
+    anonymise: bool,
     report: Path | None,
     quiet: bool,
     as_json: bool,
@@ -142,7 +151,7 @@ def import_command(
     console = Console(stderr=as_json, soft_wrap=True)
     file = LogFile(log, encoding)
     folder = report_folder(report, f"import-{log.stem}")
-    running = _Import(folder, console, quiet=quiet)
+    running = _Import(folder, console, Anonymiser() if anonymise else None, quiet=quiet)
     try:
         summary = _run(file, options, running)
     finally:

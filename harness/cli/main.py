@@ -7,6 +7,7 @@ import click
 from harness.about import version
 from harness.cli.check import check
 from harness.cli.drills import demo, run
+from harness.cli.exporting import export
 from harness.cli.field_logs import import_command
 from harness.cli.forecast import forecast
 from harness.cli.measure import power
@@ -32,6 +33,7 @@ for _command in (
     run,
     judge,
     import_command,
+    export,
     scenario,
     target,
     check,

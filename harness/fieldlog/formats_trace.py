@@ -81,7 +81,9 @@ def _piece(number: int, record: dict[str, Any], kept: dict[str, Any]) -> Piece:
         session=_session(record),
         when=when if isinstance(when, str | int | float) else None,
         ocpp=subprotocol(str(record.get("ocppVersion") or "")),
-        data={"time": kept["time"]} if isinstance(kept.get("time"), int | float) else {},
+        data={"time": kept["time"], "name": str(record.get("action") or "")}
+        if isinstance(kept.get("time"), int | float)
+        else {},
     )
 
 

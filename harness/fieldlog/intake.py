@@ -328,15 +328,12 @@ class Intake:
 
     def _again(self, piece: Piece) -> None:
         """Record a frame of a drill as it was recorded then."""
-        track, frame = self._track(piece), piece.frame
-        action = frame[2] if frame[0] in {CALL, NOTE} and isinstance(frame[2], str) else ""
-        payload = frame[3] if action and len(frame) > 3 else frame[2]  # noqa: PLR2004
+        track = self._track(piece)
         track.connections = max(1, track.connections)
-        name = track.named(piece.way, frame[0], frame[1], action, payload)
         self.summary.frames += 1
-        time = float(piece.data.get("time", 0.0))
-        self._record(CHARGER + track.id, piece.way, name, ref=frame[1], time=time,
-                     data={"frame": frame})  # fmt: skip
+        name, time = str(piece.data.get("name", "")), float(piece.data.get("time", 0.0))
+        self._record(CHARGER + track.id, piece.way, name, ref=piece.frame[1], time=time,
+                     data={"frame": piece.frame})  # fmt: skip
 
     def _restore(self, piece: Piece) -> None:
         """Record an event of a drill that a trace has kept beside its records."""

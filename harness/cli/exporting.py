@@ -1,0 +1,55 @@
+"""`firmdrill export`: a history as Open OCPP Trace, for other tools or another desk."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO
+
+import click
+
+from harness.cli.problems import reported
+from harness.errors import HistoryError, UsageError
+from harness.fieldlog.anonymise import Anonymiser
+from harness.fieldlog.trace import line, records
+from harness.history import read
+from harness.runner import HISTORY
+
+
+@click.command()
+@click.argument("history", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Instead of standard output.")
+@click.option("--anonymise", is_flag=True, help="Replace ids, serials, tags, URLs and passwords.")
+@reported
+def export(history: Path, output: Path | None, *, anonymise: bool) -> None:
+    """Write a recorded HISTORY as Open OCPP Trace v1.1, one record a line.
+
+    `firmdrill import` reads it back: what a record cannot hold travels in its `meta`.
+    """
+    path = history / HISTORY if history.is_dir() else history
+    try:
+        if output is None:
+            count = _export(path, sys.stdout.buffer, anonymise=anonymise)
+        else:
+            with output.open("wb") as file:
+                count = _export(path, file, anonymise=anonymise)
+    except OSError as error:
+        raise UsageError(f"{error.filename or path}: {error.strerror or error}") from error
+    except HistoryError as error:
+        raise HistoryError(0, f"{path}: {error}") from error
+    if not count:
+        raise UsageError(f"{path} holds no frame that a trace can hold: nothing was exported")
+    click.echo(f"{count} records", err=True)
+
+
+def _export(path: Path, out: IO[bytes], *, anonymise: bool) -> int:
+    with path.open("rb") as file:
+        header, events = read(file)
+        if anonymise:
+            hidden = Anonymiser()
+            header, events = hidden.header(header), map(hidden.event, events)
+        count = 0
+        for record in records(header, events):
+            out.write(line(record))
+            count += 1
+    return count
