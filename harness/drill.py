@@ -63,20 +63,21 @@ class Drill:
     async def run(self) -> None:
         """Go through all phases; raises TargetError if the fleet never came up."""
         interrupted = False
-        for phase in (self._connect, self._baseline, self._act, self._heal):
+        for phase in (self.connect, self.baseline, self.act, self.heal):
             if not await self.world.interruptible(phase()):
                 interrupted = True
                 self.world.recorder.mark("interrupted")
                 break
         self.ending = Ending.INTERRUPTED if interrupted else Ending.COMPLETED
-        within = INTERRUPTED_DRAIN if interrupted else self._patience()
-        for last in (self._drain(within), self._final()):
+        within = INTERRUPTED_DRAIN if interrupted else self.patience()
+        for last in (self.drain(within), self.final()):
             await self.world.interruptible(last)
         self.world.recorder.mark("end")
 
     # ------------------------------------------------------------------ the phases
 
-    async def _connect(self) -> None:
+    async def connect(self) -> None:
+        """Power the fleet on and wait until it is accepted; raises TargetError if it never is."""
         self._begin("connect")
         await self.world.start_fleet()
         expected = [spec for spec in self.chargers if not _starts_offline(spec)]
@@ -115,19 +116,21 @@ class Drill:
             return "connected, but its BootNotification was not answered"
         return "never connected"
 
-    async def _baseline(self) -> None:
+    async def baseline(self) -> None:
+        """Look at the fleet before anything happens to it."""
         self._begin("baseline")
         await self.operator.fleet()
         await self._probe_keys("GET", "/fleet/firmware")
 
-    async def _act(self) -> None:
+    async def act(self) -> None:
+        """Follow the operator's plan."""
         self._begin("act")
         await self.operator.follow(self.scenario.operator, self._at_step)
 
     def _at_step(self, number: int, name: str) -> None:
         self.where = f"step {number}/{len(self.scenario.operator)} {name}"
 
-    async def _heal(self) -> None:
+    async def heal(self) -> None:
         """Faults stop; whatever is on its way must come to an end by itself."""
         begun = self._begin("heal")
         if not self.operator.troubles and self._should_end():
@@ -139,18 +142,20 @@ class Drill:
         """Whether the scenario wants its rollouts to come to an end."""
         return self.scenario.expect.rollout in {"completed", "failed"}
 
-    def _patience(self) -> float:
+    def patience(self) -> float:
         """Return how long chargers in flight may take to report their end."""
         ended = all(map(finished, self.rollouts()))
         return DRAIN_WITHIN if ended or self.operator.troubles else self.scenario.heal.within
 
-    async def _drain(self, within: float) -> None:
+    async def drain(self, within: float) -> None:
+        """Let the chargers on their way report their end."""
         self._begin("drain")
         await self.world.until(lambda: not self.world.progress.in_flight, within)
         # Behind this round trip every CALL that a charger had sent is answered, or never will be.
         await self.operator.fence("")
 
-    async def _final(self) -> None:
+    async def final(self) -> None:
+        """Read everything once more, and try the doors."""
         self._begin("final")
         await self._probe_keys("POST", "/firmware/rollout", body={"charger_ids": []})
         for rollout, rollout_id in self.operator.rollouts.items():

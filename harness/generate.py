@@ -44,9 +44,13 @@ def scenario(number: int) -> Scenario:
 
 
 def fields(number: int) -> dict[str, Any]:
-    """Draw the fields of a scenario, as a file would hold them."""
-    draw = random.Random(f"scenario/{number}")
-    fleet = _fleet(draw)
+    """Draw the fields of the scenario of this number, as a file would hold them."""
+    return drawn(random.Random(f"scenario/{number}"), number)
+
+
+def drawn(draw: Draw, number: int) -> dict[str, Any]:
+    """Draw the fields of a scenario from any source of chance; `number` becomes its seed."""
+    fleet = cohorts(draw)
     size = sum(cohort["count"] for cohort in fleet)
     plan = draw.choices((_careful, _impatient, _chaotic), (3, 4, 3))[0]
     out: dict[str, Any] = {
@@ -55,7 +59,7 @@ def fields(number: int) -> dict[str, Any]:
         "seed": number,
         "firmware": {"version": "2.0.0", "size": "100 kB"},
         "fleet": fleet,
-        "operator": [{"create": _create(draw, size)}, *plan(draw)],
+        "operator": [{"create": creation(draw, size)}, *plan(draw)],
         "heal": {"within": "3 min"},
     }
     for twist in TWISTS:
@@ -67,11 +71,12 @@ def fields(number: int) -> dict[str, Any]:
 # ---------------------------------------------------------------------- fleet
 
 
-def _fleet(draw: Draw) -> list[dict[str, Any]]:
+def cohorts(draw: Draw) -> list[dict[str, Any]]:
+    """Draw a fleet of one to nineteen chargers."""
     low, high = draw.choices(((1, 4), (5, 10), (11, 19)), (2, 3, 5))[0]
     total = draw.randint(low, high)
-    cohorts = min(total, draw.randint(1, 3))
-    sizes = [total // cohorts + (n < total % cohorts) for n in range(cohorts)]
+    count = min(total, draw.randint(1, 3))
+    sizes = [total // count + (n < total % count) for n in range(count)]
     return [_cohort(draw, f"c{n}", size) for n, size in enumerate(sizes)]
 
 
@@ -124,7 +129,8 @@ def _offline(draw: Draw) -> dict[str, Any]:
 # ---------------------------------------------------------------------- operator
 
 
-def _create(draw: Draw, size: int) -> dict[str, Any]:
+def creation(draw: Draw, size: int) -> dict[str, Any]:
+    """Draw what a rollout of `size` chargers is created with."""
     strategy = draw.choice(["canary", "rolling", "all_at_once"])
     out: dict[str, Any] = {
         "strategy": strategy,
@@ -193,12 +199,16 @@ def _impatient(draw: Draw) -> list[Any]:
 
 
 def _chaotic(draw: Draw) -> list[Any]:
-    """The same, while the CSMS dies now and then."""
+    """The same, while the CSMS dies now and then: anywhere, or right after it wrote things down."""
     out = _impatient(draw)
     for _ in range(draw.randint(1, 2)):
         at = draw.randint(1, len(out))
         away = draw.choice(["1 ms", "500 ms", "5 s"])
-        out[at:at] = ["kill", {"hold": away}, "restart", {"hold": draw.choice(["1 ms", "1 s"])}]
+        death: list[Any] = ["kill"]
+        if _chance(draw, 0.5):
+            what = draw.choice([_execute, _execute, _pause])(draw, background=0.3)
+            death = [{"kill": {"at": "commit"}}, what]
+        out[at:at] = [*death, {"hold": away}, "restart", {"hold": draw.choice(["1 ms", "1 s"])}]
     return out
 
 

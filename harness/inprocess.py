@@ -75,6 +75,7 @@ class InProcessCsms:
         self._service_factory = service_factory
         self._hub_factory = hub_factory
         self._links: dict[Connection, _Link] = {}
+        self._unanswered: list[Callable[[Outcome], None]] = []
         self._turn_timer: Timer | None = None
         self._turn_at = 0.0
         self.store = Store(path)
@@ -99,6 +100,27 @@ class InProcessCsms:
         for connection in list(self._links):
             connection.close(1006)
         self._links.clear()
+        unanswered, self._unanswered = self._unanswered, []
+        for done in unanswered:
+            done(Unknown("the connection broke before an answer came"))
+
+    def kill_at_commit(self, killed: Callable[[], None]) -> None:
+        """Kill it as soon as it has written something down; nothing that follows from it leaves.
+
+        `killed` is called right before.
+        """
+        assert self.hub is not None, "the CSMS is down"  # noqa: S101 - a programming error
+        service = self.hub.service
+        commit = service.commit
+
+        def last_commit(now: float) -> list[Any]:
+            if released := commit(now):
+                killed()
+                self.kill()
+                return []
+            return released
+
+        vars(service)["commit"] = last_commit
 
     def close(self) -> None:
         """Close the database."""
@@ -195,11 +217,11 @@ class InProcessCsms:
         except Problem as problem:
             done(_refusal(problem))
             return
-        waiting = [done]
+        self._unanswered.append(done)
 
         def answer(outcome: Reply | Exception) -> None:
-            if waiting:
-                waiting.clear()
+            if done in self._unanswered:
+                self._unanswered.remove(done)
                 done(_outcome(outcome))
 
         ticket.then(answer)

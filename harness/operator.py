@@ -164,10 +164,10 @@ class Operator:
     async def _mark(self, step: steps.MarkStep) -> None:
         self._world.mark(step.name)
 
-    async def _kill(self, _: steps.KillStep | None = None) -> None:
+    async def _kill(self, step: steps.KillStep | None = None) -> None:
         if not self._down:
             self._down = True
-            await self._world.kill_target()
+            await self._world.kill_target(at_commit=step is not None and step.at == "commit")
 
     async def _restart(self, _: steps.RestartStep) -> None:
         await self._kill()  # a restart of what still runs is a crash as well

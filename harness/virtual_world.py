@@ -224,13 +224,21 @@ class VirtualWorld:
         self._started = True
         self._fleet.start()
 
-    async def kill_target(self) -> None:
-        """Kill the CSMS without warning."""
-        self.recorder.history.record(self.now(), "harness", "kill", "csms")
+    async def kill_target(self, *, at_commit: bool = False) -> None:
+        """Kill the CSMS without warning, at once or between a commit and what follows from it."""
+        if at_commit:
+            self._csms.kill_at_commit(self._killed)
+            return
+        self._killed()
         self._csms.kill()
 
+    def _killed(self) -> None:
+        self.recorder.history.record(self.now(), "harness", "kill", "csms")
+
     async def restart_target(self) -> None:
-        """Start it again on what it had committed."""
+        """Start it again on what it had committed; one that waits for a commit is killed first."""
+        if self._csms.hub is not None:
+            await self.kill_target()
         self._csms.restart()
         self.recorder.history.record(self.now(), "harness", "up", "csms")
 

@@ -125,8 +125,11 @@ class World(Protocol):
     async def start_fleet(self) -> None:
         """Power every charger on; returns when the last one was."""
 
-    async def kill_target(self) -> None:
-        """Kill the system under test without warning; raises TargetError if it is not ours."""
+    async def kill_target(self, *, at_commit: bool = False) -> None:
+        """Kill the system under test without warning; raises TargetError if it is not ours.
+
+        `at_commit`: where this world can see it, not before the next thing is written down.
+        """
 
     async def restart_target(self) -> None:
         """Start the killed system again on the same data and the same addresses."""

@@ -105,7 +105,7 @@ def _dispatched(head: Head, row: Row, event: Dispatched, now: float) -> Row:
         sends=row.sends + 1,
         message_id=event.message_id,
         request_id=event.request_id,
-        first_request_id=row.first_request_id or event.request_id,
+        earlier_request_ids=_ids(row),
         version_before=event.version,
     )
     return changed(row, deadline=_deadline(head, row, now))  # type: ignore[no-any-return]
@@ -165,14 +165,18 @@ def _ask_refused(_: Head, row: Row, __: AskRefused, ___: float) -> Row:
     return changed(row, intent=Intent.LOST)  # type: ignore[no-any-return]
 
 
+def _ids(row: Row) -> str:
+    """Return the request ids under which this update was sent so far, with blanks between."""
+    return f"{row.earlier_request_ids} {row.request_id or ''}".strip()
+
+
 def _status(head: Head, row: Row, event: StatusReported, now: float) -> Row:
     if not row.triggered:
         raise Ignored("unsolicited: the charger was not triggered")
     if event.status == "Idle":
         return _idle(row, event, now)
-    first, last = row.first_request_id, row.request_id
     # A 2.x station that omits the id breaks L01.FR.20 but means its one update, as 1.6 does.
-    if event.request_id is not None and not (first or 0) <= event.request_id <= (last or 0):
+    if event.request_id is not None and str(event.request_id) not in _ids(row).split():
         raise Ignored("foreign request id")
     # Any status of this update proves that it was received and that the charger is alive.
     alive = changed(row, intent=Intent.SENT, deadline=_deadline(head, row, now))

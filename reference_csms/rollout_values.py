@@ -123,8 +123,9 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     `position` counts from 0 in request order. `rank` orders the OCPP statuses seen. `deadline` is
     when a silent charger fails (D12), `retry_until` when the wait for another attempt ends (D30).
     `may_fail`: a DownloadFailed would count, because a Downloading (or the trigger) came after the
-    last one. Request ids `first_request_id..request_id` count as this update's own (D21);
-    `sends` counts the UpdateFirmware frames. `version_before`: what ran when it was triggered.
+    last one. `request_id` and `earlier_request_ids` (with blanks between) count as this update's
+    own (D21), those in between do not: they are other chargers'. `sends` counts the UpdateFirmware
+    frames. `version_before`: what ran when it was triggered.
     """
 
     rollout_id: str
@@ -146,7 +147,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     may_fail: bool = True
     sends: int = 0
     message_id: str | None = None
-    first_request_id: int | None = None
+    earlier_request_ids: str = ""
     request_id: int | None = None
     version_before: str = ""
     version_mismatch: bool = False

@@ -94,4 +94,11 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (operation, key)
     ) WITHOUT ROWID;
     """,
+    """
+    -- Ids are given out to all chargers in turn: a range would take in other chargers' ids.
+    ALTER TABLE rollout_charger ADD COLUMN earlier_request_ids TEXT NOT NULL DEFAULT '';
+    UPDATE rollout_charger SET earlier_request_ids = first_request_id
+        WHERE first_request_id IS NOT NULL AND first_request_id <> request_id;
+    ALTER TABLE rollout_charger DROP COLUMN first_request_id;
+    """,
 )

@@ -19,6 +19,7 @@ from simulator.faults import ChargerSpec, Frozen
 from simulator.image import HEADER_BYTES, Image
 from simulator.manufacturer import How, Manufacturer
 from simulator.scenario_includes import FIELD, assemble
+from simulator.scenario_load import Load
 from simulator.scenario_problems import Misplaced, explain, guess
 from simulator.scenario_steps import BoundField, CreateStep, MarkStep, Step
 from simulator.scenario_yaml import write
@@ -119,6 +120,7 @@ class Scenario(Frozen):
     operator: tuple[Step, ...] = Field((), description="What the operator does, in order.")
     heal: Heal = Field(Heal(), description="How long everything may take to end afterwards.")
     expect: Expect = Field(Expect(), description="What must come out.")
+    load: Load = Field(Load(), description="For `firmdrill load`: pace, readers, thresholds.")
 
     def model_post_init(self, _: Any) -> None:
         """Refuse ids that two chargers share, and names that nothing bears."""

@@ -40,6 +40,7 @@ _WHERE = {
     "InstallFailure": "fleet[].install.fail[]", "Offline": "fleet[].offline[]",
     "Moment": "fleet[].offline[].from, until", "Transactions": "fleet[].transactions",
     "Site": "sites.<site_id>", "Heal": "heal", "Expect": "expect",
+    "Load": "load", "Threshold": "load.thresholds.<name>",
 }  # fmt: skip
 
 

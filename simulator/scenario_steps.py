@@ -209,6 +209,11 @@ class KillStep(StepBase):
     """Kill the CSMS without warning (kill -9)."""
 
     do: Literal["kill"] = "kill"
+    at: Literal["once", "commit"] = Field(
+        default="once",
+        description="`once`: now. `commit`: as soon as the CSMS has written something down, before "
+        "any answer or command of it leaves; in virtual time only, over sockets it is now.",
+    )
 
 
 class RestartStep(StepBase):

@@ -331,6 +331,8 @@ class C15(Checker):
         if fact.connection.inferred or not view.timed:
             return  # when it connected, or that it did, is a guess
         recent = self._opened.setdefault(charger, deque(maxlen=self.MOST))
+        if recent and recent[-1].index < fact.connection.station.line_back:
+            recent.clear()  # its network came back meanwhile: no failed connect makes it wait
         recent.append(fact.event)
         self.exercised += len(recent) > 1
         if len(recent) == self.MOST and fact.event.time - recent[0].time < self.WITHIN:

@@ -234,4 +234,5 @@ class Station:
     booted: Event | None = None
     triggers: list[Trigger] = field(default_factory=list)
     by_request: dict[int, Trigger] = field(default_factory=dict)
+    line_back: int = -1  # index of the event that gave it its network back (virtual chargers)
     strays: set[str] = field(default_factory=set)  # statuses with a request id nobody saw issued

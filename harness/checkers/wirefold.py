@@ -56,6 +56,8 @@ class WireFold:
         if kind == "damaged":
             self._damaged(event, station)
             return []
+        if kind == "note" and event.name == "online":
+            station.line_back = event.index
         return [facts.Turned(event, charger)] if kind == "refused" else []
 
     # ------------------------------------------------------------------ connections

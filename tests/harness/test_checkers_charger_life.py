@@ -140,6 +140,17 @@ def test_c15_does_not_take_reboots_for_reconnects() -> None:
     assert t.result("C15").verdict is not Verdict.FAIL
 
 
+def test_c15_does_not_take_a_line_that_comes_and_goes_for_hammering() -> None:
+    """Whoever gets the network back connects at once, however often that happens."""
+    t = Tale()
+    for _ in range(6):
+        t.event("charger:A", "note", "online")
+        t.open("A")
+        t.close("A", 1006)
+        t.wait(0.1)
+    assert t.result("C15").verdict is not Verdict.FAIL
+
+
 def test_never_exercised_life_is_inconclusive() -> None:
     """A plain update proves nothing about these."""
     t = updating()

@@ -112,9 +112,9 @@ class Script:
     async def start_fleet(self) -> None:
         """There is no fleet."""
 
-    async def kill_target(self) -> None:
+    async def kill_target(self, *, at_commit: bool = False) -> None:
         """Remember it."""
-        self.asked.append("kill")
+        self.asked.append("kill at a commit" if at_commit else "kill")
 
     async def restart_target(self) -> None:
         """Remember it."""
@@ -289,11 +289,11 @@ def test_the_other_steps_do_what_they_say() -> None:
     """Hold, mark, fleet with quoted filters, kill and restart."""
     world, operator = follow(
         "  - hold: 5 s\n  - mark: noon\n  - fleet: {site_id: a b&c, vendor: Ä}\n"
-        "  - kill\n  - kill\n  - restart\n  - restart\n  - fence\n"
+        "  - kill\n  - kill\n  - restart\n  - restart\n  - kill: {at: commit}\n  - fence\n"
     )
     assert operator.troubles == []
     once = ["kill", "restart"]  # what is down is not killed again; a restart is a crash as well
-    assert world.asked == ["mark noon", "fleet", *once, *once, "Heartbeat"]
+    assert world.asked == ["mark noon", "fleet", *once, *once, "kill at a commit", "Heartbeat"]
     assert world.requests[0].path == "/fleet/firmware?site_id=a%20b%26c&vendor=%C3%84"
     assert world.time >= 5.0
 
