@@ -122,7 +122,12 @@ class Reviewer:
         judgement = self._judge.judgement()
         rollouts = tuple(progress.rollout(rollout) for rollout in course.rollouts)
         expect = expectations_of(self.header)
-        expectations = (*course.missed, *_outcome(expect, rollouts), *_exercises(expect, judgement))
+        expectations = (
+            *course.missed,
+            *_outcome(expect, rollouts),
+            *_exercises(expect, judgement),
+            *_reproduced(expect, judgement, self.header),
+        )
         verdict, code = conclude(course.ending, judgement, expectations)
         if course.problem:  # what was seen is judged, and decides nothing
             verdict, code = str(Verdict.ERROR), ExitCode.NOT_RUN
@@ -236,6 +241,28 @@ def _outcome(expect: Expect, bodies: tuple[dict[str, Any], ...]) -> list[Expecta
             count = sum(row.get("status") == name for row in rows)
             met = bool(rows) and bound.holds(count, len(rows))
             out.append(Expectation(name, str(bound), f"{count} of {len(rows)}", met))
+    return out
+
+
+def _reproduced(expect: Expect, judgement: Judgement, header: Header) -> list[Expectation]:
+    """Say which recorded failures the scenario's own chargers have shown again.
+
+    Only failures that the chargers have in them (by quirk or fault): whether a CSMS still has
+    its own is what the verdict says.
+    """
+    out = []
+    for requirement in expect.violates:
+        findings = [
+            finding
+            for result in judgement.results
+            for finding in result.findings
+            if result.requirement.id == requirement and finding.expected_by_scenario
+        ]
+        if findings or (requirement.startswith("C") and header.quirky):
+            who = len({finding.charger for finding in findings})
+            seen = f"broken by {who} of them again" if findings else "not reproduced"
+            met = bool(findings)
+            out.append(Expectation("violates", requirement, seen, met, inconclusive=not met))
     return out
 
 

@@ -17,6 +17,7 @@ from harness.about import version
 from harness.cli.drills import report_folder
 from harness.cli.problems import reported
 from harness.cli.recordings import recorded
+from harness.cli.scenarios import SCHEMA_FILE
 from harness.errors import UsageError
 from harness.fieldlog.anonymise import Anonymiser
 from harness.fieldlog.files import LogFile, import_log
@@ -24,16 +25,20 @@ from harness.fieldlog.formats_tables import subprotocol
 from harness.fieldlog.intake import Options, Summary
 from harness.fieldlog.moments import UnknownZone, zone
 from harness.fieldlog.registry import FORMATS
-from harness.history import encode
+from harness.fieldlog.script import scenario_of
+from harness.history import encode, read
 from harness.report.block import cleaned
 from harness.review import Reviewer
 from harness.runner import HISTORY
+from harness.verdict import Subject
+from simulator.scenario import dump, schema
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from harness.fieldlog.registry import Recognised
     from harness.history import Event, Header
+    from harness.run_record import RunRecord
 
 PROBLEMS = "import.txt"
 MOST_SHOWN = 20  # problems on the screen; all of them are in the file
@@ -113,6 +118,12 @@ class _Import:
     help="A Python file of yours that registers a format.",
 )
 @click.option("--anonymise", is_flag=True, help="Replace ids, serials, tags, URLs and passwords.")
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path),
+    help="Write a scenario whose chargers behave as those in the log.",
+)
+@click.option("--chargers", type=click.IntRange(1), help="How many the scenario shall have.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder for history and report.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the verdict.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON on standard output.")
@@ -128,6 +139,8 @@ def import_command(
     encoding: str,
     importer: str | None,
     anonymise: bool,
+    scenario: Path | None,
+    chargers: int | None,
     report: Path | None,
     quiet: bool,
     as_json: bool,
@@ -158,7 +171,11 @@ def import_command(
         running.close()
     running.say(summary.sentence)
     _advise(running, summary)
-    sys.exit(_conclude(running, console, as_json=as_json))
+    record = _conclude(running, console, as_json=as_json)
+    if scenario is not None:
+        _write_scenario(scenario, record, chargers)
+        running.say(f"scenario   {scenario}: firmdrill run {scenario} --virtual")
+    sys.exit(int(record.exit_code))
 
 
 def _run(file: LogFile, options: Options, running: _Import) -> Summary:
@@ -197,8 +214,34 @@ def _advise(running: _Import, summary: Summary) -> None:
         running.say("Neither the log nor its messages have times: only the order is judged.")
 
 
-def _conclude(running: _Import, console: Console, *, as_json: bool) -> int:
-    """Write the report, print the verdict and return the exit code."""
+def _write_scenario(path: Path, record: RunRecord, chargers: int | None) -> None:
+    """Write the scenario of a history that was just imported."""
+    assert record.history is not None  # noqa: S101 - it was just written
+    broken = [
+        result.requirement.id
+        for result in (record.judgement.results if record.judgement else ())
+        if any(finding.subject is Subject.CHARGER for finding in result.findings)
+    ]
+    with record.history.open("rb") as lines:
+        header, events = read(lines)
+        made = scenario_of(
+            events,
+            name=str(header.scenario.get("file") or "without a name"),
+            broken=broken,
+            chargers=chargers,
+            timed=header.target.get("clock", "log") != "none",
+        )
+    try:
+        path.write_text(dump(made), encoding="utf-8")
+        beside = path.parent / SCHEMA_FILE  # what the first line tells editors to look for
+        if not beside.exists():
+            beside.write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"--scenario {path}: {error.strerror or error}") from error
+
+
+def _conclude(running: _Import, console: Console, *, as_json: bool) -> RunRecord:
+    """Write the report, print the verdict and return the record."""
     assert running.reviewer is not None  # noqa: S101 - an import always has a header
     assert running.header is not None  # noqa: S101
     record = recorded(running.header, running.reviewer.review(), running.history, running.folder)
@@ -206,7 +249,7 @@ def _conclude(running: _Import, console: Console, *, as_json: bool) -> int:
     reports.console(record, console)
     if as_json:
         click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
-    return int(record.exit_code)
+    return record
 
 
 def _zone(name: str) -> tzinfo:

@@ -56,6 +56,8 @@ def _summary(run: RunRecord, console: Console) -> None:
     console.print(Text.assemble(("verdict    ", "bold"), (f" {run.verdict} ", style),
                                 f"  {cleaned(in_words(run))}"))  # fmt: skip
     _row(console, "properties", properties_in_words(run))
+    if planned := _as_planned(run):
+        _row(console, "as planned", planned)
     _row(
         console,
         "chargers",
@@ -69,6 +71,16 @@ def _summary(run: RunRecord, console: Console) -> None:
     if run.folder is not None:
         _row(console, "report", str(run.folder / "report.html"))
     _row(console, "reproduce", run.reproduce)
+
+
+def _as_planned(run: RunRecord) -> str:
+    """Return what the scenario's own chargers broke, as it says they do."""
+    broken = {
+        result.requirement.id: len({f.charger for f in result.findings if f.expected_by_scenario})
+        for result in (run.judgement.results if run.judgement else ())
+    }
+    said = [f"{name} broken by {count}" for name, count in broken.items() if count]
+    return f"{', '.join(said)} of the scenario's own odd chargers" if said else ""
 
 
 def in_words(run: RunRecord) -> str:
