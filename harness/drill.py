@@ -49,6 +49,7 @@ class Drill:
     aliases: Mapping[str, str] = field(default_factory=dict)
     ending: Ending = Ending.NOT_STARTED
     where: str = "set-up"  # the phase, and in `act` the step: for the live view
+    boot_within: float = BOOT_WITHIN
     operator: Operator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,7 +92,7 @@ class Drill:
                 awaited.pop()
             return not awaited
 
-        if not await self.world.until(up, BOOT_WITHIN + planned):
+        if not await self.world.until(up, self.boot_within + planned):
             raise self._not_connected([spec.id for spec in expected])
 
     def _not_connected(self, expected: list[str]) -> NotConnected:

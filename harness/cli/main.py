@@ -10,9 +10,11 @@ from harness.cli.drills import demo, run
 from harness.cli.exporting import export
 from harness.cli.field_logs import import_command
 from harness.cli.forecast import forecast
+from harness.cli.load import load
 from harness.cli.measure import power
 from harness.cli.parts import csms, firmware_server, fleet
 from harness.cli.recordings import judge
+from harness.cli.replaying import replay
 from harness.cli.scenarios import scenario
 from harness.cli.search import explore
 from harness.cli.target import target
@@ -34,11 +36,13 @@ for _command in (
     judge,
     import_command,
     export,
+    replay,
     scenario,
     target,
     check,
     explore,
     forecast,
+    load,
     power,
     csms,
     fleet,

@@ -1,0 +1,88 @@
+"""What a load run is asked to do, and the words that say so on Locust's command line. Values."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError
+from harness.library import find
+from harness.load.partition import scaled
+from harness.target_file import load_target
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from harness.target_file import Target
+    from simulator.scenario import Scenario
+
+LOCUSTFILE = Path(__file__).with_name("locustfile.py")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """One load run; `reproduce` repeats it."""
+
+    scenario: Scenario
+    source: str
+    folder: Path
+    text: str = ""
+    seed: int | None = None
+    chargers: int | None = None
+    target: Target | None = None
+    target_source: str = ""
+    mutant: str | None = None
+    keep_history: bool = True
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the scenario's `load`
+
+    @property
+    def actual_seed(self) -> int:
+        """The seed of this run."""
+        return self.scenario.seed if self.seed is None else self.seed
+
+    def reproduce(self, processes: int) -> str:
+        """Return one copyable command that repeats this run."""
+        words = ["firmdrill", "load", self.source, "--seed", str(self.actual_seed)]
+        if self.chargers is not None:
+            words += ["--chargers", str(self.chargers)]
+        if "heartbeats" in self.changes:
+            words += ["--heartbeats", f"{self.changes['heartbeats']:g}"]
+        if processes:
+            words += ["--processes", str(processes)]
+        if self.target_source:
+            words += ["--target", self.target_source]
+        if self.mutant is not None:
+            words += ["--mutant", self.mutant]
+        return shlex.join(words)
+
+
+def options_from(said: Mapping[str, Any]) -> LoadOptions:
+    """Return the options that Locust's command line gave; UsageError or ScenarioError if wrong."""
+    source = str(said.get("scenario") or "")
+    if not source:
+        raise UsageError("name a scenario: --scenario NAME (a file, or a shipped one)")
+    found = find(source)
+    chargers, target, beat = said.get("chargers"), said.get("target_file"), said.get("heartbeats")
+    mutant = said.get("mutant") or None
+    if target and mutant:
+        raise UsageError("--target is a system of yours: no --mutant of ours")
+    changes = {} if beat is None else {"heartbeats": float(beat)}
+    scenario = scaled(found.scenario, chargers)
+    if changes:
+        load = scenario.load.model_copy(update=changes)
+        scenario = scenario.model_copy(update={"load": load})
+    return LoadOptions(
+        scenario=scenario,
+        source=source,
+        folder=Path(said.get("report_folder") or "firmdrill-load"),
+        text=found.text,
+        seed=said.get("seed"),
+        chargers=chargers,
+        target=load_target(Path(target)) if target else None,
+        target_source=str(target or ""),
+        mutant=mutant,
+        keep_history=not said.get("no_history"),
+        changes=changes,
+    )
