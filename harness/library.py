@@ -69,10 +69,10 @@ def text_of(source: str) -> tuple[str, str]:
 def find(source: str) -> Found:
     """Load a scenario; raises UsageError, or ScenarioError with every problem and its place."""
     text, name = text_of(source)
-    return Found(source, text, load(text, name=name, include=partial(_included, source)))
+    return Found(source, text, load(text, name=name, include=partial(included, source)))
 
 
-def _included(source: str, part: str) -> str:
+def included(source: str, part: str) -> str:
     """Return the text of a part that a scenario includes, from the folder of that scenario."""
     path = Path(source)
     if path.is_file():
