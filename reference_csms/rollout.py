@@ -56,7 +56,9 @@ def decide(head: Head, stage: Stage, row: Row, event: RowEvent, now: float) -> D
         after = HANDLERS[type(event)](head, row, event, now)
     except Ignored as why:
         return Decision(head, stage, row, ignored=str(why))
-    commands = (update_command(head, after, event),) if isinstance(event, Dispatched) else ()
+    commands: tuple[SendUpdate, ...] = ()
+    if isinstance(event, Dispatched) and after.message_id == event.message_id:
+        commands = (update_command(head, after, event),)
     seen = _visible(row) != _visible(after)
     if seen:
         head, stage = _count(changed(head, updated_at=now), stage, row, after, now)

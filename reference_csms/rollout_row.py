@@ -92,7 +92,8 @@ def _dispatched(head: Head, row: Row, event: Dispatched, now: float) -> Row:
         raise Ignored("not the current stage")
     if row.intent is Intent.IDLE:
         if event.version != row.version_before:
-            raise Ignored("it runs another version by now")
+            # It may have updated itself after all: never again a command, its clock decides (D21).
+            return changed(row, intent=Intent.LOST, deadline=_deadline(head, row, now))  # type: ignore[no-any-return]
     elif row.triggered:
         raise Ignored("already triggered")
     retrieve_at = row.retrieve_at if head.plan.retrieve_at is None else head.plan.retrieve_at
@@ -133,7 +134,7 @@ def _undelivered(_: Head, row: Row, event: Undelivered, __: float) -> Row:
     if row.intent not in {Intent.SENDING, Intent.UNSURE} or row.message_id != event.message_id:
         raise Ignored("not the command on its way")
     if row.sends > 1:
-        return changed(row, intent=Intent.IDLE)  # type: ignore[no-any-return]
+        return _in_line_again(row)
     return Row(
         rollout_id=row.rollout_id,
         charger_id=row.charger_id,
@@ -195,7 +196,12 @@ def _idle(row: Row, event: StatusReported, now: float) -> Row:
         raise Ignored("Idle says nothing here")
     if (row.retrieve_at or now) > now:
         raise Ignored("Idle before the retrieve date: it may well know its update")
-    return changed(row, intent=Intent.IDLE)  # type: ignore[no-any-return]
+    return _in_line_again(row)
+
+
+def _in_line_again(row: Row) -> Row:
+    """Let it wait as if it had never been told: no clock of its own runs (D12), no pause harms."""
+    return changed(row, intent=Intent.IDLE, deadline=None)  # type: ignore[no-any-return]
 
 
 def _forward(row: Row, name: str, now: float) -> Row:
@@ -264,7 +270,7 @@ def _elapsed(_: Head, row: Row, __: Elapsed, now: float) -> Row:
 
 
 def _offline(head: Head, row: Row, _: OfflineTooLong, now: float) -> Row:
-    if row.triggered or head.status is not RolloutStatus.IN_PROGRESS:
+    if row.told or head.status is not RolloutStatus.IN_PROGRESS:
         raise Ignored("the offline clock does not run")
     return _fail(row, now, "offline")
 

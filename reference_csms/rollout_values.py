@@ -158,6 +158,11 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
         return self.intent is not Intent.NONE
 
     @property
+    def told(self) -> bool:
+        """Tell whether it may know of its update: triggered, and not known to know nothing."""
+        return self.triggered and self.intent is not Intent.IDLE
+
+    @property
     def settled(self) -> bool:
         """Tell whether the charger is installed or failed: frozen for ever."""
         return self.completed_at is not None

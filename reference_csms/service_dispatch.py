@@ -51,9 +51,8 @@ def unavailable(state: State, charger_id: str) -> None:
 
 
 def _may_be_triggered(live: Live, row: Row) -> bool:
-    told = row.triggered and row.intent is not Intent.IDLE
     running = live.head.status is RolloutStatus.IN_PROGRESS
-    return running and not told and not row.settled and row.stage == live.head.current_stage
+    return running and not row.told and not row.settled and row.stage == live.head.current_stage
 
 
 def fill(state: State, live: Live) -> None:
@@ -156,7 +155,7 @@ def conclude(state: State, live: Live, dispatch: Dispatch) -> None:
 
 
 def arm_offline(state: State, live: Live, charger_id: str) -> None:
-    """Start the offline clock of an untriggered, unreachable charger (D11)."""
+    """Start the offline clock of an unreachable charger that was told nothing (D11)."""
     due = _offline_due(state, live, charger_id)
     if due is not None:
         state.timer(due, "offline", live.rollout_id, charger_id)
@@ -166,7 +165,7 @@ def _offline_due(state: State, live: Live, charger_id: str) -> float | None:
     """Return when the charger has been unreachable for too long; None if no clock runs (R24)."""
     wait, head = live.head.plan.offline_timeout, live.head
     row = live.row(charger_id)
-    if wait is None or row.triggered or not _may_be_triggered(live, row):
+    if wait is None or not _may_be_triggered(live, row):
         return None
     presence, charger = state.presence.get(charger_id), state.chargers.get(charger_id)
     if charger is None or (presence is not None and presence.usable):

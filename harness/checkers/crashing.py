@@ -121,7 +121,7 @@ class R24(Checker):
         rollout = fact.rollout
         for member, row, before in fact.rows:
             failed = row.get("status") == "failed" and (before or {}).get("status") != "failed"
-            if not failed or member.triggers or view.interfered:
+            if not failed or member.triggers or view.interfered or view.swallowed(member):
                 continue
             problem = self._problem(view, rollout, row)
             if problem:

@@ -43,6 +43,7 @@ class Op:
     outcome: str = "open"  # open | ok | fail | info
     status: int = 0
     reply: Any = None  # the body that came back
+    cut: Event | None = None  # the kill that it did not outlive: it acted before that, or never
 
     @property
     def done(self) -> bool:
@@ -70,7 +71,8 @@ class Op:
 
     def before(self, other: Op) -> bool:
         """Whether its effect certainly precedes the other's."""
-        return self.done and self.answered is not None and self.answered.index < other.invoked.index
+        end = self.answered if self.done else self.cut
+        return end is not None and end.index < other.invoked.index
 
 
 @dataclass(slots=True, eq=False)
@@ -235,4 +237,4 @@ class Station:
     triggers: list[Trigger] = field(default_factory=list)
     by_request: dict[int, Trigger] = field(default_factory=dict)
     line_back: int = -1  # index of the event that gave it its network back (virtual chargers)
-    strays: set[str] = field(default_factory=set)  # statuses with a request id nobody saw issued
+    strays: set[str] = field(default_factory=set)  # statuses of updates that nobody saw ordered

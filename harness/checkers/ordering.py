@@ -219,15 +219,17 @@ class R10(Checker):
         rivals = [e for e in acting if latest is not None and e.overlaps(latest)]
         start = min((e.invoked.index for e in rivals), default=0)
         recent = [t for t in firsts if t.event.index > start]
-        if len(firsts) <= len(acting) and len(recent) <= max(1, len(rivals)):
+        # A call that nobody answered overlaps later ones that were: those count as well.
+        calls = [e for e in acting if not e.done or (e.answered and e.answered.index > start)]
+        if len(firsts) <= len(acting) and len(recent) <= max(1, len(calls)):
             return
         self.accuse(
             view,
             who=rollout.name,
             charger=fact.trigger.station.id,
             expected="one execute-stage call begins at most one stage",
-            seen=f"{len(recent)} stages began after {len(rivals)} call(s)",
-            events=(*(e.invoked for e in rivals), *(t.event for t in recent[-3:])),
+            seen=f"{len(recent)} stages began after {len(calls)} call(s)",
+            events=(*(e.invoked for e in calls), *(t.event for t in recent[-3:])),
         )
 
 

@@ -52,9 +52,11 @@ class PlanFold:
             if rollout.paused_since is not None
         ]
 
-    def killed(self) -> None:
+    def killed(self, kill: Event) -> None:
         """Settle what the kill settles: a request that is unknown cannot act afterwards."""
         for op in self._view.ops.values():
+            if op.outcome in {"open", "info"} and op.cut is None:
+                op.cut = kill
             if op.outcome == "info":
                 op.outcome = "lost"
 
@@ -197,7 +199,7 @@ class PlanFold:
         if rollout.paused_since is not None:
             return []
         acting = self._acting(rollout)
-        if any(not e.done for e in acting):
+        if any(not e.done and e.cut is None for e in acting):
             return []
         shown = op.name == "read" and op.outcome == "ok"
         if self._certain(rollout, op, acting):
@@ -219,9 +221,7 @@ class PlanFold:
 
         Refused ones have none; one whose own answer says paused ended after the pause (D31).
         """
-        return [
-            e for e in rollout.executes if e.may_act and e.outcome != "lost" and not _says_paused(e)
-        ]
+        return [e for e in rollout.executes if e.may_act and not _says_paused(e)]
 
     @staticmethod
     def _certain(rollout: Rollout, op: Op, acting: list[Op]) -> bool:

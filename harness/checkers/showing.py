@@ -115,7 +115,7 @@ class R31(Checker):
             if started is None and completed is None and "started_at" not in row:
                 continue
             self.exercised += 1
-            problem = _times(member, row, before or {})
+            problem = _times(member, row, before or {}, swallowed=view.swallowed(member))
             if problem:
                 self.accuse(
                     view,
@@ -127,7 +127,7 @@ class R31(Checker):
                 )
 
 
-def _times(member: Member, row: dict[str, Any], before: dict[str, Any]) -> str:
+def _times(member: Member, row: dict[str, Any], before: dict[str, Any], *, swallowed: bool) -> str:
     """Say what is wrong with one row's times, '' if nothing is."""
     for name in ("started_at", "completed_at"):
         value = row.get(name)
@@ -145,7 +145,7 @@ def _times(member: Member, row: dict[str, Any], before: dict[str, Any]) -> str:
         return "installed without both times"
     if started is not None and completed is not None and completed < started:
         return f"completed_at {completed} precedes started_at {started}"
-    if started is not None and not member.triggers and ended:
+    if started is not None and not member.triggers and ended and not swallowed:
         return "started_at is set for a charger that was never triggered"
     return ""
 
@@ -237,7 +237,7 @@ class R37(Checker):
             return
         for member, row, _ in fact.rows:
             stray = self._strays.get(member.charger)
-            if stray is None or member.triggers:
+            if stray is None or member.triggers or view.swallowed(member):
                 continue
             self.exercised += 1
             if row.get("status") not in {"pending", "failed"}:

@@ -18,7 +18,7 @@ from harness.verdict import Step, Subject
 
 if TYPE_CHECKING:
     from harness.checkers.facts import Fact
-    from harness.checkers.model import Op, Rollout, Station, Trigger
+    from harness.checkers.model import Member, Op, Rollout, Station, Trigger
     from harness.history import Event, Header
 
 
@@ -78,6 +78,14 @@ class View:
         """Whether the CSMS was killed between two event indexes."""
         return any(first < kill < last for kill in self.kills)
 
+    def swallowed(self, member: Member) -> bool:
+        """Whether a kill may have swallowed its command: written down, and never sent."""
+        return not member.triggers and any(
+            execute.may_act and execute.invoked.index < kill
+            for execute in member.rollout.executes
+            for kill in self.kills
+        )
+
     def was_down(self, first: int, last: int) -> bool:
         """Whether the CSMS was down from one event index to another."""
         kill = max((k for k in self.kills if k < first), default=None)
@@ -103,7 +111,7 @@ class View:
         if event.kind == "kill":
             self.kills.append(event.index)
             self.killed = event
-            self._plan.killed()
+            self._plan.killed(event)
         elif event.kind == "up":
             self.starts.append(event.index)
         name = event.name if event.kind == "mark" else event.kind

@@ -206,7 +206,7 @@ class WireFold:
         trigger = self._attribute(station, request_id)
         member = trigger.member if trigger is not None else None
         before = member.status if member is not None else ""
-        if trigger is None and request_id is not None:
+        if trigger is None and status != "Idle":
             station.strays.add(status)
         if member is not None and status == "Idle":
             member.idle = event
