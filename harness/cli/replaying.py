@@ -21,8 +21,9 @@ from harness.cli.recordings import judged
 from harness.errors import TargetError, UsageError
 from harness.fieldlog.files import LogFile, import_log
 from harness.fieldlog.intake import Options
-from harness.fieldlog.replay import CHARGER, CSMS, Player, turns_of
+from harness.fieldlog.replay import Player
 from harness.fieldlog.replay_sockets import into_chargers, into_csms
+from harness.fieldlog.replay_turns import CHARGER, CSMS, turns_of
 from harness.history import FORMAT, read
 from harness.library import included
 from harness.report.block import cleaned

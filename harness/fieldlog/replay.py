@@ -9,52 +9,26 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
 from harness.fieldlog.frames import CALL, ERROR, LENGTHS, RESULT
+from harness.fieldlog.replay_turns import (
+    CHARGER,
+    CSMS,
+    SMALL_TALK,
+    Turn,
+    called,
+    differing,
+    statuses_of,
+)
 from simulator.dialect import rfc3339
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from harness.history import Event
-
-CHARGER, CSMS = "charger", "csms"
-# What two frames must have in common to mean the same; all else may differ from day to day.
-MEANT = frozenset({
-    "status", "requestedMessage", "type", "operationalStatus", "eventType", "connectorStatus",
-    "unlockStatus", "certificateType", "messageTrigger",
-})  # fmt: skip
 CHOSEN = ("transactionId", "requestId", "reservationId")  # ids that one side gives the other
-# What a charger says when it pleases: neither demanded of it nor held against it.
-SMALL_TALK = frozenset({
-    "Heartbeat", "MeterValues", "StatusNotification", "SecurityEventNotification", "NotifyEvent",
-    "NotifyReport",
-})  # fmt: skip
 GRAVE = frozenset({"UpdateFirmware", "SignedUpdateFirmware", "Reset"})  # not to be sent unasked
 PATIENCE = 30.0  # seconds longer than recorded that the other side may take
-
-
-@dataclass(slots=True)
-class Turn:
-    """One step of the recording: `kind` is open, close, out (ours) or in (the other side's)."""
-
-    kind: str
-    time: float
-    index: int
-    action: str = ""
-    frame: list[Any] = field(default_factory=list)
-    text: str = ""  # ours that is no frame
-    line: int | None = None
-    asked: str = ""  # of an answer: the recorded id of its CALL
-
-    @property
-    def place(self) -> str:
-        """Where it stands in the recording."""
-        return f"line {self.line}" if self.line is not None else f"event #{self.index}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,95 +47,6 @@ class Act:
 
     kind: str
     text: str = ""
-
-
-def turns_of(events: Iterable[Event], side: str) -> list[Turn]:
-    """Return the turns of one charger's events, seen from the side that is played."""
-    ours = "send" if side == CHARGER else "recv"
-    open_calls: dict[tuple[str, str], str] = {}
-    turns: list[Turn] = []
-    connected = False
-    for event in events:
-        if event.kind == "open":
-            if not (event.data.get("partial") and connected):
-                turns.append(Turn("open", event.time, event.index))
-                open_calls.clear()
-            connected = True
-        elif event.kind == "close":
-            turns.append(Turn("close", event.time, event.index))
-            connected = False
-        elif event.kind in {"send", "recv"}:
-            turn = _turn(event, ours, open_calls)
-            if turn is not None and not _skipped(turn, side):
-                turns.append(turn)
-    return turns
-
-
-def _turn(event: Event, ours: str, open_calls: dict[tuple[str, str], str]) -> Turn | None:
-    mine = event.kind == ours
-    frame, line = event.data.get("frame"), event.data.get("line")
-    turn = Turn("out" if mine else "in", event.time, event.index, event.name,
-                line=line if isinstance(line, int) else None)  # fmt: skip
-    if not isinstance(frame, list) or not frame or frame[0] not in LENGTHS:
-        text = event.data.get("text")
-        turn.text = text if isinstance(text, str) else msgspec.json.encode(frame).decode()
-        return turn if mine else None
-    turn.frame = frame
-    if frame[0] == CALL:
-        open_calls[event.kind, str(frame[1])] = event.name
-        return turn
-    if frame[0] in {RESULT, ERROR}:
-        asker = "recv" if event.kind == "send" else "send"
-        if open_calls.pop((asker, str(frame[1])), None) is None:
-            return None  # the recording does not hold what this answers
-        turn.asked = str(frame[1])
-    return turn
-
-
-def _called(turn: Turn) -> str:
-    """Return the action of a CALL, '' for an answer."""
-    return str(turn.frame[2]) if turn.frame[0] == CALL else ""
-
-
-def _skipped(turn: Turn, side: str) -> bool:
-    """Whether a turn is left to chance: what a charger says when it pleases, and its answer."""
-    return side == CSMS and turn.action in SMALL_TALK
-
-
-def meaning(frame: list[Any]) -> dict[str, Any]:
-    """Return what a frame means: its kind, action or error code, and its statuses."""
-    kind = frame[0]
-    if kind == ERROR:
-        return {"kind": "CALLERROR", "code": frame[2] if len(frame) > 2 else ""}  # noqa: PLR2004
-    said: dict[str, Any] = {"kind": "CALL" if kind == CALL else "CALLRESULT"}
-    if kind == CALL:
-        said["action"] = frame[2]
-    _collect(frame[-1], "", said)
-    return said
-
-
-def _collect(value: Any, path: str, into: dict[str, Any]) -> None:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            where = f"{path}.{key}" if path else str(key)
-            if key in MEANT and not isinstance(inner, dict | list):
-                into[where] = inner
-            else:
-                _collect(inner, where, into)
-
-
-def differing(recorded: list[Any], live: list[Any]) -> tuple[str, str] | None:
-    """Return what was expected and what came instead, None if both mean the same."""
-    wanted, came = meaning(recorded), meaning(live)
-    names = [name for name in {**wanted, **came} if wanted.get(name) != came.get(name)]
-    if not names:
-        return None
-
-    def told(said: dict[str, Any]) -> str:
-        parts = [f"{name} {said[name]!r}" if name in said else f"no {name}" for name in names]
-        return ", ".join(parts)
-
-    return told(wanted), told(came)
 
 
 class Player:
@@ -196,7 +81,7 @@ class Player:
         self._inbox: list[list[Any]] = []
         self._connecting = False
         self._replies: list[Act] = []
-        self._coming = Counter(_called(turn) for turn in turns if turn.kind == "in")
+        self._coming = Counter(called(turn) for turn in turns if turn.kind == "in")
 
     @property
     def over(self) -> bool:
@@ -319,7 +204,7 @@ class Player:
             self._mark, self._since = max(self._mark, turn.time), now
             self.done += 1
             if turn.kind == "in":
-                self._coming[_called(turn)] -= 1
+                self._coming[called(turn)] -= 1
 
     def _closes_next(self) -> bool:
         following = (turn.kind for turn in self.turns[self.done :] if turn.kind != "out")
@@ -360,7 +245,7 @@ class Player:
 
     def _awaited(self, action: str) -> bool:
         waiting = sum(frame[0] == CALL and frame[2] == action for frame in self._inbox)
-        return self._coming[action] > waiting
+        return bool(self._coming[action] > waiting)
 
     def _unasked(self, frame: list[Any], now: float) -> None:
         """Answer a CALL that the recording does not have; some are more than a remark."""
@@ -382,18 +267,13 @@ class Player:
         if turn.kind in {"out", "open"}:
             return "an open connection"
         if turn.frame[0] == CALL:
-            return f"{turn.action} {_statuses(turn.frame)}".strip()
-        return f"an answer to {turn.action} {_statuses(turn.frame)}".strip()
+            return f"{turn.action} {statuses_of(turn.frame)}".strip()
+        return f"an answer to {turn.action} {statuses_of(turn.frame)}".strip()
 
     def _diverge(self, expected: str, seen: str) -> None:
         turn = self._turn or (self.turns[-1] if self.turns else Turn("close", 0.0, 0))
         if self.divergence is None:
             self.divergence = Divergence(turn.place, turn.time, expected, seen)
-
-
-def _statuses(frame: list[Any]) -> str:
-    said = {name: value for name, value in meaning(frame).items() if name not in {"kind", "action"}}
-    return f"({', '.join(f'{name} {value}' for name, value in said.items())})" if said else ""
 
 
 def pleasantry(action: str, now: float) -> dict[str, Any]:

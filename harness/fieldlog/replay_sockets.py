@@ -57,9 +57,10 @@ class _Driver:
         """Play to the end, or to the first divergence."""
         try:
             while not self.player.over:
-                for act in self.player.step(self.now()):
+                acts = self.player.step(self.now())
+                for act in acts:
                     await self._do(act)
-                if not self.player.over:
+                if not acts and not self.player.over:
                     await self._listen()
             for act in self.player.step(self.now()):
                 await self._do(act)
