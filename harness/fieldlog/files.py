@@ -7,10 +7,9 @@ as it is; UTF-16 is known by its mark.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import io
-import itertools
-import lzma
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +28,7 @@ from harness.fieldlog.registry import FORMATS, Recognised, recognise
 from harness.fieldlog.values import Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from pathlib import Path
 
     from harness.fieldlog.intake import Options, Summary
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from harness.history import Event, Header
 
 BUILT_IN = (formats_lines, formats_tables, formats_everest, formats_trace)
+UNREADABLE = "\0"  # stands for such a line: no JSON holds it, so nothing closes over the hole
 LONGEST = 4 << 20  # bytes of a line; a longer one comes in parts
 SAMPLE_LINES, SAMPLE_BYTES = 20_000, 4 << 20
 
@@ -61,14 +61,14 @@ class LogFile:
         wide = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
         return "utf-16" if self._mark.startswith(wide) else "utf-8"
 
-    def lines(self) -> Iterator[Line]:
+    def lines(self) -> Generator[Line, None, None]:
         """Yield the lines with their numbers from 1; raises UsageError where the file breaks."""
         try:
             with self.path.open("rb") as raw:
                 zipped = self._mark.startswith(b"\x1f\x8b")
                 file: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw  # type: ignore[assignment]
                 yield from self._decoded(file, raw)
-        except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise UsageError(f"cannot read {self.path}: {error}") from error
 
     def _decoded(self, file: IO[bytes], raw: IO[bytes]) -> Iterator[Line]:
@@ -80,10 +80,13 @@ class LogFile:
         except LookupError as error:
             raise UsageError(f"the encoding {self._encoding!r:.30} is unknown") from error
         number = 1
-        while line := text.readline(LONGEST):
-            self.consumed = raw.tell()
-            yield number, self._sound(number, line) if "\ufffd" in line else line
-            number += line.endswith("\n")
+        try:
+            while line := text.readline(LONGEST):
+                self.consumed = raw.tell()
+                yield number, self._sound(number, line) if "\ufffd" in line else line
+                number += line.endswith("\n")
+        finally:
+            text.detach()  # the file is closed by whoever opened it
 
     def _utf8(self, file: IO[bytes], raw: IO[bytes]) -> Iterator[Line]:
         number = 1
@@ -101,7 +104,7 @@ class LogFile:
         if remains(line):
             why = f"not {self._encoding.upper()} (--encoding says what it is)"
             self.odd.append(Piece(number, "unusable", problem=why))
-        return "\n" if line.endswith("\n") else ""
+        return UNREADABLE + "\n" if line.endswith("\n") else UNREADABLE
 
 
 def recognised(lines: Iterable[str], form: str = "") -> Recognised:
@@ -129,26 +132,30 @@ def import_log(
     chosen: Callable[[Recognised], None] = lambda _: None,
 ) -> Summary:
     """Import a whole log, in bounded memory; `chosen` is told the format before the first event."""
-    lines = file.lines()
-    sample: list[Line] = []
-    taken = 0
-    for line in lines:
-        sample.append(line)
-        taken += len(line[1])
-        if len(sample) >= SAMPLE_LINES or taken >= SAMPLE_BYTES:
-            break
-    best = recognised((text for _, text in sample), options.form)
-    chosen(best)
-    options = replace(options, form=best.form.name, year=file.year)
-    intake = Intake(options, begin=begin, see=see, report=report)
-    for piece in best.form.read(_drained(itertools.chain(sample, lines))):
+    with contextlib.closing(file.lines()) as lines:
+        sample: list[Line] = []
+        taken = 0
+        for line in lines:
+            sample.append(line)
+            taken += len(line[1])
+            if len(sample) >= SAMPLE_LINES or taken >= SAMPLE_BYTES:
+                break
+        best = recognised((text for _, text in sample), options.form)
+        chosen(best)
+        options = replace(options, form=best.form.name, year=file.year)
+        intake = Intake(options, begin=begin, see=see, report=report)
+        for piece in best.form.read(_then(sample, lines)):
+            while file.odd:
+                intake.take(file.odd.pop(0))
+            intake.take(piece)
         while file.odd:
             intake.take(file.odd.pop(0))
-        intake.take(piece)
-    while file.odd:
-        intake.take(file.odd.pop(0))
-    return intake.finish()
+        return intake.finish()
 
 
-def _drained(lines: Iterable[Line]) -> Iterator[Line]:
+def _then(sample: list[Line], lines: Iterator[Line]) -> Iterator[Line]:
+    """Yield the sample again, forgetting it, then the rest."""
+    sample.reverse()
+    while sample:
+        yield sample.pop()
     yield from lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from harness.fieldlog.frames import NotAFrame, read, remains
+from harness.fieldlog.frames import NotAFrame, read, remains, strict
 from harness.fieldlog.registry import Format, damaged, register
 from harness.fieldlog.values import RECV, SEND, Piece
 
@@ -43,6 +43,8 @@ def _whole(piece: Piece, text: str) -> Piece:
         return damaged(piece, str(error), text)
     if text[end:].strip():
         return damaged(piece, "not JSON: more follows the frame", text)
+    if not strict(piece.frame):  # a line of it may be missing
+        return damaged(piece, "not an OCPP-J frame: its parts do not fit its type", text)
     return piece
 
 

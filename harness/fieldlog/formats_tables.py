@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.fieldlog.frames import NotAFrame, misshapen, read, remains
+from harness.fieldlog.frames import NotAFrame, misshapen, read, remains, strict
 from harness.fieldlog.objects import Broken, objects
 from harness.fieldlog.registry import Format, damaged, register
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
@@ -185,6 +185,8 @@ def _object(number: int, row: dict[str, Any]) -> Piece:
             return damaged(piece, str(error), message)
         return piece
     problem = misshapen(message)
+    if not problem and not strict(list(message or ())):
+        problem = "not an OCPP-J frame: its parts do not fit its type"
     if problem:
         return damaged(piece, problem, "")
     piece.frame = list(message or ())

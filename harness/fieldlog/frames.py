@@ -18,7 +18,7 @@ START = re.compile(r"\[\s*[2-6]\s*,\s*\"")
 _HEAD = re.compile(
     r"\[\s*([2-6])\s*,\s*\"([^\"\\]{1,64})\"\s*,\s*(?:\"([A-Za-z0-9]{1,64})\"\s*[,\]]|(?=[{\"]))"
 )
-_TAIL = re.compile(r"\"[^\"]*\"\s*:.*\}\s*\]\s*,?\s*$")
+_TAIL = re.compile(r"(?:\":.*|^[^\[]{0,40})\}\s*\]\s*,?\s*$")
 
 
 def _refuse(constant: str) -> NoReturn:

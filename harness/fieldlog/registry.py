@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from harness.fieldlog.values import Line
 
 _BEGINS = re.compile(r"\[\s*(?:[2-6]\s*(?:,|$)|$)")  # a frame, or what a cut left of one
+ANYWHERE = "frames"  # the format that knows every frame, whatever is around it
+FAIR = 0.1  # of the lines with frames
 ENOUGH = 60  # recognised lines after which the format is clear
 
 
@@ -73,8 +75,13 @@ def recognise(lines: Iterable[str]) -> Recognised | None:
             scores[name] += form.weigh(line)
         if max(scores.values()) >= ENOUGH and frames >= ENOUGH:
             break
-    # Of several that know as many lines, the one registered last is the most particular.
-    best = max(reversed(scores), key=scores.__getitem__)
+    # Of several that know as many lines, the one registered last is the most particular. Bare
+    # frames are in every format: they are the answer only where no other has a fair share.
+    anywhere = scores.get(ANYWHERE, 0)
+    particular = {n: score for n, score in scores.items() if n != ANYWHERE}
+    best = max(reversed(particular), key=particular.__getitem__)
+    if scores[best] < FAIR * anywhere:
+        best = ANYWHERE
     return Recognised(FORMATS[best], scores[best], frames) if scores[best] else None
 
 
