@@ -105,8 +105,7 @@ class RestApi:
                 headers={**self._authorization(request.key), **request.headers},
                 allow_redirects=False,  # a redirect would carry the key elsewhere
             ) as answer:
-                raw = await answer.content.read(_LARGEST_BODY)
-                return names.incoming(_outcome(answer.status, raw))
+                return names.incoming(_outcome(answer.status, await _whole(answer.content)))
         except TimeoutError:
             return Unknown(f"no answer within {self._within:.0f} s")
         except (aiohttp.ClientError, OSError) as error:
@@ -141,6 +140,14 @@ class RestApi:
             if found.step != "ok"
             else f"the CSMS answered GET {url} with nothing usable: {outcome.error}"
         )
+
+
+async def _whole(content: aiohttp.StreamReader) -> bytes:
+    """Return a whole body, cut at the largest; one `read` returns only what has arrived."""
+    raw = bytearray()
+    while len(raw) < _LARGEST_BODY and (piece := await content.read(_LARGEST_BODY - len(raw))):
+        raw += piece
+    return bytes(raw)
 
 
 def _outcome(status: int, raw: bytes) -> Outcome:

@@ -67,8 +67,8 @@ class Engine(Protocol):
     def attend(self, fleet: RemoteFleet, lost: Any) -> None:
         """Hand the workers' messages to this fleet from now on."""
 
-    def show(self, dashboard: Dashboard) -> None:
-        """Let the readers of this process begin."""
+    def show(self, dashboard: Dashboard | None) -> None:
+        """Let the readers of this process begin; None: they look no more."""
 
     def rollout(self, rollout_id: str) -> None:
         """Tell the readers of this process of a rollout."""
@@ -169,6 +169,7 @@ class Course:
         self._watch(fleet, clock)
         self.ran.slices = [mine]
         await self._drill(site)
+        self.engine.show(None)
         recorder.stop()
         writer.close()
         if isinstance(fleet, RemoteFleet):

@@ -150,8 +150,8 @@ class Coordinator:
         self._fleet = fleet
         gevent.spawn(self._look, fleet, lost)
 
-    def show(self, dashboard: Dashboard) -> None:
-        """Let the readers of this process begin."""
+    def show(self, dashboard: Dashboard | None) -> None:
+        """Let the readers of this process begin; None: they look no more."""
         self._readers.dashboard = dashboard
 
     def rollout(self, rollout_id: str) -> None:
@@ -211,6 +211,8 @@ class WorkerSide:
         share = msg.data.get("share")
         if share is not None:
             self._readers.dashboard = report.dashboard(share)
+        elif msg.data.get("do") in {"end", "stop"}:
+            self._readers.dashboard = None  # what they looked at goes away
         if self._loop is None or self._commands is None:
             self._early.append(msg.data)
         elif not self._loop.is_closed():

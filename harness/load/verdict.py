@@ -166,6 +166,11 @@ def _reasons(record: LoadRecord) -> Iterator[tuple[str, int, str]]:
     review = record.review
     if review.exit_code and not record.ran.too_few and not record.ran.interrupted:
         missed = [f"{e.name} {e.expected}: {e.seen}" for e in review.expectations if not e.met]
+        missed += [
+            f"{r.requirement.id}: {cleaned(r.note)}"
+            for r in review.judgement.results
+            if r.verdict is Verdict.ERROR
+        ]
         yield review.verdict, int(review.exit_code), "; ".join(missed) or review.verdict
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -121,6 +122,13 @@ async def test_a_body_that_is_no_json_is_kept_as_text(api: RestApi, answers: Ans
     outcome = await api.request(READ)
     assert isinstance(outcome.body, str)
     assert len(outcome.body) == 2000
+
+
+async def test_a_large_body_is_read_to_its_end(api: RestApi, answers: Answers) -> None:
+    """A rollout of thousands of chargers arrives in many pieces, and is one body."""
+    answers.text = json.dumps({"chargers": [f"CP-{n:06}" for n in range(100_000)]})
+    outcome = await api.request(READ)
+    assert outcome.body == json.loads(answers.text)
 
 
 async def test_the_key_is_in_no_description() -> None:
