@@ -41,6 +41,8 @@ from reference_csms.rollout_values import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from reference_csms.model import SendUpdate
+
 
 def decide(head: Head, stage: Stage, row: Row, event: RowEvent, now: float) -> Decision:
     """Return what follows from `event` about the charger `row` of `stage` of the rollout `head`.

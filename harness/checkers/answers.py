@@ -356,7 +356,11 @@ class R46(Checker):
 
     def _allowed(self, rollout: Rollout, op: Op, given: Any) -> tuple[set[Any], bool]:
         """Return the reasons that any legal order allows, and whether this pause is the first."""
-        others = [p for p in rollout.pauses if p is not op and p.may_act and p.overlaps(op)]
+        others = [
+            p
+            for p in rollout.pauses
+            if p is not op and p.may_act and (not p.done or p.overlaps(op))
+        ]
         mine = {given} | {reason_of(p.request) for p in others}
         kept = self._kept.get(rollout.name)
         if kept is None:
@@ -365,7 +369,7 @@ class R46(Checker):
         since = [e for e in rollout.executes if e.may_act and not e.before(before)]
         if not since:
             return reasons | (mine - {given}), False
-        if any(before.before(e) and e.before(op) for e in since):
+        if any(e.done and before.before(e) and e.before(op) for e in since):
             return mine, not others
         return reasons | mine, False
 

@@ -206,7 +206,7 @@ class C03(Checker):
         """Compare the first Downloading with the date of the command."""
         trigger = fact.trigger
         start = instant(view.header.started_at)
-        if fact.status != "Downloading" or trigger is None or start is None or not view.timed:
+        if fact.status != "Downloading" or trigger is None or start is None or not view.dated:
             return
         inner = trigger.payload.get("firmware")
         box = inner if isinstance(inner, dict) else trigger.payload

@@ -118,7 +118,7 @@ class L5(Checker):
             self.doubt = "" if self.exercised else "the target's time-out is unknown"
             return
         for member, row, _ in fact.rows:
-            if not member.triggers or member.final or _due_later(view, member):
+            if not member.triggers or member.final or _due_later(view, member) or _idle(member):
                 continue
             quiet = fact.op.invoked.time - last_sign(member)
             if quiet < limit + fresh + SLACK or view.kills:
@@ -139,6 +139,11 @@ def _due_later(view: View, member: Member) -> bool:
     """Whether the retrieve date makes the time-out start later than the command."""
     del view
     return member.rollout.request.get("retrieve_date") is not None
+
+
+def _idle(member: Member) -> bool:
+    """Whether it said that it knows of no update: it is in line again, and its clock may rest."""
+    return member.idle is not None and member.idle.index > member.triggers[-1].event.index
 
 
 class L6(Checker):

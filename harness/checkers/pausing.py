@@ -18,6 +18,7 @@ from harness.checkers.facts import (
     Read,
     Triggered,
 )
+from harness.checkers.model import FAILURES
 from harness.checkers.settling import Settled, failed_for_good, refused, settled, timed_out
 from harness.contract import TERMINAL
 from harness.verdict import Requirement, Subject
@@ -225,6 +226,7 @@ def may_have_ended(view: View, rollout: Rollout) -> bool:
         or settled(m, now, profile) is Settled.PERHAPS
         # Failed for the CSMS before the charger said that it had succeeded after all (D22).
         or refused(m)
+        or not FAILURES.isdisjoint(m.said)
         or timed_out(m, now, profile)
         for m in canary
     )

@@ -32,6 +32,7 @@ class View:
         self.field = header.target.get("kind") == FIELD_LOG
         # Whether the times are good enough to judge by: those inside messages are not.
         self.timed = not self.field or header.target.get("clock") == "log"
+        self.dated = self.timed and header.target.get("zone") != "assumed"
         self.quirky = frozenset(header.quirky)
         self.under_test = frozenset(header.under_test)
         self.ops: dict[str, Op] = {}  # open, or with unknown outcome
