@@ -39,6 +39,13 @@ CORES = (
     "harness/history.py", "harness/contract.py", "harness/progress.py", "harness/recorder.py",
     "harness/operator.py", "harness/drill.py", "harness/world.py", "harness/virtual_world.py",
     "harness/verdict.py", "harness/checkers/",
+    "harness/fieldlog/anonymise.py", "harness/fieldlog/clock.py",
+    "harness/fieldlog/formats_everest.py", "harness/fieldlog/formats_lines.py",
+    "harness/fieldlog/formats_tables.py", "harness/fieldlog/formats_trace.py",
+    "harness/fieldlog/frames.py", "harness/fieldlog/intake.py", "harness/fieldlog/likeness.py",
+    "harness/fieldlog/moments.py", "harness/fieldlog/objects.py", "harness/fieldlog/registry.py",
+    "harness/fieldlog/replay.py", "harness/fieldlog/replay_turns.py", "harness/fieldlog/script.py",
+    "harness/fieldlog/sides.py", "harness/fieldlog/trace.py", "harness/fieldlog/tracks.py",
 )  # fmt: skip
 IMPURE = {"asyncio", "socket", "time", "logging", "threading", "random", "subprocess", "select"}
 MAY_BE_RANDOM = {"simulator/faults.py"}  # the only module where chance is made

@@ -108,7 +108,7 @@ class _Import:
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--format", "form", help="Instead of recognising it: " + ", ".join(FORMATS) + ".")
 @click.option("--charge-point-id", default="", help="The charger, where the log names none.")
-@click.option("--timezone", default="UTC", help="Of times without one: UTC, +02:00, Europe/Berlin.")
+@click.option("--timezone", help="Of times without one: UTC, +02:00, Europe/Berlin.")
 @click.option("--ocpp", default="", help="1.6, 2.0.1 or 2.1, where the log does not show it.")
 @click.option("--side", type=click.Choice(["charger", "csms"]), help="Which side wrote the log.")
 @click.option("--encoding", default="", help="Of the file, if it is neither UTF-8 nor UTF-16.")
@@ -133,7 +133,7 @@ def import_command(
     *,
     form: str | None,
     charge_point_id: str,
-    timezone: str,
+    timezone: str | None,
     ocpp: str,
     side: str | None,
     encoding: str,
@@ -154,7 +154,7 @@ def import_command(
         runpy.run_path(importer)
     options = Options(
         charger=charge_point_id,
-        zone=_zone(timezone),
+        zone=None if timezone is None else _zone(timezone),
         ocpp=_ocpp(ocpp),
         side=side or "",
         name=log.name,
@@ -208,6 +208,11 @@ def _advise(running: _Import, summary: Summary) -> None:
     """Say what would tell more."""
     if summary.nameless:
         running.say("The log names no charger: --charge-point-id does.")
+    if summary.zone == "messages" and summary.offset:
+        hours = summary.offset / 3600
+        running.say(f"Its times are {hours:+g} h from UTC, by its messages; --timezone overrides.")
+    elif summary.zone == "assumed" and summary.clock == "log":
+        running.say("Its times name no zone: read as UTC, and no date is judged; see --timezone.")
     if summary.clock == "messages":
         running.say("The log has no times: those inside its messages were used.")
     elif summary.clock == "none":

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from harness.fieldlog.frames import CALL, RESULT
-from harness.fieldlog.moments import seconds
+from harness.fieldlog.moments import dated, seconds
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -19,21 +19,26 @@ if TYPE_CHECKING:
     from harness.fieldlog.values import Piece
 
 BLUR = 2.0  # seconds by which lines of several threads may be out of order
+QUARTER, CLOSE, FARTHEST = 900.0, 120.0, 14 * 3600.0  # seconds: zones, and how well they fit
 LOG, MESSAGES, NONE = "log", "messages", "none"
 
 
 class LogClock:
     """Turns pieces into seconds since the first one."""
 
-    def __init__(self, zone: tzinfo, year: int) -> None:
+    def __init__(self, zone: tzinfo | None, year: int) -> None:
         self.kind = NONE
-        self._zone, self._year = zone, year
+        # Whose zone the times are in: given (by the log or the user), messages or assumed.
+        self.zone = "assumed" if zone is None else "given"
+        self.offset = 0.0  # seconds by which the log's times are ahead of UTC, as its messages tell
+        self._zone, self._year = zone or UTC, year
         self._base: float | None = None
         self._offset = 0.0
         self._now = 0.0
 
     def start(self, pieces: list[Piece]) -> str:
         """Choose the source of times from the first pieces; return when the log begins."""
+        self._place(pieces)
         times = [time for piece in pieces if (time := self._written(piece)) is not None]
         hints = [time for piece in pieces if (time := self._meant(piece)) is not None]
         if times:
@@ -45,10 +50,32 @@ class LogClock:
         return datetime.fromtimestamp(self._base, UTC).isoformat()
 
     def knows(self, piece: Piece) -> bool:
-        """Whether this piece, or what its message says, has a time; a drill's has its own."""
+        """Whether this piece settles where times come from; those of a drill have their own."""
         if piece.kind == "header":
             return True
-        return self._written(piece) is not None or self._meant(piece) is not None
+        if self.zone == "given" or dated(piece.when):
+            return self._written(piece) is not None or self._meant(piece) is not None
+        return self._written(piece) is not None and self._meant(piece) is not None
+
+    def _place(self, pieces: list[Piece]) -> None:
+        """Find the zone of times that say none, by the dates in the messages beside them."""
+        if self.zone == "given":
+            return
+        if all(dated(piece.when) for piece in pieces):
+            self.zone = "given"
+            return
+        ahead = sorted(
+            written - meant
+            for piece in pieces
+            if (written := self._written(piece)) is not None
+            and (meant := self._meant(piece)) is not None
+        )
+        if not ahead:
+            return
+        middle = ahead[len(ahead) // 2]
+        zone = round(middle / QUARTER) * QUARTER
+        if abs(middle - zone) < CLOSE and abs(zone) <= FARTHEST:
+            self.zone, self.offset = "messages", zone
 
     def tick(self, piece: Piece) -> tuple[float, float]:
         """Return the time of a piece, and by how many seconds the clock was set back there."""
@@ -67,7 +94,8 @@ class LogClock:
         return self._now, 0.0
 
     def _written(self, piece: Piece) -> float | None:
-        return seconds(piece.when, self._zone, self._year)
+        time = seconds(piece.when, self._zone, self._year)
+        return time if time is None or not self.offset else time - self.offset
 
     def _meant(self, piece: Piece) -> float | None:
         frame = piece.frame

@@ -22,9 +22,9 @@ from harness.fieldlog import (  # the formats register themselves
     formats_tables,
     formats_trace,
 )
-from harness.fieldlog.frames import remains
+from harness.fieldlog.frames import START, remains
 from harness.fieldlog.intake import Intake
-from harness.fieldlog.registry import FORMATS, Recognised, recognise
+from harness.fieldlog.registry import ENOUGH, FORMATS, Recognised, recognise
 from harness.fieldlog.values import Piece
 
 if TYPE_CHECKING:
@@ -134,11 +134,12 @@ def import_log(
     """Import a whole log, in bounded memory; `chosen` is told the format before the first event."""
     with contextlib.closing(file.lines()) as lines:
         sample: list[Line] = []
-        taken = 0
+        taken = frames = 0
         for line in lines:
             sample.append(line)
             taken += len(line[1])
-            if len(sample) >= SAMPLE_LINES or taken >= SAMPLE_BYTES:
+            frames += START.search(line[1]) is not None
+            if frames > 2 * ENOUGH or len(sample) >= SAMPLE_LINES or taken >= SAMPLE_BYTES:
                 break
         best = recognised((text for _, text in sample), options.form)
         chosen(best)

@@ -14,6 +14,7 @@ from harness.fieldlog.formats_tables import subprotocol
 from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, read, remains
 from harness.fieldlog.registry import Format, register
 from harness.fieldlog.values import RECV, SEND, Piece
+from harness.history import FORMAT as HISTORY_FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -132,4 +133,28 @@ def _weigh(text: str) -> int:
     return 2 * ('"direction"' in text and '"messageType"' in text and text.lstrip()[:1] == "{")
 
 
+# ---------------------------------------------------------------------- our own history
+
+
+def _history(lines: Iterable[Line]) -> Iterator[Piece]:
+    """A header and events, as a drill or an import wrote them."""
+    for number, text in lines:
+        if not text.strip():
+            continue
+        try:
+            item = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            yield Piece(number, "unusable", problem=f"not JSON: {error}")
+            continue
+        if isinstance(item, dict) and item.get("format") == HISTORY_FORMAT:
+            yield Piece(number, "header", data=item)
+        elif isinstance(item, dict) and "source" in item:
+            yield Piece(number, "event", data=item)
+
+
+def _weigh_history(text: str) -> int:
+    return 1000 * (f'"format":"{HISTORY_FORMAT}"' in text[:80])
+
+
+register(Format("history", "firmdrill history", _weigh_history, _history))
 register(Format("open-ocpp-trace", "Open OCPP Trace", _weigh, _records))

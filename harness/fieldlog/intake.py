@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +27,7 @@ from harness.history import CHARGER, FIELD_LOG, Header, History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import tzinfo
 
     from harness.history import Event
 
@@ -48,7 +48,7 @@ class Options:
     """What the log leaves out, and what it is called."""
 
     charger: str = ""
-    zone: tzinfo = UTC
+    zone: tzinfo | None = None  # None: as the messages tell, else UTC
     ocpp: str = ""
     side: str = ""  # charger | csms: who wrote the log
     year: int = 1970
@@ -68,7 +68,8 @@ class Summary:
     nameless: bool = False  # no line names a charger
     clock: str = ""
     side: str = ""
-    undated: bool = False  # times without a zone were read in the zone of the options
+    zone: str = ""  # whose zone the times are in: given, messages or assumed
+    offset: float = 0.0  # seconds ahead of UTC, as the messages tell
 
     @property
     def sentence(self) -> str:
@@ -127,7 +128,8 @@ class Intake:
             self._next()
         self._started()
         self.summary.chargers = sum(track.connections > 0 for track in self._tracks.values())
-        self.summary.clock = self._clock.kind
+        self.summary.clock, self.summary.zone = self._clock.kind, self._clock.zone
+        self.summary.offset = self._clock.offset
         if self._header is None:
             self._record("harness", "mark", "imported", data={
                 "frames": self.summary.frames, "damaged": self.summary.damaged})  # fmt: skip
@@ -178,7 +180,12 @@ class Intake:
             header = self._header or Header(
                 versions=self._options.versions,
                 scenario={"name": f"field log {self._options.name}", "file": self._options.name},
-                target={"kind": FIELD_LOG, "format": self._options.form, "clock": self._clock.kind},
+                target={
+                    "kind": FIELD_LOG,
+                    "format": self._options.form,
+                    "clock": self._clock.kind,
+                    "zone": self._clock.zone,
+                },
                 under_test=("csms", "charger", "network"),
                 started_at=began,
             )
