@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from click.testing import CliRunner
 
+from harness import targets
 from harness.cli import main
 from harness.fieldlog.replay import Player
 from harness.fieldlog.replay_sockets import address, into_chargers, into_csms
 from harness.fieldlog.replay_turns import CHARGER, CSMS, differing, turns_of
 from harness.history import Event, Header, encode
 from harness.rehearsal import rehearse
-from simulator.scenario import load
+from simulator.scenario import built, load
 from tests.harness.fieldlog.reading import SAMPLES, read
 
 if TYPE_CHECKING:
@@ -295,3 +296,43 @@ def test_a_history_without_its_scenario_cannot_be_run_again(tmp_path: Path) -> N
     done = CliRunner().invoke(main, ["replay", str(path)])
     assert done.exit_code == 2
     assert "--to" in done.output
+
+
+@pytest.mark.sockets
+@pytest.mark.slow
+def test_into_the_reference_csms(tmp_path: Path) -> None:
+    """A session goes as recorded; an update that nobody ordered is the first divergence."""
+    events = story()
+    spec = built(
+        {
+            "version": 1,
+            "name": "x",
+            "firmware": {"version": "2"},
+            "fleet": [{"cohort": "k", "count": 1, "id": "K7-00412"}],
+            "expect": {"installed": 1},
+        }
+    ).chargers()
+    whole = Player(turns_of(events, CHARGER), side=CHARGER, speed=math.inf, patience=0.5)
+    short = Player(turns_of(events[:5], CHARGER), side=CHARGER, speed=math.inf)
+
+    async def run() -> None:
+        reference = await targets.start_reference(tmp_path)
+        api = targets.RestApi(reference.address)
+        await api.open()
+        try:
+            await targets.provision(api, spec)
+            url = reference.address.ocpp
+            secret = reference.address.passwords.get("K7-00412")
+            for player in (short, whole):
+                versions = {"K7-00412": "ocpp1.6"}
+                await into_csms({"K7-00412": player}, url, subprotocols=versions, password=secret)
+        finally:
+            await api.close()
+            await reference.stop()
+
+    asyncio.run(run())
+    assert short.divergence is None
+    assert short.over
+    assert whole.divergence is not None
+    assert whole.divergence.expected.startswith("UpdateFirmware")
+    assert whole.done == 5  # connected, booted, and said its status
