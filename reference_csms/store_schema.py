@@ -65,7 +65,7 @@ MIGRATIONS: tuple[str, ...] = (
         may_fail INTEGER NOT NULL,
         sends INTEGER NOT NULL,
         message_id TEXT,
-        first_request_id INTEGER,
+        earlier_request_ids TEXT NOT NULL,
         request_id INTEGER,
         version_before TEXT NOT NULL,
         version_mismatch INTEGER NOT NULL,
@@ -93,12 +93,5 @@ MIGRATIONS: tuple[str, ...] = (
         body TEXT NOT NULL,
         PRIMARY KEY (operation, key)
     ) WITHOUT ROWID;
-    """,
-    """
-    -- Ids are given out to all chargers in turn: a range would take in other chargers' ids.
-    ALTER TABLE rollout_charger ADD COLUMN earlier_request_ids TEXT NOT NULL DEFAULT '';
-    UPDATE rollout_charger SET earlier_request_ids = first_request_id
-        WHERE first_request_id IS NOT NULL AND first_request_id <> request_id;
-    ALTER TABLE rollout_charger DROP COLUMN first_request_id;
     """,
 )

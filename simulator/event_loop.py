@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 GC_THRESHOLDS = (200_000, 50, 1_000)
 
 
+def be_patient() -> None:
+    """Let the collector wait in this process for good: for one that does nothing but drills."""
+    gc.set_threshold(*GC_THRESHOLDS)
+
+
 @contextlib.contextmanager
 def patient_collector() -> Iterator[None]:
     """Let the garbage collector wait for as long as a drill lasts; it is as before afterwards."""
@@ -33,7 +38,7 @@ def patient_collector() -> Iterator[None]:
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run the process's work until it is done."""
-    gc.set_threshold(*GC_THRESHOLDS)
+    be_patient()
     try:
         import uvloop  # noqa: PLC0415  not on every platform
     except ImportError:

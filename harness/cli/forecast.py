@@ -18,6 +18,7 @@ from harness.forecast import DEFAULTS, Night, Watch, night, outlook, strategy
 from harness.library import find
 from harness.report import forecast as report
 from harness.run_record import ExitCode
+from simulator.event_loop import be_patient
 from simulator.faults import Lognormal
 from simulator.units import read_duration, write_duration
 
@@ -107,9 +108,10 @@ def _nights(
         [seed for _, seed in pairs],
     )  # fmt: skip
     if workers == 1:
+        be_patient()
         yield from map(night, *parts)
         return
-    pool = ProcessPoolExecutor(workers)
+    pool = ProcessPoolExecutor(workers, initializer=be_patient)
     try:
         yield from pool.map(night, *parts)
     finally:

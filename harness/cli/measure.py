@@ -19,6 +19,7 @@ from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.mutants import Mutant, every, mutant
 from harness.run_record import ExitCode
+from simulator.event_loop import be_patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,9 +80,10 @@ def _measured(
     """Yield what was measured of each, in order, as soon as it is known."""
     parts = (itertools.repeat(numbers), itertools.repeat(seconds))
     if workers == 1:
+        be_patient()
         yield from map(_one, chosen, *parts)
         return
-    pool = ProcessPoolExecutor(workers)
+    pool = ProcessPoolExecutor(workers, initializer=be_patient)
     try:
         yield from pool.map(_one, chosen, *parts)
     finally:

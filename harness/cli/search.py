@@ -19,6 +19,7 @@ from harness.explore import Failure, Outcome, Search, smallest, try_one
 from harness.mutants import names
 from harness.run_record import ExitCode
 from harness.runner import slug
+from simulator.event_loop import be_patient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,12 +82,13 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     """Yield the outcomes in the order of the numbers, until time is up."""
     if workers == 1:
+        be_patient()
         for number in numbers:
             if time.monotonic() > deadline:
                 return
             yield try_one(number, mutant)
         return
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=be_patient) as pool:
         for begin in range(numbers.start, numbers.stop, _CHUNK * workers):
             if time.monotonic() > deadline:
                 return
