@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -13,11 +14,18 @@ import click
 
 from harness.cli.drills import report_folder
 from harness.cli.problems import reported
-from harness.errors import UsageError
+from harness.errors import TargetError, UsageError
 from harness.library import find
 from harness.load.command import Words, environment, line
+from harness.load.limit import Probe, in_words, search
+from harness.load.verdict import LoadExit
+from harness.run_record import ExitCode
 from harness.target_file import load_target
+from simulator.units import read_duration
 
+CONCLUSIVE = {
+    ExitCode.PASSED, ExitCode.FAILED, LoadExit.NO_TRAFFIC, LoadExit.TOO_FEW_CHARGERS,
+}  # fmt: skip
 MISSING = (
     "`firmdrill load` needs Locust, which is not installed. It is an extra of the package: "
     "pip install 'firmdrill[load]' (in a checkout: pip install -e '.[load]'), then try again."
@@ -54,6 +62,7 @@ def _needs_locust() -> None:
 @click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
 @click.option("--chargers", type=click.IntRange(min=1), help="This many, in the same proportions.")
 @click.option("--heartbeats", type=click.FloatRange(min=0), help="A second, of the whole fleet.")
+@click.option("--repeat", metavar="DURATION", help="Begin the plan anew for this long: 30 min.")
 @click.option(
     "--readers", type=click.IntRange(min=0), help="Dashboards, instead of the scenario's."
 )
@@ -74,6 +83,8 @@ def run(scenario: str, *, target: Path | None, report: Path | None, **said: Any)
     if target is not None:
         load_target(target)
     readers = found.scenario.load.readers if said["readers"] is None else said["readers"]
+    if said["repeat"] is not None:
+        said["repeat"] = _duration(said["repeat"])
     words = Words(
         scenario=scenario,
         folder=report_folder(report, f"load {found.scenario.name}"),
@@ -82,6 +93,13 @@ def run(scenario: str, *, target: Path | None, report: Path | None, **said: Any)
         **{name: value for name, value in said.items() if name != "readers"},
     )
     sys.exit(subprocess.call(line(words), env=environment()))  # noqa: S603 - our own interpreter
+
+
+def _duration(text: str) -> float:
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise UsageError(f"--repeat: {error}") from error
 
 
 @load.command()
@@ -95,3 +113,83 @@ def worker(master: str, *, processes: int, verbose: bool) -> None:
     words = Words(scenario="", folder=Path(os.curdir), master_at=master, processes=processes,
                   verbose=verbose)  # fmt: skip
     sys.exit(subprocess.call(line(words), env=environment()))  # noqa: S603 - our own interpreter
+
+
+@load.command("find-limit")
+@click.argument("scenario")
+@click.option(
+    "--raise", "what", type=click.Choice(["chargers", "heartbeats"]), default="chargers",
+    show_default=True, help="What is raised until something breaks.",
+)  # fmt: skip
+@click.option("--from", "low", type=click.FloatRange(min=1), default=100, show_default=True)
+@click.option("--to", "high", type=click.FloatRange(min=1), default=10_000, show_default=True)
+@click.option(
+    "--within", type=click.FloatRange(min=0.01), default=0.1, show_default=True,
+    help="How near to the limit, as a share of it.",
+)  # fmt: skip
+@click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
+@click.option("--chargers", type=click.IntRange(min=1), help="While heartbeats are raised.")
+@click.option("--mutant", metavar="NAME", help="Our CSMS, wrong or slow in this way.")
+@click.option("--processes", type=click.IntRange(1, 64), help="Workers on this machine.")
+@click.option("--report", type=click.Path(path_type=Path), help="Folder for limit.json.")
+@reported
+def find_limit(
+    scenario: str, *, what: str, low: float, high: float, within: float, report: Path | None,
+    **said: Any,
+) -> None:  # fmt: skip
+    """Raise chargers or heartbeats until a threshold or a property breaks; say where and why.
+
+    Every level is a run of its own, on a CSMS of its own unless there is a --target.
+    """
+    _needs_locust()
+    found = find(scenario)
+    if high < low:
+        raise UsageError(f"--to {high:g} is less than --from {low:g}")
+    folder = report_folder(report, f"limit {found.scenario.name}")
+    attempt = Attempts(scenario, what, folder, found.scenario.load.readers, said)
+    limit = search(attempt, low, high, within=within, whole=what == "chargers")
+    text = json.dumps({**limit.to_dict(), "what": what, "scenario": scenario}, indent=1)
+    (folder / "limit.json").write_text(text + "\n", encoding="utf-8")
+    unit = "chargers" if what == "chargers" else "heartbeats a second"
+    click.echo(in_words(limit, unit))
+    click.echo(f"report     {folder / 'limit.json'}")
+    # Finding the limit is what was asked for; not even the lowest level holding is a failure.
+    sys.exit(int(ExitCode.PASSED if limit.held is not None else ExitCode.FAILED))
+
+
+class Attempts:
+    """Tries one level of a search: a run of Locust, and what its load.json says."""
+
+    def __init__(
+        self, scenario: str, what: str, folder: Path, readers: int, said: dict[str, Any]
+    ) -> None:
+        self._scenario = scenario
+        self._what = what
+        self._folder = folder
+        self._readers = readers
+        self._said = said
+        self._count = 0
+
+    def __call__(self, level: float) -> Probe:
+        """Run with this level; TargetError if that says nothing about a limit."""
+        self._count += 1
+        folder = self._folder / f"{self._count:02}-{level:g}"
+        folder.mkdir(parents=True, exist_ok=True)
+        raised = {self._what: int(level) if self._what == "chargers" else level}
+        words = Words(
+            scenario=self._scenario, folder=folder, readers=self._readers, history=False,
+            **{**self._said, **raised},
+        )  # fmt: skip
+        click.echo(f"{level:g} {self._what}: ", nl=False)
+        done = subprocess.run(  # noqa: S603 - our own interpreter
+            line(words), env=environment(), capture_output=True, text=True, check=False
+        )
+        if done.returncode not in CONCLUSIVE:
+            last = done.stderr.strip().splitlines()[-3:]
+            raise TargetError(f"the run ended with {done.returncode}: {' | '.join(last)}")
+        record = json.loads((folder / "load.json").read_text(encoding="utf-8"))
+        reason = next(iter(record["reasons"]), "")
+        click.echo("held" if done.returncode == 0 else reason)
+        if record["generator"]["warning"]:
+            click.echo(f"  WARNING {record['generator']['warning']}")
+        return Probe(level, done.returncode == 0, reason)

@@ -31,6 +31,7 @@ class Words:
     target: Path | None = None
     chargers: int | None = None
     heartbeats: float | None = None
+    repeat: float | None = None
     readers: int = 1
     seed: int | None = None
     mutant: str | None = None
@@ -84,6 +85,7 @@ def _ours(words: Words) -> list[str]:
         "--target-file": words.target,
         "--chargers": words.chargers,
         "--heartbeats": words.heartbeats,
+        "--repeat": words.repeat,
         "--seed": words.seed,
         "--mutant": words.mutant,
     }

@@ -40,6 +40,7 @@ from simulator.errors import SimulatorError
 from simulator.sockets import Fleet
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from harness.load.latency import Sample
@@ -165,8 +166,9 @@ class Course:
             site=site,
         )
         self.world.created = self._created(fleet)
+        self.world.marked = self._marked(fleet, clock)
         stack.callback(self._cancel)
-        self._watch(fleet, clock)
+        self._watch(clock)
         self.ran.slices = [mine]
         await self._drill(site)
         self.engine.show(None)
@@ -283,15 +285,21 @@ class Course:
 
     # ------------------------------------------------------------------ what is heard
 
-    def _watch(self, fleet: Fleet | RemoteFleet, clock: SharedClock) -> None:
-        """Look at ourselves, and send what the scenario wants beside its plan."""
+    def _watch(self, clock: SharedClock) -> None:
+        """Look at ourselves."""
         number = -1 if self.engine.workers else 0
-        work = [usage.watch(number, clock.now, self.ran.uses.append)]
+        looking = usage.watch(number, clock.now, self.ran.uses.append)
+        self._tasks = [asyncio.create_task(looking)]
+
+    def _marked(self, fleet: Fleet | RemoteFleet, clock: SharedClock) -> Callable[[str], None]:
         rate = self.options.scenario.load.heartbeats
-        if isinstance(fleet, Fleet) and rate:
-            beats = Heartbeats(list(fleet.slots), rate, fleet.ask, clock.now, self.taken)
-            work.append(beats.run())
-        self._tasks = [asyncio.create_task(one) for one in work]
+
+        def marked(name: str) -> None:
+            if name == Heartbeats.BEGIN and isinstance(fleet, Fleet) and rate:
+                beats = Heartbeats(list(fleet.slots), rate, fleet.ask, clock.now, self.taken)
+                self._tasks.append(asyncio.create_task(beats.run()))
+
+        return marked
 
     def _cancel(self) -> None:
         for task in self._tasks:

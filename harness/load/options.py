@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 from harness.library import find
 from harness.load.partition import scaled
+from harness.mutants import UNDER_LOAD, names
 from harness.target_file import load_target
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class LoadOptions:
             words += ["--chargers", str(self.chargers)]
         if "heartbeats" in self.changes:
             words += ["--heartbeats", f"{self.changes['heartbeats']:g}"]
+        if "repeat" in self.changes:
+            words += ["--repeat", f"{self.changes['repeat']:g} s"]
         if processes:
             words += ["--processes", str(processes)]
         if self.target_source:
@@ -56,6 +59,14 @@ class LoadOptions:
         if self.mutant is not None:
             words += ["--mutant", self.mutant]
         return shlex.join(words)
+
+
+def known_mutant(name: str) -> bool:
+    """Whether our CSMS can be wrong in this way."""
+    word, _, rate = name.partition("=")
+    if word == "slow_answers":
+        return rate.replace(".", "", 1).isdigit() and float(rate) > 0
+    return name in {*names(), *(one.name for one in UNDER_LOAD)}
 
 
 def options_from(said: Mapping[str, Any]) -> LoadOptions:
@@ -68,7 +79,12 @@ def options_from(said: Mapping[str, Any]) -> LoadOptions:
     mutant = said.get("mutant") or None
     if target and mutant:
         raise UsageError("--target is a system of yours: no --mutant of ours")
+    if mutant and not known_mutant(mutant):
+        told = ", ".join([*(one.name for one in UNDER_LOAD), "slow_answers=RATE", *names()])
+        raise UsageError(f"no mutant is called {mutant}; known: {told}")
+    repeat = said.get("repeat")
     changes = {} if beat is None else {"heartbeats": float(beat)}
+    changes |= {} if repeat is None else {"repeat": float(repeat)}
     scenario = scaled(found.scenario, chargers)
     if changes:
         load = scenario.load.model_copy(update=changes)

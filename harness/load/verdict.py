@@ -154,10 +154,12 @@ def decide(record: LoadRecord) -> None:
 def _reasons(record: LoadRecord) -> Iterator[tuple[str, int, str]]:
     """Yield (verdict, exit code, reason), the weightiest first."""
     yield from _not_run(record)
+    broken = False
     if record.ran.problem or record.review is None:
         return
     failed = str(Verdict.FAIL)
     for told in (*_broken(record.review), *_too_slow(record)):
+        broken = True
         yield failed, int(ExitCode.FAILED), told
     for one in record.thresholds:
         if not one.samples:
@@ -171,7 +173,8 @@ def _reasons(record: LoadRecord) -> Iterator[tuple[str, int, str]]:
             for r in review.judgement.results
             if r.verdict is Verdict.ERROR
         ]
-        yield review.verdict, int(review.exit_code), "; ".join(missed) or review.verdict
+        if missed or not broken:
+            yield review.verdict, int(review.exit_code), "; ".join(missed) or review.verdict
 
 
 def _not_run(record: LoadRecord) -> Iterator[tuple[str, int, str]]:

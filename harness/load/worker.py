@@ -93,7 +93,7 @@ class Worker:
             case "ask":
                 told.outcome = await self._fleet.ask(command.ids, command.action, command.payload)
             case "mark":
-                self._fleet.mark(command.name)
+                self._mark(command.name)
             case "rollout":
                 self.rollouts.append(command.name)
             case "end":
@@ -174,6 +174,14 @@ class Worker:
         self._beside(usage.watch(self.share.worker, self._clock.now, self._used))
         await self._fleet.start()
         gc.freeze()  # thousands of chargers live as long as the process
+
+    def _mark(self, name: str) -> None:
+        self._fleet.mark(name)
+        if name == Heartbeats.BEGIN:
+            self._beat()
+
+    def _beat(self) -> None:
+        assert self.share is not None  # noqa: S101 - a share comes first
         beats = Heartbeats(
             list(self._fleet.slots),
             self.share.heartbeats,

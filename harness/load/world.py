@@ -21,6 +21,12 @@ class LoadWorld(SocketWorld):
     """A socket world that says how long each request took, and which rollouts there are."""
 
     created: Callable[[str], None] = staticmethod(lambda _: None)
+    marked: Callable[[str], None] = staticmethod(lambda _: None)
+
+    def mark(self, name: str) -> None:
+        """Record a named moment, tell the chargers, and whoever else begins with it."""
+        super().mark(name)
+        self.marked(name)
 
     async def request(self, request: Request) -> Outcome:
         """Send one request over HTTP and record how long its answer took."""
@@ -46,6 +52,11 @@ class LoadWorld(SocketWorld):
 class LoadDrill(Drill):
     """A drill whose plan begins anew until the scenario's time is over."""
 
+    async def baseline(self) -> None:
+        """Look at the fleet once what the boots brought has been worked off."""
+        await super().baseline()
+        await self.operator.fence("")  # on each socket its answer comes behind everything before
+
     async def act(self) -> None:
         """Follow the operator's plan, again and again if the scenario wants it."""
         self._begin("act")
@@ -64,6 +75,7 @@ class Heartbeats:
     """
 
     TICK = 0.02
+    BEGIN = "act"  # the mark behind the boots: they are measured by themselves
 
     def __init__(
         self,

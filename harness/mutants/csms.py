@@ -12,7 +12,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from harness.mutants import more, names
+from harness.mutants import csms_load, more, names
 from harness.mutants.patching import Patch
 from reference_csms import (
     rollout,
@@ -154,7 +154,7 @@ def mutated(name: str) -> Iterator[None]:
     """Take the wrong decision `name` inside the block."""
     patch = Patch()
     try:
-        DECISIONS[name](patch)
+        (DECISIONS.get(name) or csms_load.find(name) or DECISIONS[name])(patch)
         yield
     finally:
         patch.undo()
@@ -162,7 +162,7 @@ def mutated(name: str) -> Iterator[None]:
 
 def main(argv: list[str]) -> int:
     """Run the reference with one wrong decision; 2 if there is none of that name."""
-    if not argv or argv[0] not in DECISIONS:
+    if not argv or (argv[0] not in DECISIONS and csms_load.find(argv[0]) is None):
         sys.stderr.write(f"name one mutant: {', '.join(names())}; then -- and CSMS options\n")
         return 2
     with mutated(argv[0]):
