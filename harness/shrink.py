@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     Fields = dict[str, Any]
 
 _KEPT = frozenset({"version", "name", "seed", "firmware", "fleet", "operator", "heal", "expect"})
+_LIMITS = ("max_in_flight", "batch_size", "canary_count")
 _NEEDED = frozenset({"cohort", "count", "strategy", "kind", *STEPS})  # nothing is valid without
 
 
@@ -52,9 +53,22 @@ def _smaller(fields: Fields) -> Iterator[Fields]:
     for number, cohort in enumerate(fields["fleet"]):
         for count in sorted({1, cohort["count"] // 2, cohort["count"] - 1}):
             if 0 < count < cohort["count"]:
-                yield _with(fields, ("fleet", number, "count"), count)
+                fewer = _with(fields, ("fleet", number, "count"), count)
+                yield fewer
+                # A limit that the fleet only just exceeds keeps it from becoming smaller alone.
+                yield from _tighter(fewer, cohort["count"] - count)
     for path in _optional(fields):
         yield _without(fields, path)
+
+
+def _tighter(fields: Fields, by: int) -> Iterator[Fields]:
+    """Yield the scenario with each limit of its creates lowered by so many chargers."""
+    for number, step in enumerate(fields["operator"]):
+        create = step.get("create", {}) if isinstance(step, dict) else {}
+        for name in [limit for limit in _LIMITS if limit in create]:
+            left = create[name] - by
+            if left > 0:
+                yield _with(fields, ("operator", number, "create", name), left)
 
 
 def _without_items(fields: Fields, name: str, *, least: int) -> Iterator[Fields]:

@@ -13,7 +13,7 @@ from harness.checkers.model import Member, Rollout
 if TYPE_CHECKING:
     from harness.checkers.model import Trigger
 
-FROM_FRAMES = frozenset({"R17", "R35"})  # what frames alone can settle of the rollouts' properties
+FROM_FRAMES = frozenset({"R35"})  # what frames alone can settle of the rollouts' properties
 UNSEEN = "a field log does not show what the operator asked for"
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import (
     Answered,
+    Booted,
     Invoked,
     Read,
     Replied,
@@ -187,6 +188,13 @@ class R43(Checker):
             return
         if trigger.member.final or trigger.refused:
             self._freed[trigger.member.rollout.name] = fact.event.index
+
+    @sees(Booted)
+    def booted(self, _view: View, fact: Booted) -> None:
+        """So does one that boots, perhaps into the new version."""
+        for trigger in fact.station.triggers[-1:]:
+            if trigger.member is not None:
+                self._freed[trigger.member.rollout.name] = fact.event.index
 
     @sees(Answered)
     def answered(self, view: View, fact: Answered) -> None:

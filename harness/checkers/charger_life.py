@@ -328,7 +328,7 @@ class C15(Checker):
     def opened(self, view: View, fact: Opened) -> None:
         """Measure the last few connects."""
         charger = fact.connection.station.id
-        if fact.connection.inferred or not view.timed:
+        if fact.connection.inferred or fact.connection.partial or not view.timed:
             return  # when it connected, or that it did, is a guess
         recent = self._opened.setdefault(charger, deque(maxlen=self.MOST))
         if recent and recent[-1].index < fact.connection.station.line_back:

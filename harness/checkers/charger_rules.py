@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from harness.history import Event
 
 OLD = "ocpp1.6"
+CROSSING = 10.0  # seconds within which last words may cross a new command
 UNSEEN = "?"  # a status that lies in a gap of the log
 PHASE = RANK | {"DownloadFailed": RANK["Downloading"]}  # a retry goes on from there
 TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
@@ -62,17 +63,24 @@ class C01(Checker):
         super().__init__()
         self._last: dict[Trigger, tuple[str, Event]] = {}
         self._asked: set[str] = set()
-        self._blind: set[str] = set()  # what these were told to do lies in a gap of the log
+        # What these were told to do lies in a gap of the log; and the first commands after gaps,
+        # with whether the charger has booted in between.
+        self._blind: dict[str, Event] = {}
+        self._after_gap: dict[Trigger, bool] = {}
 
     @sees(Interrupted)
     def interrupted(self, _view: View, fact: Interrupted) -> None:
         """The command, or a TriggerMessage, may have come unseen."""
-        self._blind.add(fact.station.id)
+        self._blind[fact.station.id] = fact.event
 
     @sees(Triggered)
     def triggered(self, _view: View, fact: Triggered) -> None:
         """From a command on everything is known again."""
-        self._blind.discard(fact.trigger.station.id)
+        station = fact.trigger.station
+        gap = self._blind.pop(station.id, None)
+        if gap is not None:
+            booted = station.booted
+            self._after_gap[fact.trigger] = booted is not None and booted.index > gap.index
 
     @sees(Called, actions=TRIGGERS)
     def called(self, _view: View, fact: Called) -> None:
@@ -93,20 +101,18 @@ class C01(Checker):
         if trigger is None and fact.station.id in self._blind:
             self.doubt = "a status whose command the log does not hold"
             return
-        if status == "Idle":
+        if status == "Idle" or trigger is None:
             if not asked:
-                self._accuse(view, fact, "Idle only when asked", "Idle, unasked", None)
-            return
-        if trigger is None:
-            if not asked:
-                seen = f"{status} that belongs to no update it accepted"
-                self._accuse(view, fact, "statuses of accepted updates", seen, None)
+                self._uncalled_for(view, fact)
             return
         if fact.request_id is None:
             trigger = self._meant(fact, trigger)
         last, event = self._last.get(trigger, (START, trigger.event))
-        self._last[trigger] = (status, fact.event)
         full = is_full(trigger)
+        if last == START and self._of_a_gap(view, fact, trigger):
+            self.doubt = "a status that may belong to a command before the log"
+            return
+        self._last[trigger] = (status, fact.event)
         if not known(status, full=full):
             self._accuse(view, fact, "a status of its OCPP version", status, event)
         elif status not in next_statuses(last, full=full, signed=is_signed(trigger)):
@@ -119,6 +125,24 @@ class C01(Checker):
             allowed = next_statuses(last, full=full, signed=is_signed(trigger))
             expected = f"after {said}: {' or '.join(sorted(allowed)) or 'nothing more'}"
             self._accuse(view, fact, expected, f"{said} was followed by {status}", event)
+
+    def _uncalled_for(self, view: View, fact: Reported) -> None:
+        """Accuse a status that nothing explains."""
+        if fact.status == "Idle":
+            self._accuse(view, fact, "Idle only when asked", "Idle, unasked", None)
+        else:
+            seen = f"{fact.status} that belongs to no update it accepted"
+            self._accuse(view, fact, "statuses of accepted updates", seen, None)
+
+    def _of_a_gap(self, view: View, fact: Reported, trigger: Trigger) -> bool:
+        """Whether a status may be the last word of an update whose command the log misses."""
+        if trigger not in self._after_gap or not view.timed:
+            return False
+        first = next_statuses(START, full=is_full(trigger), signed=is_signed(trigger))
+        soon = trigger.answered is None or fact.event.time - trigger.event.time < CROSSING
+        # After a boot nothing of an earlier update is left to say but how it ended.
+        left = not self._after_gap[trigger] or RANK.get(fact.status) == RANK["Installed"]
+        return soon and left and fact.status not in first
 
     def _meant(self, fact: Reported, trigger: Trigger) -> Trigger:
         """Return the update that a status without an id belongs to: perhaps the one before.

@@ -212,7 +212,9 @@ class Connection:
     closed: Event | None = None
     ours: dict[str, Call] = field(default_factory=dict)  # charger -> CSMS, unanswered
     theirs: dict[str, Call] = field(default_factory=dict)  # CSMS -> charger, unanswered
-    inferred: bool = False  # no line of the field log speaks of its beginning
+    inferred: bool = False  # field log: neither a line nor a session id tells connections apart
+    partial: bool = False  # field log: it began before, or in a gap
+    first: int = -1  # field log: the event of its first frame
     heard: dict[str, float] = field(default_factory=dict)  # field log: side -> its last frame
     fenced: int = -1  # everything received from now on was sent after this event index
     fences: int = 0

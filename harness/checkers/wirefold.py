@@ -69,14 +69,16 @@ class WireFold:
         station.connection = connection
         station.connections += 1
         connection.inferred = bool(event.data.get("inferred"))
-        opened: list[Fact] = [facts.Opened(event, connection)]
-        if not event.data.get("partial"):
-            # Even a log that begins with a boot may begin in the middle of an update.
-            begins = self._view.field and station.connections == 1
-            return [*opened, facts.Interrupted(event, station)] if begins else opened
+        connection.partial = bool(event.data.get("partial"))
+        begins = self._view.field and station.connections == 1
         # Nobody knows what a station said before: it may have been accepted, or told to update.
-        station.accepted = True
+        station.accepted |= begins or connection.partial
+        opened: list[Fact] = [facts.Opened(event, connection)]
+        if not connection.partial:
+            # Even a log that begins with a boot may begin in the middle of an update.
+            return [*opened, facts.Interrupted(event, station)] if begins else opened
         station.triggers, station.by_request = [], {}
+        station.booted, station.version = None, None
         return [*opened, facts.Interrupted(event, station)]
 
     @staticmethod
@@ -113,6 +115,7 @@ class WireFold:
         assert isinstance(frame, list)  # noqa: S101 - _problem() said so
         if connection is not None and self._view.field:
             connection.heard[sender] = event.time
+            connection.first = event.index if connection.first < 0 else connection.first
         if frame[0] in ANSWERS:
             return self._reply(event, station, sender, frame)
         call = Call(frame[1], frame[2], event, frame[3])
@@ -165,6 +168,10 @@ class WireFold:
                 call.member = report.member
             out.append(report)
         elif call.action == "BootNotification":
+            connection = station.connection
+            first = self._view.field and station.booted is None and connection is not None
+            if first and connection is not None and connection.first == event.index:
+                station.accepted = False  # it has just started: everything begins anew
             out.append(self._boot(event, station, payload))
 
     # ------------------------------------------------------------------ updates

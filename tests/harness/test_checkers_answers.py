@@ -211,14 +211,16 @@ def test_r43_accuses_a_list_that_leaves_out_or_invents() -> None:
 
 def test_r43_allows_chargers_that_follow_as_slots_free() -> None:
     """With max_in_flight a command during the call may be a follower, once a slot was freed."""
-    for freed, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):
+    for freed, verdict in (("failed", Verdict.PASS), ("new", Verdict.PASS), ("", Verdict.FAIL)):
         t = Tale()
         t.boot("A", "B")
         r = t.create("AB", "all_at_once", max_in_flight=1)
         ref = t.invoke("execute_stage", r)
         t.trigger(r, "A")
-        if freed:
+        if freed == "failed":
             t.report("A", "Downloading", "Downloaded", "Installing", "InstallationFailed")
+        elif freed:
+            t.boot("A", version="2.0.0")  # it updated without a word
         t.trigger(r, "B")
         t.executed(r, ref, 1, ["A"])
         assert t.result("R43").verdict is verdict

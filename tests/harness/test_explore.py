@@ -32,10 +32,13 @@ def test_a_wrong_decision_is_found_and_made_small() -> None:
     """A handful of chargers and steps are enough to show it, and they replay it."""
     seen = search(range(100), mutant=MUTANT, go_on=lambda: True)
     found = seen.failures["R18", "csms"]
-    small = smallest(found, attempts=150)
+    small = smallest(found)
     assert small.identity == found.identity
     chargers = sum(cohort["count"] for cohort in small.fields["fleet"])
-    assert chargers + len(small.fields["operator"]) <= 5
+    # The drill has no offline windows, only crashes: the least that shows it is one charger that
+    # updates and one that waits; create, execute, restart and pause.
+    assert chargers == 2
+    assert len(small.fields["operator"]) == 4
     scenario = load(small.yaml())
     assert scenario.expect.violates == ("R18",)
     assert f"drawn drill {found.number} with the mutant {MUTANT}" in scenario.found
