@@ -284,10 +284,12 @@ class Intake:
         ref = track.connect(piece.session or track.session, self._gaps)
         data: dict[str, Any] = {"url": "", "subprotocol": track.version}
         if not told:
-            data["inferred"] = True
+            if not piece.session:
+                data["inferred"] = True
             frame = piece.frame
             if gap or not (way == SEND and frame[0] == CALL and frame[2] == BOOT):
                 data["partial"] = True
+                track.accepted = True  # most likely: a boot from here on is a new beginning
         self._record(CHARGER + track.id, "open", ref=ref, time=time, data=data)
 
     def _close(self, track: Track, time: float, data: dict[str, Any]) -> None:
