@@ -16,6 +16,7 @@ from harness.cli.drills import report_folder
 from harness.cli.problems import reported
 from harness.errors import TargetError, UsageError
 from harness.library import find
+from harness.load import compare as compared
 from harness.load.command import Words, environment, line
 from harness.load.limit import Probe, in_words, search
 from harness.load.verdict import LoadExit
@@ -193,3 +194,34 @@ class Attempts:
         if record["generator"]["warning"]:
             click.echo(f"  WARNING {record['generator']['warning']}")
         return Probe(level, done.returncode == 0, reason)
+
+
+@load.command()
+@click.argument("before", type=click.Path(path_type=Path))
+@click.argument("after", type=click.Path(path_type=Path))
+@click.option(
+    "--worse", type=click.FloatRange(min=0), default=0.25, show_default=True,
+    help="Share by which a p95 or p99 may be slower, or errors more.",
+)  # fmt: skip
+@reported
+def compare(before: Path, after: Path, *, worse: float) -> None:
+    """Compare two runs by their load.json (or report folders); exit 1 if AFTER is slower."""
+    old, new = _record(before), _record(after)
+    found = compared.rows(old, new)
+    for text in compared.lines(old, new, found):
+        click.echo(text)
+    slow = compared.slower(found, worse)
+    for text in slow:
+        click.echo(f"SLOWER {text}")
+    sys.exit(int(ExitCode.FAILED if slow else ExitCode.PASSED))
+
+
+def _record(path: Path) -> dict[str, Any]:
+    file = path / "load.json" if path.is_dir() else path
+    try:
+        said = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {file}: {error}") from error
+    if not isinstance(said, dict):
+        raise UsageError(f"{file} is no load.json")
+    return said

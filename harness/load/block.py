@@ -34,7 +34,7 @@ def lines(record: LoadRecord) -> Iterator[str]:
         f"{ran.workers or 1} process{'es' if ran.workers > 1 else ''}"
     )
     yield f"load       {figures.calls} OCPP calls in {figures.duration:.1f} s"
-    yield f"report     {record.options.folder / 'load.json'}"
+    yield f"report     {record.options.folder / 'load.html'}"
     yield f"reproduce  {record.options.reproduce(ran.workers)}"
 
 

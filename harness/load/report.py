@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.load.page import PAGE, html
 from harness.load.share import Dashboard
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def write(folder: Path, record: LoadRecord) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record.to_dict(), ensure_ascii=False, indent=1, default=str)
     (folder / JSON).write_text(text + "\n", encoding="utf-8")
+    (folder / PAGE).write_text(html(json.loads(text)), encoding="utf-8")
 
 
 def dashboard(share: dict[str, Any]) -> Dashboard:
