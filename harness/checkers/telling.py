@@ -30,10 +30,10 @@ def _told(event: Event) -> str:
     data = event.data
     if event.source == "operator":
         return _told_operator(event)
-    if event.kind == "recv":
-        return f"received {_frame(data)}"
-    if event.kind == "send":
-        return f"sent {_frame(data)}"
+    if event.kind in {"recv", "send"}:
+        said = "received" if event.kind == "recv" else "sent"
+        where = f"line {data['line']}: " if isinstance(data.get("line"), int) else ""
+        return f"{where}{said} {_frame(data)}"
     if event.kind == "open":
         return f"connected as {event.ref} ({data.get('subprotocol') or 'no subprotocol'})"
     if event.kind == "close":

@@ -198,3 +198,9 @@ def test_the_public_microocpp_log_is_too_short_to_accuse() -> None:
 def test_public_traces_accuse_whom_they_should(name: str, accused: set[Any]) -> None:
     """Real data: sound sessions pass, and the two with a fault name the side."""
     assert read(TRACES / f"{name}.jsonl").accused == accused
+
+
+def test_a_witness_names_the_lines_of_the_log() -> None:
+    """Whoever has the log open finds the place."""
+    (finding,) = read(SAMPLES / "microocpp.log").result("C01").findings
+    assert [step.text.split(":")[0] for step in finding.witness.steps] == ["line 6", "line 12"]
