@@ -12,8 +12,8 @@ from reference_csms.ocpp_hub import Hub
 def test_it_takes_frames_at_the_pace_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the first few, each frame costs its share of a second, and a late sleep is made up."""
     clock = {"now": 100.0}
-    monkeypatch.setattr(csms_load.time, "monotonic", lambda: clock["now"])
-    monkeypatch.setattr(csms_load.time, "sleep", lambda s: clock.update(now=clock["now"] + s * 1.5))
+    monkeypatch.setattr("time.monotonic", lambda: clock["now"])
+    monkeypatch.setattr("time.sleep", lambda s: clock.update(now=clock["now"] + s * 1.5))
     patch, taken = Patch(), []
     monkeypatch.setattr(Hub, "receive", lambda *frame: taken.append(frame))
     decide = csms_load.find("slow_answers=200")
