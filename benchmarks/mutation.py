@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (ROOT / "harness" / "contract.py", *sorted((ROOT / "harness" / "checkers").glob("*.py")))
 TESTS = (
+    ROOT / "tests" / "harness" / "test_corpus.py",
     *sorted((ROOT / "tests" / "harness").glob("test_checkers_*.py")),
     ROOT / "tests" / "harness" / "test_contract.py",
 )

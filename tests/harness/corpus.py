@@ -1,0 +1,141 @@
+"""Recorded drills of wrong and sound systems, and what the judge said of each: its memory.
+
+`corpus/*.ndjson.gz` are histories: the shortest found that convicts each mutant, and a few of sound
+systems. `corpus/judgements.txt` is the judge's verdict on all of them, property by property. A
+change of the judge that changes any of it shows up as a difference to be read and explained:
+
+    python -m tests.harness.corpus judge      # the judge was changed on purpose
+    python -m tests.harness.corpus record     # a mutant is new: adds histories that are missing
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness import generate
+from harness.checkers import judge
+from harness.errors import TargetError
+from harness.history import read
+from harness.mutants import every
+from harness.mutants.chargers import mutated_charger
+from harness.mutants.csms import mutated
+from harness.rehearsal import rehearse
+from harness.suites.charger_cases import inapplicable
+from harness.suites.charger_draws import draw
+from harness.suites.charger_register import all_cases
+from harness.suites.charger_virtual import VIRTUAL, rehearse_case
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from harness.history import History
+    from harness.mutants import Mutant
+    from harness.verdict import Judgement, Result
+
+FOLDER = Path(__file__).parent / "corpus"
+VERDICTS = FOLDER / "judgements.txt"
+SOUND = 25  # drills of the unchanged reference
+MOST = 400  # drills tried for a mutant
+ENOUGH = 5  # convictions to choose the shortest from
+
+
+def judged(path: Path) -> list[str]:
+    """Return the verdict on one recorded history as lines."""
+    with gzip.open(path, "rb") as file:
+        header, events = read(file)
+        judgement = judge(header, events)
+    return [f"{path.name.removesuffix('.ndjson.gz')} {judgement.verdict.name}", *_lines(judgement)]
+
+
+def _lines(judgement: Judgement) -> Iterator[str]:
+    for result in judgement.results:
+        if result.exercised or result.findings:
+            yield f"  {result.requirement.id} {result.verdict.name} {result.exercised}"
+            yield from _findings(result)
+
+
+def _findings(result: Result) -> Iterator[str]:
+    for finding in result.findings:
+        steps = ",".join(str(step.index) for step in finding.witness.steps)
+        yield f"    {finding.grade} {finding.who} @{steps}: {finding.witness.seen}"
+    if result.omitted:
+        yield f"    and {result.omitted} more"
+
+
+def histories() -> list[Path]:
+    """Return the recorded histories, by name."""
+    return sorted(FOLDER.glob("*.ndjson.gz"))
+
+
+def expected() -> dict[str, list[str]]:
+    """Return the remembered verdicts by the history's name."""
+    found: dict[str, list[str]] = {}
+    lines: list[str] = []
+    for line in VERDICTS.read_text(encoding="utf-8").splitlines():
+        if not line.startswith(" "):
+            lines = found[line.split(" ")[0]] = []
+        lines.append(line)
+    return found
+
+
+# ---------------------------------------------------------------------- making it
+
+
+def record() -> None:
+    """Write the histories that are missing."""
+    FOLDER.mkdir(exist_ok=True)
+    for mutant in every():
+        path = FOLDER / f"{mutant.side}-{mutant.name}.ndjson.gz"
+        if mutant.benign or path.exists():
+            continue
+        convictions = _csms(mutant) if mutant.side == "csms" else _charger(mutant)
+        found = [history for _, history in zip(range(ENOUGH), convictions, strict=False)]
+        if found:
+            _write(path, min(found, key=lambda history: len(history.events)))
+    for number in range(SOUND):
+        path = FOLDER / f"sound-{number:02}.ndjson.gz"
+        if not path.exists():
+            _write(path, rehearse(generate.scenario(number)).history)
+
+
+def _csms(mutant: Mutant) -> Iterator[History]:
+    for number in range(MOST):
+        try:
+            with mutated(mutant.name):
+                done = rehearse(generate.scenario(number))
+        except (RuntimeError, ValueError, LookupError, StopIteration, TargetError):
+            continue  # a mutant that breaks down leaves no whole drill
+        if {result.requirement.id for result in done.judgement.failed} & set(mutant.kills):
+            yield done.history
+
+
+def _charger(mutant: Mutant) -> Iterator[History]:
+    for number in range(MOST // 10):
+        variant, fields = draw(number)
+        for case in all_cases():
+            if inapplicable(case, variant, VIRTUAL):
+                continue
+            with mutated_charger(mutant.name):
+                result = rehearse_case(case, variant, seed=number, **fields)
+            if set(result.fired) & set(mutant.kills):
+                yield result.history
+
+
+def _write(path: Path, history: History) -> None:
+    text = b"".join(history.lines())
+    path.write_bytes(gzip.compress(text, mtime=0))
+
+
+def remember(paths: Iterable[Path]) -> None:
+    """Write what the judge says now."""
+    lines = [line for path in paths for line in judged(path)]
+    VERDICTS.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["record"]:
+        record()
+    remember(histories())
