@@ -120,7 +120,7 @@ def _charger(mutant: Mutant) -> Iterator[History]:
                 continue
             with mutated_charger(mutant.name):
                 result = rehearse_case(case, variant, seed=number, **fields)
-            if set(result.fired) & set(mutant.kills):
+            if result.history is not None and set(result.fired) & set(mutant.kills):
                 yield result.history
 
 
