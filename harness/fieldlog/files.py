@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 BUILT_IN = (formats_lines, formats_tables, formats_everest, formats_trace)
 UNREADABLE = "\0"  # stands for such a line: no JSON holds it, so nothing closes over the hole
 LONGEST = 4 << 20  # bytes of a line; a longer one comes in parts
+LOOK = 20_000  # characters of a line that tell its format
 SAMPLE_LINES, SAMPLE_BYTES = 20_000, 4 << 20
 
 
@@ -141,7 +142,7 @@ def import_log(
             frames += START.search(line[1]) is not None
             if frames > 2 * ENOUGH or len(sample) >= SAMPLE_LINES or taken >= SAMPLE_BYTES:
                 break
-        best = recognised((text for _, text in sample), options.form)
+        best = recognised((text[:LOOK] for _, text in sample), options.form)
         chosen(best)
         options = replace(options, form=best.form.name, year=file.year)
         intake = Intake(options, begin=begin, see=see, report=report)

@@ -25,7 +25,7 @@ def _way(arrow: str) -> str:
 _HEADER = re.compile(rf"^\s*(?P<when>\d{{4}}-\S+?): {_way('>')} (?P<action>\S*)\s*$")
 _ROW = re.compile(
     rf"<tr class=\"[^\"]*\">\s*<td>(?P<when>[^<]*)</td>\s*<td>{_way('&gt;')}</td>"
-    r".*?<pre lang=\"json\">"
+    r".{0,300}?<pre lang=\"json\">"
 )
 MOST_LINES = 4000  # of one message: a block that never ends must not swallow the log
 

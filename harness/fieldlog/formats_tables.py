@@ -113,12 +113,9 @@ def _records(lines: Iterable[Line]) -> Iterator[tuple[int, str, bool]]:
         yield first, "".join(parts), False
 
 
-_ROW = re.compile(r"^[^\"]*(?:\"(?:[^\"]|\"\")*\"[^\"]*)*$")
-
-
 def _complete(text: str) -> bool:
     """Whether a line is a row by itself."""
-    return text.count('"') % 2 == 0 and "[" in text and bool(_ROW.match(text))
+    return text.count('"') % 2 == 0 and "[" in text
 
 
 def _cells(text: str, delimiter: str) -> list[str]:

@@ -14,6 +14,7 @@ import msgspec
 
 CALL, RESULT, ERROR, RESULT_ERROR, NOTE = 2, 3, 4, 5, 6
 LENGTHS = {CALL: 4, RESULT: 3, ERROR: 5, RESULT_ERROR: 5, NOTE: 4}
+ENDING = 200  # characters that show how a line ends
 START = re.compile(r"\[\s*[2-6]\s*,\s*\"")
 _HEAD = re.compile(
     r"\[\s*([2-6])\s*,\s*\"([^\"\\]{1,64})\"\s*,\s*(?:\"([A-Za-z0-9]{1,64})\"\s*[,\]]|(?=[{\"]))"
@@ -95,4 +96,4 @@ def head(text: str) -> tuple[int, str, str] | None:
 
 def remains(text: str) -> bool:
     """Whether a line holds a frame, or the rest of one whose beginning is missing."""
-    return START.search(text) is not None or _TAIL.search(text) is not None
+    return START.search(text) is not None or _TAIL.search(text[-ENDING:]) is not None

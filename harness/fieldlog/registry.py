@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _BEGINS = re.compile(r"\[\s*(?:[2-6]\s*(?:,|$)|$)")  # a frame, or what a cut left of one
 ANYWHERE = "frames"  # the format that knows every frame, whatever is around it
 FAIR = 0.1  # of the lines with frames
+WINDOW = 2000  # characters within which a frame's prefix ends: long lines must not cost time
+CLEAR = 200  # points that settle it, in whatever the frames are wrapped
 ENOUGH = 60  # recognised lines after which the format is clear
 
 
@@ -73,7 +75,8 @@ def recognise(lines: Iterable[str]) -> Recognised | None:
         frames += START.search(line) is not None
         for name, form in FORMATS.items():
             scores[name] += form.weigh(line)
-        if max(scores.values()) >= ENOUGH and frames >= ENOUGH:
+        most = max(scores.values())
+        if most >= CLEAR or (most >= ENOUGH and frames >= ENOUGH):
             break
     # Of several that know as many lines, the one registered last is the most particular. Bare
     # frames are in every format: they are the answer only where no other has a fair share.
@@ -126,7 +129,7 @@ class _LineReader:
 
     def _at(self, text: str, start: int) -> re.Match[str] | None:
         """Find the pattern where a frame begins right after it."""
-        for found in self.before.finditer(text, start):
+        for found in self.before.finditer(text, start, start + WINDOW):
             if _BEGINS.match(text, found.end()):
                 return found
         return None
@@ -149,7 +152,7 @@ class _LineReader:
 
     def _link(self, number: int, text: str) -> Iterator[Piece]:
         for kind, pattern in self.links.items():
-            told = pattern.search(text)
+            told = pattern.search(text, 0, WINDOW)
             if told is not None:
                 piece = self._piece(number, told)
                 piece.kind = kind
