@@ -83,6 +83,7 @@ class _Import:
     def report(self, line: int, problem: str) -> None:
         """Tell of a line that could not be used."""
         self.problems += 1
+        problem = problem if self._hidden is None else self._hidden.words(problem)
         text = cleaned(f"line {line}: {problem}")
         self._told.write(text + "\n")
         if self.problems <= MOST_SHOWN:

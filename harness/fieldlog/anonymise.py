@@ -94,6 +94,10 @@ class Anonymiser:
         data |= {"path": self._path(path)} if isinstance(path, str) else {}
         return msgspec.structs.replace(event, name=self._path(event.name), ref=client, data=data)
 
+    def words(self, text: str) -> str:
+        """Return a text of ours about the log without names."""
+        return self._text(text)
+
     # ------------------------------------------------------------------ names
 
     def name(self, kind: str, value: str) -> str:
