@@ -10,6 +10,7 @@ import codecs
 import contextlib
 import gzip
 import io
+import re
 import zlib
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from harness.history import Event, Header
 
 BUILT_IN = (formats_lines, formats_tables, formats_everest, formats_trace)
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 UNREADABLE = "\0"  # stands for such a line: no JSON holds it, so nothing closes over the hole
 LONGEST = 4 << 20  # bytes of a line; a longer one comes in parts
 LOOK = 20_000  # characters of a line that tell its format
@@ -63,7 +65,14 @@ class LogFile:
         return "utf-16" if self._mark.startswith(wide) else "utf-8"
 
     def lines(self) -> Generator[Line, None, None]:
-        """Yield the lines with their numbers from 1; raises UsageError where the file breaks."""
+        """Yield the lines with their numbers from 1; raises UsageError where the file breaks.
+
+        The colours of a terminal are left out: no JSON holds them.
+        """
+        for number, text in self._lines():
+            yield number, _COLOURS.sub("", text) if "\x1b" in text else text
+
+    def _lines(self) -> Iterator[Line]:
         try:
             with self.path.open("rb") as raw:
                 zipped = self._mark.startswith(b"\x1f\x8b")

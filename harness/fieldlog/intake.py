@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 4096
 SOON = 256  # pieces within which a log says what time it is, if ever
+MOST_BACKS = 10  # steps back in time, if they are most of all steps, that make a log backwards
 NAMELESS = "charger"
 SERVERS = frozenset({"server", "csms", "central-system", "centralsystem"})
 # A lost frame of these could change who is to blame for what follows.
@@ -108,6 +109,7 @@ class Intake:
         self._waiting: deque[Piece] = deque()
         self._tracks: dict[str, Track] = {}
         self._gaps = 0
+        self._dated = self._backs = 0  # pieces with a time; those before the one before
         self._begun = False  # the first pieces have said where times come from
 
     # ------------------------------------------------------------------ in
@@ -211,11 +213,22 @@ class Intake:
             self._lose(piece, piece.problem)
         elif piece.kind != "header":
             time, back = self._clock.tick(piece)
+            self._dated += 1
             if back:
+                self._backwards()
                 self._report(
                     piece.line, f"the clock steps back {back:.0f} s; times go on from there"
                 )
             self._emit(piece, time)
+
+    def _backwards(self) -> None:
+        """Refuse a log whose newest line comes first: answers would precede their questions."""
+        self._backs += 1
+        if self._backs >= MOST_BACKS and 2 * self._backs > self._dated:
+            raise UsageError(
+                "the times of this log run backwards, the newest line comes first; sort it by "
+                "time before you import it"
+            )
 
     def _emit(self, piece: Piece, time: float) -> None:
         track = self._track(piece)

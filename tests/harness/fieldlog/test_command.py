@@ -150,6 +150,24 @@ def test_no_date_is_judged_in_a_zone_that_is_only_assumed(tmp_path: Path) -> Non
     assert not seen.result("C03").exercised
 
 
+def test_the_colours_of_a_terminal_are_left_out(tmp_path: Path) -> None:
+    """As `docker compose logs` writes them."""
+    text = (SAMPLES / "evcc.log").read_text(encoding="utf-8")
+    text = text.replace("evcc  |", "\x1b[36mevcc  |\x1b[0m").replace("[2,", "\x1b[1m[2,")
+    assert read_text(tmp_path, text).summary.frames == 16
+
+
+def test_a_log_that_runs_backwards_is_refused(tmp_path: Path) -> None:
+    """A table sorted with the newest row first would accuse everybody."""
+    rows = (SAMPLES / "citrineos.csv").read_text(encoding="utf-8").splitlines()
+    spread = [row.replace("T22:0", f"T{number:02}:0") for number, row in enumerate(rows[1:])]
+    log = tmp_path / "a.csv"
+    log.write_text("\n".join([rows[0], *reversed(spread)]) + "\n", encoding="utf-8")
+    done = call("import", str(log), "--report", str(tmp_path / "r"), "-q")
+    assert done.exit_code == 2
+    assert "backwards" in done.output
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     """Twice the log takes about the same memory, judging included."""
