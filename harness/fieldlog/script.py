@@ -298,7 +298,7 @@ def _patience(pairs: list[Pair]) -> float:
 
 def fitted(values: Sequence[float], write: Callable[[float], str]) -> Any:
     """Return a distribution as a scenario writes it."""
-    known = sorted(round(max(SHORTEST, value), 3) for value in values)
+    known = sorted(float(f"{max(SHORTEST, value):.3g}") for value in values)
     if known[0] == known[-1]:
         return write(known[0])
     if len(known) < FEW:
