@@ -84,6 +84,11 @@ def replay(
         _events(file, charge_point_id), charger, side=side, speed=_speed(speed),
         patience=PATIENCE[side] if patience is None else patience,
     )  # fmt: skip
+    count, turns = len(players), sum(len(player.turns) for player in players.values())
+    console.print(
+        f"Playing the {side}'s side: {count} charger{'' if count == 1 else 's'}, {turns} turns …",
+        markup=False, highlight=False,
+    )  # fmt: skip
     if to is not None:
         _into_csms(players, to, versions, ca)
     else:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from harness.fieldlog.frames import START, remains
-from harness.fieldlog.registry import Format, line_format, loose_frames, register
+from harness.fieldlog.registry import FORMATS, Format, line_format, loose_frames, register
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
 
 if TYPE_CHECKING:
@@ -80,43 +80,8 @@ _MOBILITY = (
     rf"(?:(?P<when>{ISO}).{{0,80}}?)?"
     r"(?P<id>[^\s:\"]{1,64}): (?P<way>send|receive message) "
 )
-_mobilityhouse = line_format(
+line_format(
     "mobilityhouse", "mobilityhouse/ocpp", _MOBILITY, ways={"send": OUT, "receive message": IN}
-)
-
-_WRAPPED = re.compile(r"\"(?:message|msg|event|log)\"\s*:\s*\"[^\"]*: (?:send|receive message) \[")
-_TIMES = ("timestamp", "time", "@timestamp", "asctime", "ts")
-_TEXTS = ("message", "msg", "event", "log")
-
-
-def _wrapped(lines: Iterable[Line]) -> Iterator[Piece]:
-    """One JSON object a line, the logger's own line in its `message`."""
-    for number, text in lines:
-        begins = text.find("{")
-        try:
-            said = msgspec.json.decode(text[begins:]) if begins >= 0 else None
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            if "send" in text or "receive message" in text:
-                yield Piece(number, "unusable", problem=f"not JSON: {error}")
-            continue
-        if not isinstance(said, dict):
-            if remains(text):
-                yield Piece(number, "unusable", problem="no JSON object")
-            continue
-        message = next((said[n] for n in _TEXTS if isinstance(said.get(n), str)), "")
-        when = next((said[n] for n in _TIMES if isinstance(said.get(n), str | float | int)), None)
-        for piece in _mobilityhouse.read([(number, message)]):
-            piece.when = when if when is not None else piece.when
-            yield piece
-
-
-register(
-    Format(
-        "mobilityhouse-json",
-        "mobilityhouse/ocpp, wrapped in JSON",
-        lambda text: int(text.lstrip().startswith("{") and bool(_WRAPPED.search(text))),
-        _wrapped,
-    )
 )
 
 line_format(
@@ -144,4 +109,52 @@ line_format(
         "open": rf"(?:(?P<when>{ISO}) .*?)?{_BOX}Connection is established",
         "close": rf"(?:(?P<when>{ISO}) .*?)?{_BOX}(?:Connection (?:is|was) closed|Closed)",
     },
+)
+
+# ---------------------------------------------------------------------- any of them, in JSON
+
+_WRAPPED = re.compile(
+    r"\"(?:message|msg|event|log)\"\s*:\s*\"(?:[^\"\\]|\\.){0,1000}?\[\s*[2-6]\s*,\s*\\\""
+)
+_TIMES = ("timestamp", "@timestamp", "time", "asctime", "ts")
+_TEXTS = ("message", "msg", "event", "log")
+
+
+def _wrapped(lines: Iterable[Line]) -> Iterator[Piece]:
+    """One JSON object a line, the logger's own line in it: structured logging, or Docker's."""
+    inner: Format | None = None
+    for number, text in lines:
+        begins = text.find("{")
+        try:
+            said = msgspec.json.decode(text[begins:]) if begins >= 0 else None
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            if _WRAPPED.search(text) or remains(text):
+                yield Piece(number, "unusable", problem=f"not JSON: {error}")
+            continue
+        if not isinstance(said, dict):
+            if remains(text):
+                yield Piece(number, "unusable", problem="no JSON object")
+            continue
+        message = next((said[n] for n in _TEXTS if isinstance(said.get(n), str)), "")
+        when = next((said[n] for n in _TIMES if isinstance(said.get(n), str | float | int)), None)
+        if inner is None or not inner.weigh(message):
+            inner = _format_of(message) or inner
+        for piece in inner.read([(number, message)]) if inner is not None else ():
+            piece.when = when if when is not None else piece.when
+            yield piece
+
+
+def _format_of(message: str) -> Format | None:
+    """Return the most particular format by lines that knows this one."""
+    known = (form for form in reversed(FORMATS.values()) if form.by_line)
+    return next((form for form in known if form.weigh(message)), None)
+
+
+register(
+    Format(
+        "json-lines",
+        "lines of a log, wrapped in JSON",
+        lambda text: int(text.lstrip().startswith("{") and bool(_WRAPPED.search(text))),
+        _wrapped,
+    )
 )

@@ -47,6 +47,7 @@ class Format:
     title: str
     weigh: Callable[[str], int]
     read: Callable[[Iterable[Line]], Iterator[Piece]]
+    by_line: bool = False  # each line is read by itself, so lines may come wrapped
 
 
 FORMATS: dict[str, Format] = {}
@@ -107,7 +108,7 @@ def line_format(
         dict(ways or {}),
         {kind: re.compile(text) for kind, text in (links or {}).items()},
     )
-    return register(Format(name, title, reader.weigh, reader.pieces))
+    return register(Format(name, title, reader.weigh, reader.pieces, by_line=True))
 
 
 @dataclass(frozen=True, slots=True)

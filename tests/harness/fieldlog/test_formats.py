@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +20,7 @@ STORY = {
     "everest.log": "everest",
     "everest.html": "everest-html",
     "mobilityhouse.log": "mobilityhouse",
-    "mobilityhouse.jsonl": "mobilityhouse-json",
+    "mobilityhouse.jsonl": "json-lines",
     "evcc.log": "evcc",
     "ocpp-go.log": "ocpp-go",
     "citrineos.csv": "citrineos-csv",
@@ -72,6 +73,21 @@ def test_a_log_of_the_charger_without_times_or_ids() -> None:
     assert seen.summary.clock == "messages"
     assert seen.summary.sentence == "imported 16 of 16 frames, 1 charger, 2 sessions"
     assert seen.frames[4][0] == "recv"
+
+
+@pytest.mark.parametrize("name", ["steve.log", "evcc.log", "ocpp-go.log", "mobilityhouse.log"])
+def test_any_log_by_lines_may_come_wrapped(name: str, tmp_path: Path) -> None:
+    """As Docker keeps it: each line a JSON object, with a time of its own."""
+    lines = (SAMPLES / name).read_text(encoding="utf-8").splitlines(keepends=True)
+    text = "".join(
+        json.dumps({"log": line, "stream": "stdout", "time": f"2026-03-14T22:{n:02}:00.000Z"})
+        + "\n"
+        for n, line in enumerate(lines)
+    )
+    seen = read_text(tmp_path, text)
+    assert seen.form == "json-lines"
+    assert seen.frames == read(SAMPLES / name).frames
+    assert seen.events[-1].time > 600
 
 
 def test_streams_of_a_capture_are_chargers_until_one_is_named() -> None:
