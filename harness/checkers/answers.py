@@ -40,10 +40,10 @@ class R35(Checker):
         call = fact.call
         if fact.sender is not Subject.CSMS or call is None:
             return
-        boot = call.action == "BootNotification"
         self.exercised += 1
-        unaccepted = not boot and not fact.station.accepted  # B01.FR.10: SecurityError is right
-        if fact.frame[0] == 4 and not unaccepted:  # noqa: PLR2004 - CALLERROR
+        # B01.FR.10: before its boot was accepted, SecurityError is the right answer.
+        known = call.action == "BootNotification" or fact.station.accepted
+        if fact.frame[0] == 4 and known:  # noqa: PLR2004 - CALLERROR
             self.accuse(
                 view,
                 who=fact.station.id,
@@ -184,10 +184,9 @@ class R43(Checker):
     def freed(self, _view: View, fact: Reported | TriggerAnswered) -> None:
         """A charger that ends or refuses frees its slot for one that is not of the call."""
         trigger = fact.trigger
-        if trigger is None or trigger.member is None:
-            return
-        if trigger.member.final or trigger.refused:
-            self._freed[trigger.member.rollout.name] = fact.event.index
+        member = trigger.member if trigger is not None else None
+        if trigger is not None and member is not None and (member.final or trigger.refused):
+            self._freed[member.rollout.name] = fact.event.index
 
     @sees(Booted)
     def booted(self, _view: View, fact: Booted) -> None:
@@ -255,9 +254,8 @@ class R43(Checker):
     @staticmethod
     def _before(rollout: Rollout, charger: str, op: Op) -> bool:
         member = rollout.members.get(charger)
-        return bool(member and member.triggers) and (
-            member is not None and member.triggers[-1].event.index < op.invoked.index
-        )
+        last = member.triggers[-1:] if member is not None else []
+        return bool(last) and last[0].event.index < op.invoked.index
 
     @sees(Replied)
     def replied(self, view: View, fact: Replied) -> None:
@@ -276,11 +274,10 @@ class R43(Checker):
                 self._accuse(view, rollout, op, [fact.station.id], seen)
 
     def _accuse(self, view: View, rollout: Rollout, op: Op, who: list[str], seen: str) -> None:
-        known = who[0] in rollout.members
         self.accuse(
             view,
             who=rollout.name,
-            charger=who[0] if known else None,
+            charger=who[0] if who[0] in rollout.members else None,
             expected="exactly the chargers that were sent the command",
             seen=f"{', '.join(who[:5])}: {seen}",
             events=(op.invoked, op.answered, view.last),
@@ -291,9 +288,9 @@ def _ready(view: View, charger: str) -> bool:
     """Whether a charger could take a command at once: accepted, with a free CALL slot."""
     station = view.stations.get(charger)
     connection = station.connection if station else None
-    return bool(station and station.accepted and connection and not connection.theirs) and (
-        connection is not None and connection.fences > 0
-    )
+    if station is None or connection is None:
+        return False
+    return station.accepted and not connection.theirs and connection.fences > 0
 
 
 class R45(Checker):
