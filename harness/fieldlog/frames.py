@@ -14,6 +14,8 @@ import msgspec
 
 CALL, RESULT, ERROR, RESULT_ERROR, NOTE = 2, 3, 4, 5, 6
 LENGTHS = {CALL: 4, RESULT: 3, ERROR: 5, RESULT_ERROR: 5, NOTE: 4}
+_QUOTED = re.compile(r"\[\s*[2-6]\s*,\s*\\\"")
+_ESCAPED = re.compile(r"(?:[^\"\\]|\\.)*")
 ENDING = 200  # characters that show how a line ends
 START = re.compile(r"\[\s*[2-6]\s*,\s*\"")
 _HEAD = re.compile(
@@ -44,6 +46,28 @@ def read(text: str, start: int = 0) -> tuple[list[Any], int]:
     if problem:
         raise NotAFrame(problem)
     return whole, end
+
+
+def quoted(text: str, start: int) -> tuple[list[Any], int]:
+    r"""Return the frame inside a quoted text (`msg="... [2,\"1\",...]"`), and where the quotes end.
+
+    Raises NotAFrame.
+    """
+    found = _ESCAPED.match(text, start)
+    assert found is not None  # noqa: S101 - any text matches, if only its first nothing
+    try:
+        inner = json.loads(f'"{found[0]}"')
+    except ValueError as error:
+        raise NotAFrame(f"not JSON: {error}") from None
+    frame, end = read(inner)
+    if inner[end:].strip():
+        raise NotAFrame("not JSON: more follows the frame")
+    return frame, found.end()
+
+
+def is_quoted(text: str, start: int) -> bool:
+    """Whether the frame that begins here has escaped quotes, as inside a quoted text."""
+    return _QUOTED.match(text, start) is not None
 
 
 def _first(text: str, start: int) -> tuple[Any, int]:

@@ -23,7 +23,16 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from harness.fieldlog.frames import START, NotAFrame, head, read, remains, strict
+from harness.fieldlog.frames import (
+    START,
+    NotAFrame,
+    head,
+    is_quoted,
+    quoted,
+    read,
+    remains,
+    strict,
+)
 from harness.fieldlog.values import Piece
 
 if TYPE_CHECKING:
@@ -141,7 +150,8 @@ class _LineReader:
             any_found = True
             piece = self._piece(number, found)
             try:
-                piece.frame, at = read(text, found.end())
+                inside = is_quoted(text, found.end())
+                piece.frame, at = (quoted if inside else read)(text, found.end())
             except NotAFrame as error:
                 yield damaged(piece, str(error), text[found.end() :])
                 return

@@ -90,6 +90,17 @@ def test_any_log_by_lines_may_come_wrapped(name: str, tmp_path: Path) -> None:
     assert seen.events[-1].time > 600
 
 
+def test_a_frame_inside_a_quoted_text(tmp_path: Path) -> None:
+    """Logrus and its kin quote what they log; a cut leaves nothing that could be taken for it."""
+    line = (
+        'time="2026-03-01T10:00:00Z" level=debug msg="sent JSON message to server: '
+        '[2,\\"a\\",\\"Heartbeat\\",{}]" logger=ocppj\n'
+    )
+    seen = read_text(tmp_path, line + line[: line.index("beat")] + "\n")
+    assert seen.frames == [("send", [2, "a", "Heartbeat", {}])]
+    assert seen.summary.damaged == 1
+
+
 def test_streams_of_a_capture_are_chargers_until_one_is_named() -> None:
     """Two TCP streams may be two chargers: only the user knows."""
     assert read(SAMPLES / "tshark.txt").chargers == ["charger-4", "charger-9"]
