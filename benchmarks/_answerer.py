@@ -1,13 +1,16 @@
 """The least a CSMS can be: a picows server that accepts every boot and answers every CALL.
 
-Run as `python -m benchmarks._answerer [--interval S]`; prints `{"port": …}`. It validates nothing
-and keeps nothing, so that what is measured on the other side is the other side.
+Run as `python -m benchmarks._answerer [--interval S]`; prints `{"port": …}`, and `{"calls": …}` at
+each SIGUSR1. It validates nothing and keeps nothing, so that what is measured on the other side is
+the other side.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import signal
 import socket
 import sys
 
@@ -15,6 +18,7 @@ import picows
 import uvloop
 
 INTERVAL = 300
+COUNTED = {"calls": 0}
 
 
 class Answerer(picows.WSListener):
@@ -31,6 +35,7 @@ class Answerer(picows.WSListener):
         call = json.loads(frame.get_payload_as_bytes())
         if call[0] != 2:  # noqa: PLR2004  a CALL
             return
+        COUNTED["calls"] += 1
         now = "2026-01-01T00:00:00Z"
         answer: dict[str, object] = {}
         if call[2] == "BootNotification":
@@ -54,6 +59,9 @@ async def serve() -> None:
         upgrade, sock=listening, read_buffer_init_size=1024, use_aiofastnet=False,
         websocket_handshake_timeout=30, logger_name="quiet", backlog=4096,
     )  # fmt: skip
+    asyncio.get_running_loop().add_signal_handler(
+        signal.SIGUSR1, lambda: print(json.dumps(COUNTED), flush=True)
+    )
     print(json.dumps({"port": listening.getsockname()[1]}), flush=True)
     await server.serve_forever()
 
