@@ -101,7 +101,7 @@ class Coordinator:
         self._readers.taken = course.taken
         ran = await course.run()
         self.say("Merging and judging …")
-        record = judge(ran, self._options)
+        record = judge(ran, self._options, breathe=lambda: gevent.sleep(0.001))
         report.write(self._options.folder, record)
         self.finished = True
         self._environment.process_exit_code = record.exit_code

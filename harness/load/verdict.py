@@ -21,7 +21,7 @@ from harness.run_record import ExitCode
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from harness.history import Event
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 FORMAT = "firmdrill-load/1"
 HISTORY = "history.ndjson"
+EVENTS_A_BREATH = 5_000
 
 
 class LoadExit(IntEnum):
@@ -113,12 +114,17 @@ def _threshold(one: Measured) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def judge(ran: Ran, options: LoadOptions) -> LoadRecord:
-    """Merge the slices, judge them, compare the thresholds, decide."""
+def judge(ran: Ran, options: LoadOptions, breathe: Callable[[], None] = lambda: None) -> LoadRecord:
+    """Merge the slices, judge them, compare the thresholds, decide.
+
+    `breathe` is called now and then: millions of events take minutes, and others want to live.
+    """
     record = LoadRecord(options, ran, Figures(ran.asked))
     if ran.slices:
         reviewer = Reviewer(ran.header)
         for event in _events(record):
+            if event.index % EVENTS_A_BREATH == 0:
+                breathe()
             record.figures.see(event)
             if event.kind != TIMED:
                 reviewer.see(event)
