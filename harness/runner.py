@@ -276,6 +276,7 @@ class _Run:
                 observe=recorder.observe,
                 password=address.passwords.get,
                 ca=address.ca,
+                certificate=address.shown,
                 download_ca=site.authority,
             )
         return Fleet(
@@ -283,7 +284,7 @@ class _Run:
             url=address.charger_url,
             observe=recorder.observe,
             password=address.passwords.get,
-            ssl=address.trust(),
+            ssl=address.charger_trust if address.certificates else address.trust(),
             download_ssl=None if site.authority is None else client_context(site.authority),
         )
 
@@ -314,7 +315,7 @@ class _Run:
             url,
             subprotocols=(dialect_of(spec).subprotocol,),
             authorization=None if password is None else _basic(spec.id, password),
-            tls=address.trust(),
+            tls=address.charger_trust(spec.id),
         )
         return f"{error}. Tried again: {found.sentence(url)}"
 

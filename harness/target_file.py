@@ -79,6 +79,9 @@ class Fleet(Frozen):
     password_env: str | None = Field(
         None, description="Variable with one password, or a JSON object: id -> password."
     )
+    certificates: Path | None = Field(
+        None, description="Folder with <id>.pem and <id>.key: what chargers show (profile 3)."
+    )
 
 
 class Naming(Frozen):
@@ -153,6 +156,7 @@ class Target(Frozen):
             passwords=self._passwords([spec.id for spec in chargers]),
             names=self.names.table(),
             ca=self.ca,
+            certificates=self.chargers.certificates,
         )
 
     def rename(self, chargers: Sequence[ChargerSpec]) -> list[ChargerSpec]:
@@ -232,9 +236,21 @@ def load_target(path: Path) -> Target:
         problems += [_told(places, problem) for problem in error.errors()]
     else:
         if not problems:
-            beside = target.expected and path.parent / target.expected
-            return target.model_copy(update={"expected": beside or None})
+            return _beside(target, path.parent)
     raise UsageError("\n".join(dict.fromkeys(problems)))
+
+
+def _beside(target: Target, folder: Path) -> Target:
+    """Take the files that a target names as beside its own."""
+    chargers = target.chargers
+    shown = chargers.certificates and folder / chargers.certificates
+    return target.model_copy(
+        update={
+            "expected": target.expected and folder / target.expected,
+            "ca": target.ca and folder / target.ca,
+            "chargers": chargers.model_copy(update={"certificates": shown}),
+        }
+    )
 
 
 def _told(places: Places, problem: Any) -> str:

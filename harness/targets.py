@@ -23,7 +23,7 @@ from harness.diagnosis import diagnose
 from harness.errors import TargetError
 from harness.mapping import Names
 from harness.world import Ok, Outcome, Refused, Request, Unknown
-from simulator.certificates import client_context
+from simulator.certificates import KeyPair, client_context
 
 if TYPE_CHECKING:
     import ssl
@@ -54,10 +54,23 @@ class Address:
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     names: Names = field(default_factory=Names)
     ca: Path | None = None  # trusted for the API and OCPP, instead of the system's roots
+    certificates: Path | None = None  # folder of what chargers show: <id>.pem and <id>.key
 
     def trust(self) -> ssl.SSLContext | None:
         """Return the TLS context for its certificates; None: the system's roots."""
         return None if self.ca is None else client_context(self.ca)
+
+    def shown(self, charger_id: str) -> KeyPair | None:
+        """Return the certificate with which a charger proves who it is (security profile 3)."""
+        if self.certificates is None:
+            return None
+        name = quote(charger_id, safe="")
+        pair = KeyPair(self.certificates / f"{name}.pem", self.certificates / f"{name}.key")
+        return pair if pair.certificate.is_file() and pair.key.is_file() else None
+
+    def charger_trust(self, charger_id: str) -> ssl.SSLContext:
+        """Return the TLS context of one charger: whom it trusts, and what it shows."""
+        return client_context(self.ca, pair=self.shown(charger_id))
 
     def charger_url(self, charger_id: str) -> str:
         """Return the WebSocket url of one charger."""

@@ -120,9 +120,12 @@ def server_context(pair: KeyPair, *, clients_from: Path | None = None) -> ssl.SS
     return context
 
 
-def client_context(authority: Path, *, pair: KeyPair | None = None) -> ssl.SSLContext:
-    """Return a client's TLS context that trusts only this CA file and may show a certificate."""
-    context = ssl.create_default_context(cafile=str(authority))
+def client_context(authority: Path | None, *, pair: KeyPair | None = None) -> ssl.SSLContext:
+    """Return a client's TLS context that trusts only this CA file and may show a certificate.
+
+    Without a CA file it trusts the system's roots.
+    """
+    context = ssl.create_default_context(cafile=None if authority is None else str(authority))
     if pair is not None:
         context.load_cert_chain(pair.certificate, pair.key)
     return context

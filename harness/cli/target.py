@@ -92,7 +92,8 @@ async def _probe(described: Target) -> bool:
         await api.close()
     url = address.charger_url(spec.id)
     for subprotocol in SUBPROTOCOLS:
-        found = await diagnose(url, subprotocols=(subprotocol,), tls=address.trust())
+        tls = address.charger_trust(spec.id)
+        found = await diagnose(url, subprotocols=(subprotocol,), tls=tls)
         _tell(found.step == "ok", f"{subprotocol}: {found.sentence(url)}")
         works = works and found.step in {"ok", "subprotocol", "auth"}
     return works

@@ -234,7 +234,7 @@ class Course:
                 observe=recorder.observe,
                 connect_rate=load.connect_rate,
                 password=address.passwords.get,
-                ssl=address.trust(),
+                ssl=address.charger_trust if address.certificates else address.trust(),
                 download_ssl=None if site.authority is None else client_context(site.authority),
             )
         fleet = RemoteFleet(self.engine.workers, self.engine.send, self._told(progress))

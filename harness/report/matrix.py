@@ -101,6 +101,9 @@ def in_words(suite: SuiteReport) -> str:
             return "every case that applies passed"
         case Verdict.NON_STRICT:
             return "nothing that must be is missing; some that should be is"
+        case _ if suite.open:
+            names = list(dict.fromkeys(one.id for one in suite.open))
+            return f"never put to the test: {', '.join(names)}"
         case _:
             return "no case could be run"
 

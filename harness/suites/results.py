@@ -53,6 +53,9 @@ class CaseReport:
         return self.verdict not in {Verdict.NOT_APPLICABLE, Verdict.INCONCLUSIVE}
 
 
+_LAX = frozenset({Verdict.NON_STRICT, Verdict.INCONCLUSIVE})
+
+
 @dataclass(slots=True)
 class SuiteReport:
     """All cases, and what they make of the whole. `about` holds facts for the reader."""
@@ -71,6 +74,17 @@ class SuiteReport:
         """The cases that fail the suite."""
         return [one for one in self.cases if self._counts(one)]
 
+    @property
+    def open(self) -> list[CaseReport]:
+        """The cases that had to say something and did not: what was not tested has not passed."""
+        return [
+            one
+            for one in self.cases
+            if one.verdict is Verdict.INCONCLUSIVE
+            and not one.announced
+            and (self.strict or one.level == "MUST")
+        ]
+
     def _counts(self, one: CaseReport) -> bool:
         if one.announced:
             return one.verdict is Verdict.PASS
@@ -81,12 +95,9 @@ class SuiteReport:
         """Return the verdict of the whole."""
         if self.wrong:
             return Verdict.FAIL
-        if self.problem or not any(one.ran for one in self.cases):
+        if self.problem or self.open or not any(one.ran for one in self.cases):
             return Verdict.INCONCLUSIVE
-        lax = any(
-            (one.failed and not one.announced) or one.verdict is Verdict.NON_STRICT
-            for one in self.cases
-        )
+        lax = any(not one.announced and (one.failed or one.verdict in _LAX) for one in self.cases)
         return Verdict.NON_STRICT if lax else Verdict.PASS
 
     @property
