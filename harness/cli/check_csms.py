@@ -70,7 +70,8 @@ def csms(
     _all_known(announced)
     seconds = 0.0 if prefixes else _duration(search)
     folder = report_folder(report, "check-csms")
-    suite = Suite(folder, described, os.fspath(target) if target else "", mutant, seed)
+    source = os.fspath(target) if target else ""
+    suite = Suite(folder, described, source, mutant, seed, frozenset(announced))
     result = SuiteReport(
         "CSMS", strict=strict, about={"system": suite.who},
         reproduce=_command(prefixes, target=target, search=search, expected=expected,
@@ -138,7 +139,8 @@ def _all_known(announced: dict[str, str]) -> None:
     """Refuse reasons for cases that do not exist: a slip there would hide a failure."""
     drilled, probes = chosen(())
     known = {one.id for one in drilled} | {one.id for one in probes} | {csms_run.DOOR}
-    unknown = [one for one in announced if one not in known and not one.startswith("search/")]
+    known |= {f"{csms_run.SEARCHED}/{one}" for one in csms_run.TEXTS}
+    unknown = [one for one in announced if one not in known]
     if unknown:
         raise UsageError(f"expected failures name {unknown[0]}, which is no case; --list shows all")
 

@@ -192,10 +192,25 @@ def test_the_search_tells_each_property_once(
         return record(result("R13", Verdict.FAIL))
 
     monkeypatch.setattr(csms_run, "_drill", drill)
+    monkeypatch.setattr(csms_run, "_lasts", lambda _scenario: 1.0)
     told = list(searched(Suite(tmp_path), 9.0))
     assert [one.id for one in told] == ["search/R13", "search/all"]
     assert told[1].verdict is Verdict.FAIL
     assert "drawn drills" in told[1].title
+    announced = Suite(tmp_path / "again", announced=frozenset({"search/R13"}))
+    assert [one.verdict for one in searched(announced, 9.0)] == [Verdict.FAIL, Verdict.PASS]
+
+
+def test_the_search_leaves_out_drills_that_last_too_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drill that does not fit into what is left is not begun; no drill is no verdict."""
+    ticks = iter(range(1000))
+    monkeypatch.setattr("harness.suites.csms_run.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(csms_run, "_lasts", lambda _scenario: 10.0)
+    (told,) = searched(Suite(tmp_path), 9.0)
+    assert (told.id, told.verdict) == ("search/all", Verdict.INCONCLUSIVE)
+    assert told.title == "0 drawn drills"
 
 
 def described(tmp_path: Path, **fields: Any) -> Path:
