@@ -9,13 +9,11 @@ from pathlib import Path
 import click
 
 from harness.cli.problems import reported
-from harness.diagnosis import diagnose
-from harness.errors import TargetError, UsageError
+from harness.errors import UsageError
+from harness.report.block import cleaned
 from harness.run_record import ExitCode
 from harness.target_file import Target, load_target
-from harness.targets import RestApi
-from harness.world import Request
-from simulator.faults import ChargerSpec
+from harness.target_probe import probe as probed
 
 TEMPLATE = """\
 # A CSMS for `firmdrill run SCENARIO --target {name}`. Secrets stay in the environment.
@@ -36,7 +34,7 @@ firmware:
 #   statuses: {{in_progress: RUNNING}}
 profile: {{}}                               # what the API leaves open: {{D6: any}}
 """
-SUBPROTOCOLS = ("ocpp2.0.1", "ocpp1.6", "ocpp2.1")
+SAID = {True: "ok  ", False: "FAIL", None: "?   "}
 
 
 @click.group("target")
@@ -62,42 +60,19 @@ def new(file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @reported
 def probe(file: Path) -> None:
-    """Say step by step whether the CSMS of FILE can be used: API, key, OCPP. Changes nothing."""
+    """Say step by step whether the CSMS of FILE can be used.
+
+    DNS, TCP, TLS, the key, every operation of the API, every OCPP version and a boot. It starts no
+    rollout; where FILE says how a charger is made known, it makes one known for each version.
+    """
     described = load_target(file)
     works = asyncio.run(_probe(described))
     sys.exit(int(ExitCode.PASSED if works else ExitCode.NOT_RUN))
 
 
 async def _probe(described: Target) -> bool:
-    spec = ChargerSpec(
-        id="firmdrill-probe", cohort="probe", ocpp="ocpp1.6", vendor="", model="", serial="",
-        firmware_version="",
-    )  # fmt: skip
-    (spec,) = described.rename([spec])
-    address = described.address([spec])
-    api = RestApi(address)
-    await api.open()
     works = True
-    try:
-        await api.check()
-        _tell(True, f"GET {address.api}/fleet/firmware answers with this key")
-        for key in ("missing", "wrong"):
-            outcome = await api.request(Request("other", "GET", "/fleet/firmware", key=key))
-            refused = getattr(outcome, "status", None) == 401  # noqa: PLR2004 - Unauthorized
-            _tell(refused, f"with the key {key} it answers {getattr(outcome, 'status', None)}")
-    except TargetError as error:
-        works = False
-        _tell(False, str(error))
-    finally:
-        await api.close()
-    url = address.charger_url(spec.id)
-    for subprotocol in SUBPROTOCOLS:
-        tls = address.charger_trust(spec.id)
-        found = await diagnose(url, subprotocols=(subprotocol,), tls=tls)
-        _tell(found.step == "ok", f"{subprotocol}: {found.sentence(url)}")
-        works = works and found.step in {"ok", "subprotocol", "auth"}
+    async for step in probed(described):
+        click.echo(cleaned(f"{SAID[step.works]}  {step.text}"))
+        works = works and (step.works is not False or not step.vital)
     return works
-
-
-def _tell(works: bool, text: str) -> None:
-    click.echo(f"{'ok  ' if works else 'FAIL'}  {text}")

@@ -324,7 +324,8 @@ def searched(
     broken = {one for one in broken if f"{SEARCHED}/{one}" not in suite.announced}
     yield CaseReport(
         id=f"{SEARCHED}/all", title=f"{ran} drawn drills", level="MUST", who=suite.who,
-        expects="no drawn drill breaks a property that is not announced", requirement="every property",
+        expects="no drawn drill breaks a property that is not announced",
+        requirement="every property",
         verdict=Verdict.INCONCLUSIVE if not ran else Verdict.FAIL if broken else Verdict.PASS,
         reason=f"broken: {', '.join(sorted(broken))}" if broken else "" if ran else "no time",
         seconds=within,

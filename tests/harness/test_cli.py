@@ -248,8 +248,9 @@ def test_a_target_is_probed_step_by_step(
     file.write_text(f"version: 1\nname: gone\napi: http://{here}/api\nocpp: ws://{here}/ocpp\n")
     result = call("target", "probe", str(file))
     assert result.exit_code == 3
-    assert f"FAIL  the CSMS cannot be reached: http://{here}/api/fleet/firmware" in result.stdout
-    assert f"ocpp1.6: ws://{here}/ocpp/firmdrill-probe: TCP failed" in result.stdout
+    assert f"ok    DNS   http://{here}/api/fleet/firmware" in result.stdout
+    assert f"FAIL  http://{here}/api/fleet/firmware: TCP failed" in result.stdout
+    assert f"FAIL  ocpp1.6: ws://{here}/ocpp/firmdrill-probe-ocpp16: TCP failed" in result.stdout
 
 
 def test_a_report_folder_that_cannot_be_made_is_wrong_usage(tmp_path: Path) -> None:
