@@ -253,7 +253,8 @@ class Operator:
         resumes = step.rollout in self._paused
         if resumes:
             await self.fence("")
-        await self.read(step.rollout)
+        if not step.background:  # who races does not look first: the calls have to overlap
+            await self.read(step.rollout)
         path = f"/firmware/rollout/{rollout_id}/execute-stage"
         _, outcome = await self.call(Request("execute_stage", "POST", path, rollout=rollout_id))
         if refusal(step, outcome):
