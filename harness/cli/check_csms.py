@@ -71,7 +71,7 @@ def csms(
     seconds = 0.0 if prefixes else _duration(search)
     folder = report_folder(report, "check-csms")
     source = os.fspath(target) if target else ""
-    suite = Suite(folder, described, source, mutant, seed, frozenset(announced))
+    suite = Suite(folder, described, source, mutant, seed, announced)
     result = SuiteReport(
         "CSMS", strict=strict, about={"system": suite.who},
         reproduce=_command(prefixes, target=target, search=search, expected=expected,
@@ -80,7 +80,6 @@ def csms(
     console = Console(soft_wrap=True)
     began = time.monotonic()
     _run(suite, result, (drilled, probes), seconds, console)
-    result.cases = announce(result.cases, announced)
     result.seconds = time.monotonic() - began
     matrix.write(folder, result)
     matrix.console(result, console, folder)
@@ -93,23 +92,26 @@ def _run(
 ) -> None:  # fmt: skip
     """Collect what the cases say; a system that cannot be reached is no verdict about it."""
     try:
-        _collect(csms_run.probed(suite, cases[1]), result, console)
+        _collect(csms_run.probed(suite, cases[1]), suite, result, console)
         if cases[1]:
-            _collect(csms_run.at_the_door(suite), result, console)
-        _collect(csms_run.drilled(suite, cases[0]), result, console)
+            _collect(csms_run.at_the_door(suite), suite, result, console)
+        _collect(csms_run.drilled(suite, cases[0]), suite, result, console)
         if seconds > 0.0:
-            _collect(csms_run.searched(suite, seconds, tell=click.echo), result, console)
+            _collect(csms_run.searched(suite, seconds, tell=click.echo), suite, result, console)
     except (Interrupted, KeyboardInterrupt):
         result.interrupted = True
     except TargetError as error:
         result.problem = str(error)
 
 
-def _collect(reports: Iterable[CaseReport], result: SuiteReport, console: Console) -> None:
-    for one in reports:
+def _collect(
+    reports: Iterable[CaseReport], suite: Suite, result: SuiteReport, console: Console
+) -> None:
+    for (one,) in (announce([each], suite.announced) for each in reports):
         result.cases.append(one)
         said = str(one.verdict).lower().replace("_", " ")
         why = f": {one.reason}" if one.reason else ""
+        why += f" (announced: {one.announced})" if one.announced else ""
         console.print(cleaned(f"{said:<15} {one.id:<20} {one.title}{why}"), markup=False,
                       highlight=False)  # fmt: skip
 

@@ -98,7 +98,9 @@ def in_words(suite: SuiteReport) -> str:
         case Verdict.FAIL:
             return f"{len(names)} case{'s' if len(names) != 1 else ''} failed: {', '.join(names)}"
         case Verdict.PASS:
-            return "every case that applies passed"
+            as_said = sum(bool(one.announced) for one in suite.cases)
+            but = f", but for {as_said} as announced" if as_said else ""
+            return f"every case that applies passed{but}"
         case Verdict.NON_STRICT:
             return "nothing that must be is missing; some that should be is"
         case _ if suite.open:

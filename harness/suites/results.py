@@ -15,7 +15,7 @@ from harness.run_record import ExitCode
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from harness.verdict import Finding
 
@@ -133,6 +133,6 @@ class SuiteReport:
         }
 
 
-def announce(cases: Iterable[CaseReport], announced: dict[str, str]) -> list[CaseReport]:
+def announce(cases: Iterable[CaseReport], announced: Mapping[str, str]) -> list[CaseReport]:
     """Return the cases with the reasons for which some were expected to fail."""
     return [replace(one, announced=announced.get(one.id, "")) for one in cases]

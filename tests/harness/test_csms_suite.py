@@ -22,6 +22,7 @@ from harness.suites import csms_run
 from harness.suites.csms_cases import DRILLED, ENDS
 from harness.suites.csms_probes import PROBES
 from harness.suites.csms_run import Interrupted, Suite, chosen, drilled, inapplicable, searched
+from harness.suites.results import SuiteReport
 from harness.target_file import load_target, read_expected
 from harness.verdict import Finding, Grade, Judgement, Result, Subject, Verdict, Witness
 from harness.world import Ok, Refused, Unknown
@@ -197,8 +198,26 @@ def test_the_search_tells_each_property_once(
     assert [one.id for one in told] == ["search/R13", "search/all"]
     assert told[1].verdict is Verdict.FAIL
     assert "drawn drills" in told[1].title
-    announced = Suite(tmp_path / "again", announced=frozenset({"search/R13"}))
+    announced = Suite(tmp_path / "again", announced={"search/R13": "ticket 7"})
     assert [one.verdict for one in searched(announced, 9.0)] == [Verdict.FAIL, Verdict.PASS]
+
+
+def test_what_only_should_hold_makes_the_search_no_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R06 comes from our profile, not from the published text: the whole is non-strict."""
+    ticks = iter(range(1000))
+    monkeypatch.setattr("harness.suites.csms_run.time.monotonic", lambda: float(next(ticks)))
+
+    def drill(suite: Suite, _scenario: Any, _source: str, name: str) -> RunRecord:
+        (suite.folder / "drills" / name).mkdir(parents=True)
+        return record(result("R06", Verdict.FAIL))
+
+    monkeypatch.setattr(csms_run, "_drill", drill)
+    monkeypatch.setattr(csms_run, "_lasts", lambda _scenario: 1.0)
+    told = SuiteReport("CSMS", list(searched(Suite(tmp_path), 9.0)))
+    assert [one.level for one in told.cases] == ["SHOULD", "SHOULD"]
+    assert told.verdict is Verdict.NON_STRICT
 
 
 def test_the_search_leaves_out_drills_that_last_too_long(
@@ -339,6 +358,7 @@ def test_what_was_announced_to_fail_is_no_failure(tmp_path: Path) -> None:
     words = ["api/key", "--mutant", "any_key_opens", "--expected", str(tmp_path / "e.yaml")]
     outcome = check(*words, "--report", str(tmp_path / "r"))
     assert outcome.exit_code == 0, outcome.output
+    assert "but for 10 as announced" in outcome.output
     (tmp_path / "e.yaml").write_text("api/key/99: typo\n")
     outcome = check(*words, "--report", str(tmp_path / "r"))
     assert outcome.exit_code == 2
