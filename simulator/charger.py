@@ -242,8 +242,8 @@ class Charger(Frames):
 
     def ended(self, ended: wire.Outstanding, payload: dict[str, Any] | None) -> None:
         """Take the answer to a CALL of ours."""
-        if ended.ref == TRANSACTION_REF and payload is not None:
-            self.transaction.answered(payload)
+        if ended.ref is not None and ended.ref.startswith(TRANSACTION_REF):
+            self.transaction.answered(ended.ref, payload)
         if ended.call.action == "BootNotification":
             self._boot_answered(payload or {})
         if self.spec.quirks and payload is not None:
@@ -312,6 +312,8 @@ class Charger(Frames):
             self.note("unanswered", ref=ended.ref.removeprefix(ASK), why="timeout")
         if self._forgotten:
             self.lose_connection(silent=True)
+        elif ended.ref is not None and ended.ref.startswith(TRANSACTION_REF):
+            self.endpoint.queue(ended.call.action, ended.call.payload, ended.ref, first=True)
         elif ended.call.action == "BootNotification" and not self.booted:
             self.timers["boot"] = self._now + BOOT_RETRY
 

@@ -168,11 +168,14 @@ class Endpoint:
         self.waiting: deque[tuple[str, dict[str, Any], str | None]] | None = None
         self.unexpected = 0  # answers nobody waited for: late, repeated or made up
 
-    def queue(self, action: str, payload: dict[str, Any], ref: str | None = None) -> None:
-        """Put a CALL behind all others."""
+    def queue(
+        self, action: str, payload: dict[str, Any], ref: str | None = None, *, first: bool = False
+    ) -> None:
+        """Put a CALL behind all others, or before them where it is sent `first` once more."""
         if self.waiting is None:  # idle endpoints keep no queue: there are ten thousand of them
             self.waiting = deque()
-        self.waiting.append((action, payload, ref))
+        put = self.waiting.appendleft if first else self.waiting.append
+        put((action, payload, ref))
 
     def waits(self, action: str) -> bool:
         """Whether a CALL of this action is yet to be sent."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from simulator import wire
 from simulator.faults import Fixed, InstallFault, PauseDownload
 from tests.simulator.lab import Lab
 
@@ -84,6 +85,32 @@ def test_a_session_that_ends_offline_is_told_after_the_reconnect() -> None:
     lab.fleet.cut("CP-1")
     lab.run(120.0)
     assert lab.calls("TransactionEvent")[-1][1]["eventType"] == "Ended"
+
+
+@pytest.mark.parametrize("ocpp", VERSIONS)
+@pytest.mark.parametrize("cut", [True, False], ids=["cut off", "timed out"])
+def test_what_the_csms_did_not_answer_is_told_again(ocpp: str, *, cut: bool) -> None:
+    """Start and end, in order, with the times they had and fresh message ids (E13.FR.01)."""
+    lab = Lab(ocpp=ocpp, transaction=Fixed(value=4.0), call_timeout=10.0)
+    actions = {"StartTransaction", "StopTransaction", "TransactionEvent"}
+    lab.csms.mute = actions
+    lab.boot()
+    lab.csms.mute = set()
+    if cut:
+        lab.fleet.cut("CP-1")
+    lab.run(60.0)
+    told = [payload for one in sorted(actions) for _, payload in lab.calls(one)]
+    ends = [p for p in told if "transactionId" in p or p.get("eventType") == "Ended"]
+    starts = [p for p in told if p not in ends]
+    assert starts[0] == starts[1]
+    assert len(starts) == 2
+    assert ends
+    assert all(one == ends[0] for one in ends)
+    whole = [f.action for _, kind, f in lab.log
+             if kind == "send" and isinstance(f, wire.Call) and f.action in actions]  # fmt: skip
+    assert whole.index(whole[0], 1) < len(whole) - 1
+    sent = [f.message_id for _, kind, f in lab.log if kind == "send" and isinstance(f, wire.Call)]
+    assert len(sent) == len(set(sent))
 
 
 @pytest.mark.parametrize("ocpp", ["ocpp1.6", "ocpp2.0.1"])
