@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 from typing import TYPE_CHECKING
 
@@ -72,13 +73,18 @@ def test_a_target_is_drilled_with_its_own_charger_ids(stranger: Path, tmp_path: 
     assert "STRANGER" not in history
     probe = CliRunner().invoke(main, ["target", "probe", str(stranger)])
     assert probe.exit_code == 0, probe.output
-    assert probe.stdout.count("ok  ") == 6
+    assert {line[:4] for line in probe.stdout.splitlines()} == {"ok  "}
+    for version in ("ocpp1.6", "ocpp2.0.1", "ocpp2.1"):
+        assert f"{version}: {load_target(stranger).ocpp.replace('{id}', 'X-')}" in probe.stdout
+    assert probe.stdout.count("BootNotification: Accepted") == 3
 
 
 def test_probing_tells_a_charger_that_is_not_known(stranger: Path) -> None:
-    """It changes nothing, so before anything is registered OCPP fails, with the hint; exit 3."""
+    """Where the file has no way to make one known, OCPP fails, with the hint; exit 3."""
+    told = stranger.read_text()
+    stranger.write_text(re.sub(r', register: "[^"]*"', "", told))
     result = CliRunner().invoke(main, ["target", "probe", str(stranger)])
     assert result.exit_code == 3
-    assert "answers with this key" in result.stdout
-    assert "with the key wrong it answers 401" in result.stdout
+    assert "so it exists" in result.stdout
+    assert "with the key wrong: 401" in result.stdout
     assert "/ocpp/X-1: HTTP failed: HTTP/1.1 404 Not Found" in result.stdout
