@@ -4,7 +4,9 @@
     python3 run.py demo           the main job, with nothing configured
     python3 run.py test [-- ...]  format, lint, types and tests (what CI runs); `...` goes to pytest
     python3 run.py lock           refresh constraints.txt from what is newest now
-    python3 run.py ANYTHING ...   the firmdrill command, as `firmdrill ANYTHING ...`
+    python3 run.py ANYTHING ...   the firmdrill command, as `firmdrill ANYTHING ...`:
+                                  run, check, target, load, import, replay, explore, forecast,
+                                  scenario … (`python3 run.py help` lists them all)
 
 The first call makes `.venv` beside this file and installs into it; later calls start at once.
 Standard library only; works without ensurepip and on systems whose Python is externally managed.
@@ -24,6 +26,9 @@ HERE = Path(__file__).resolve().parent
 VENV = HERE / ".venv"
 CONSTRAINTS = HERE / "constraints.txt"
 OLDEST = (3, 11)
+# What a command needs beside the package; each kind serves what stands before it as well.
+PLAIN, LOAD, DEV = KINDS = ("", "load", "dev")
+EXTRAS = {"load": LOAD, "test": DEV, "lock": DEV}
 CHECKS = (
     ("format", ["ruff", "format", "--check", "."]),
     ("lint", ["ruff", "check", "."]),
@@ -46,7 +51,7 @@ def main(argv: list[str]) -> int:
         return 0 if argv else 2
     command, rest = argv[0], argv[1:]
     try:
-        prepare(dev=command in {"test", "lock"})
+        prepare(EXTRAS.get(command, PLAIN))
     except SetupError as error:
         print(error, file=sys.stderr)
         return 4
@@ -54,7 +59,7 @@ def main(argv: list[str]) -> int:
         return test([word for word in rest if word != "--"])
     if command == "lock":
         return lock()
-    return call([tool("firmdrill"), command, *rest])
+    return call([tool("firmdrill"), "--help" if command == "help" else command, *rest])
 
 
 # ---------------------------------------------------------------------- the environment
@@ -66,27 +71,26 @@ def tool(name: str) -> str:
     return str(VENV / folder / (f"{name}.exe" if os.name == "nt" else name))
 
 
-def stamp(dev: bool) -> str:
+def stamp(kind: str) -> str:
     """Return a fingerprint of everything the environment was made from."""
     files = [path for path in (HERE / "pyproject.toml", CONSTRAINTS) if path.exists()]
-    parts = [sys.version, str(HERE), str(dev), *(path.read_text("utf-8") for path in files)]
+    parts = [sys.version, str(HERE), kind, *(path.read_text("utf-8") for path in files)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def prepare(*, dev: bool) -> None:
-    """Make the environment, unless one made from the same things is there."""
+def prepare(kind: str) -> None:
+    """Make the environment of this kind, unless one made from the same things is there."""
     mark = VENV / ".firmdrill-stamp"
     have = mark.read_text(encoding="utf-8").split() if mark.exists() else []
-    if stamp(dev) in have:
+    if stamp(kind) in have:
         return
     began = time.monotonic()
     print("Setting up firmdrill (the first time takes about half a minute) …", flush=True)
     if not Path(tool("python")).exists():
         make_venv()
-    install(dev)
-    # A development environment serves plain use as well.
-    made = {stamp(dev)} | ({stamp(dev=False)} if dev else set())
-    mark.write_text("\n".join(sorted(made)), encoding="utf-8")
+    install(kind)
+    made = sorted(stamp(one) for one in KINDS[: KINDS.index(kind) + 1])
+    mark.write_text("\n".join(made), encoding="utf-8")
     print(f"… ready after {time.monotonic() - began:.0f} s.", flush=True)
 
 
@@ -123,12 +127,12 @@ def pip() -> list[str]:
     )
 
 
-def install(dev: bool) -> None:
+def install(kind: str) -> None:
     """Install firmdrill in place, at the versions of constraints.txt."""
-    words = ["install", "--quiet", "--editable", str(HERE)]
+    words = ["install", "--quiet", "--editable", f"{HERE}[load]" if kind == LOAD else str(HERE)]
     if CONSTRAINTS.exists():
         words += ["--constraint", str(CONSTRAINTS)]
-    if dev:
+    if kind == DEV:
         words += dev_packages()
     command = pip()
     if command[0] != "uv":

@@ -30,6 +30,7 @@ def test_it_needs_only_the_standard_library() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "run.py demo" in done.stdout
+    assert "forecast" in done.stdout
 
 
 def test_an_old_python_gets_one_clear_line(
@@ -49,13 +50,30 @@ def test_nothing_is_installed_twice(run: Any, tmp_path: Path, monkeypatch: Any) 
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     made: list[str] = []
     monkeypatch.setattr(run, "make_venv", lambda: (tmp_path / ".venv").mkdir(exist_ok=True))
-    monkeypatch.setattr(run, "install", lambda dev: made.append(f"dev={dev}"))
+    monkeypatch.setattr(run, "install", made.append)
     for _ in range(3):
-        run.prepare(dev=False)
-    assert made == ["dev=False"]
+        run.prepare(run.PLAIN)
+    assert made == [run.PLAIN]
     (tmp_path / "constraints.txt").write_text("a==1\n")
-    run.prepare(dev=False)
+    run.prepare(run.PLAIN)
     assert len(made) == 2
+    run.prepare(run.DEV)
+    run.prepare(run.LOAD)
+    assert made[2:] == [run.DEV]  # it holds what load needs as well
+
+
+def test_load_gets_its_extra(run: Any, monkeypatch: Any) -> None:
+    """`run.py load` works at once: nobody has to install Locust by hand."""
+    told: list[list[str]] = []
+
+    def quietly(command: list[str]) -> subprocess.CompletedProcess[str]:
+        told.append(command)
+        return subprocess.CompletedProcess(command, 0, stdout="")
+
+    monkeypatch.setattr(run, "pip", lambda: ["pip"])
+    monkeypatch.setattr(run, "quietly", quietly)
+    run.install(run.EXTRAS["load"])
+    assert any(word.endswith("[load]") for word in told[0])
 
 
 def test_an_unreachable_index_says_what_to_do(run: Any, monkeypatch: Any) -> None:
@@ -64,7 +82,7 @@ def test_an_unreachable_index_says_what_to_do(run: Any, monkeypatch: Any) -> Non
     monkeypatch.setattr(run, "pip", lambda: ["pip"])
     monkeypatch.setattr(run, "quietly", lambda _: failed)
     with pytest.raises(run.SetupError, match="PIP_INDEX_URL"):
-        run.install(dev=False)
+        run.install(run.PLAIN)
 
 
 def test_without_ensurepip_another_pip_is_found(run: Any, monkeypatch: Any) -> None:
