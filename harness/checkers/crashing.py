@@ -119,7 +119,7 @@ class R24(Checker):
     def read(self, view: View, fact: Read) -> None:
         """Judge every untriggered charger that is newly shown as failed."""
         rollout = fact.rollout
-        for member, row, before in fact.rows:
+        for member, row, before in fact.changed:
             failed = row.get("status") == "failed" and (before or {}).get("status") != "failed"
             if not failed or member.triggers or view.interfered or view.swallowed(member):
                 continue

@@ -5,8 +5,9 @@ Values only. Every fact carries the event that it was read from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from harness.checkers.model import Call, Connection, Member, Op, Rollout, Station, Trigger
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
     from harness.verdict import Subject
 
 
-@dataclass(slots=True, eq=False)
-class Invoked:
+ShownRow = tuple["Member", dict[str, Any], dict[str, Any] | None]  # member, row, the row before
+
+
+class Invoked(msgspec.Struct, eq=False):
     """The operator sent a request."""
 
     event: Event
@@ -23,8 +26,7 @@ class Invoked:
     rollout: Rollout | None
 
 
-@dataclass(slots=True, eq=False)
-class Answered:
+class Answered(msgspec.Struct, eq=False):
     """A request was answered, refused, or its outcome is unknown."""
 
     event: Event
@@ -32,35 +34,36 @@ class Answered:
     rollout: Rollout | None
 
 
-@dataclass(slots=True, eq=False)
-class Read:
-    """A GET of a rollout was answered: `before` holds what each charger was last shown as."""
+class Read(msgspec.Struct, eq=False):
+    """A GET of a rollout was answered: `before` holds what each charger was last shown as.
+
+    `changed` are those of `rows` that are not what they were in the read before; between two reads
+    of a large rollout most chargers have not moved.
+    """
 
     event: Event
     op: Op
     rollout: Rollout
     body: dict[str, Any]
-    rows: list[tuple[Member, dict[str, Any], dict[str, Any] | None]]  # member, row, the row before
+    rows: list[ShownRow]
+    changed: list[ShownRow]
 
 
-@dataclass(slots=True, eq=False)
-class Triggered:
+class Triggered(msgspec.Struct, eq=False):
     """A charger received the update command."""
 
     event: Event
     trigger: Trigger
 
 
-@dataclass(slots=True, eq=False)
-class TriggerAnswered:
+class TriggerAnswered(msgspec.Struct, eq=False):
     """A charger answered the update command."""
 
     event: Event
     trigger: Trigger
 
 
-@dataclass(slots=True, eq=False)
-class Reported:
+class Reported(msgspec.Struct, eq=False):
     """A charger sent a firmware status; `member` is the update it belongs to, if any.
 
     `before` is the status that this update had reported before.
@@ -75,8 +78,7 @@ class Reported:
     before: str
 
 
-@dataclass(slots=True, eq=False)
-class Booted:
+class Booted(msgspec.Struct, eq=False):
     """A charger sent BootNotification; `before` is the version of its boot before."""
 
     event: Event
@@ -86,24 +88,21 @@ class Booted:
     reason: str | None
 
 
-@dataclass(slots=True, eq=False)
-class Opened:
+class Opened(msgspec.Struct, eq=False):
     """A connection was opened."""
 
     event: Event
     connection: Connection
 
 
-@dataclass(slots=True, eq=False)
-class Turned:
+class Turned(msgspec.Struct, eq=False):
     """A connection attempt was turned away."""
 
     event: Event
     charger: str
 
 
-@dataclass(slots=True, eq=False)
-class Interrupted:
+class Interrupted(msgspec.Struct, eq=False):
     """A field log begins, or goes on after a gap, in the middle of a station's story.
 
     What a checker remembers of the station may be out of date: it forgets it.
@@ -113,16 +112,14 @@ class Interrupted:
     station: Station
 
 
-@dataclass(slots=True, eq=False)
-class Closed:
+class Closed(msgspec.Struct, eq=False):
     """A connection is gone."""
 
     event: Event
     connection: Connection
 
 
-@dataclass(slots=True, eq=False)
-class Called:
+class Called(msgspec.Struct, eq=False):
     """One side sent a CALL; `sender` is the side."""
 
     event: Event
@@ -132,8 +129,7 @@ class Called:
     call: Call
 
 
-@dataclass(slots=True, eq=False)
-class Replied:
+class Replied(msgspec.Struct, eq=False):
     """One side answered a CALL; `call` is None if nobody asked. `frame` is the whole frame."""
 
     event: Event
@@ -144,8 +140,7 @@ class Replied:
     frame: list[Any]
 
 
-@dataclass(slots=True, eq=False)
-class Garbled:
+class Garbled(msgspec.Struct, eq=False):
     """One side sent something that is no OCPP-J frame."""
 
     event: Event
@@ -155,8 +150,7 @@ class Garbled:
     problem: str
 
 
-@dataclass(slots=True, eq=False)
-class Served:
+class Served(msgspec.Struct, eq=False):
     """The firmware server finished a request; `event.data` is its log line."""
 
     event: Event
@@ -164,8 +158,7 @@ class Served:
     url_path: str
 
 
-@dataclass(slots=True, eq=False)
-class PauseBegan:
+class PauseBegan(msgspec.Struct, eq=False):
     """From `since` on the rollout is certainly paused, as `event` has shown.
 
     `suspects` are commands that were certainly sent after `since`, before that was known.
@@ -177,8 +170,7 @@ class PauseBegan:
     suspects: list[Trigger]
 
 
-@dataclass(slots=True, eq=False)
-class PauseEnded:
+class PauseEnded(msgspec.Struct, eq=False):
     """The rollout may run again: an execute-stage was invoked, or the history ends."""
 
     event: Event
@@ -186,8 +178,7 @@ class PauseEnded:
     since: Event
 
 
-@dataclass(slots=True, eq=False)
-class Marked:
+class Marked(msgspec.Struct, eq=False):
     """The runner passed a named moment, or the CSMS was killed or came up."""
 
     event: Event

@@ -39,7 +39,6 @@ class Seen:
         self._view = view
         self._rollout = rollout
         self._before: dict[tuple[str, int], bool] = {}  # op, stage: known settled at invoke
-        self._ended = (-1, False)  # as of which event
 
     @property
     def stages(self) -> int:
@@ -66,11 +65,7 @@ class Seen:
 
     def may_end(self) -> bool:
         """Whether the rollout may have ended by itself (D6, D7) or by an extension."""
-        at, known = self._ended
-        if at != self._view.events:
-            known = may_have_ended(self._view, self._rollout)
-            self._ended = (self._view.events, known)
-        return known
+        return may_have_ended(self._view, self._rollout)
 
     def may_refuse(self) -> bool:
         """Whether a charger may be busy in another rollout (D13)."""

@@ -6,11 +6,13 @@ event indexes: they order what one recorder saw, and prove nothing about other m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     from harness.history import Event
+    from harness.verdict import Step
 
 FAILURES = frozenset(
     {"DownloadFailed", "InstallationFailed", "InvalidSignature", "InstallVerificationFailed"}
@@ -30,8 +32,7 @@ RANK = {
 """How far an OCPP status is; installing and rebooting are one rank (D25)."""
 
 
-@dataclass(slots=True, eq=False)
-class Op:
+class Op(msgspec.Struct, eq=False):
     """One request of the operator."""
 
     id: str
@@ -75,8 +76,7 @@ class Op:
         return end is not None and end.index < other.invoked.index
 
 
-@dataclass(slots=True, eq=False)
-class Trigger:
+class Trigger(msgspec.Struct, eq=False):
     """One UpdateFirmware (or SignedUpdateFirmware) that a charger received."""
 
     event: Event
@@ -103,38 +103,39 @@ class Trigger:
         }
 
 
-@dataclass(slots=True, eq=False)
-class Shown:
-    """What GET last said about one charger of a rollout."""
+class Shown(msgspec.Struct, eq=False):
+    """What GET last said about one charger of a rollout; answers as lines of a witness.
+
+    The bodies themselves are large, and many chargers hold on to many of them.
+    """
 
     status: str
-    event: Event  # the last answer that showed it
+    answer: Step  # the last one that showed it
     op: Op
     reason: str | None
     row: dict[str, Any]
-    since: Event  # the first answer that showed this status
-    previous: Event | None = None  # the answer before the last
+    since: Step  # the first one that showed this status
+    previous: Step | None = None  # the one before the last
 
 
-@dataclass(slots=True, eq=False)
-class Member:
+class Member(msgspec.Struct, eq=False):
     """One charger in one rollout."""
 
     charger: str
     stage: int
     rollout: Rollout
-    triggers: list[Trigger] = field(default_factory=list)
+    triggers: list[Trigger] = []
     status: str = ""  # the last OCPP status of its own update
     highest: int = 0  # highest rank reported in this attempt
     reported: Event | None = None  # its last status
-    silences: list[tuple[float, float]] = field(default_factory=list)  # (length, ended at), >= 1 s
+    silences: list[tuple[float, float]] = []  # (length, ended at), >= 1 s
     downloading: Event | None = None  # the Downloading that no DownloadFailed has closed yet
     download_failures: int = 0  # each counted once per preceding Downloading (D30)
     final: str = ""  # the terminal OCPP status, '' while none is
     final_event: Event | None = None
     acknowledged: Event | None = None  # the answer to its last status that changed anything
     pending: Event | None = None  # its last status that changed anything
-    said: set[str] = field(default_factory=set)  # every status of its own update
+    said: set[str] = msgspec.field(default_factory=set)  # every status of its own update
     idle: Event | None = None  # its last Idle
     upgraded: Event | None = None  # boot with a changed version after the trigger
     shown: Shown | None = None
@@ -145,8 +146,7 @@ class Member:
         return bool(self.triggers)
 
 
-@dataclass(slots=True, eq=False)
-class Stage:
+class Stage(msgspec.Struct, eq=False):
     """One stage as the plan shows it; `members` in the order shown."""
 
     number: int
@@ -156,8 +156,7 @@ class Stage:
     triggered: int = 0
 
 
-@dataclass(slots=True, eq=False)
-class Rollout:
+class Rollout(msgspec.Struct, eq=False):
     """One rollout, learned from the bodies of create and read."""
 
     url: str
@@ -165,15 +164,16 @@ class Rollout:
     create: Op | None = None
     id: str | None = None
     strategy: str = ""
-    stages: list[Stage] = field(default_factory=list)
-    members: dict[str, Member] = field(default_factory=dict)
-    executes: list[Op] = field(default_factory=list)
-    pauses: list[Op] = field(default_factory=list)
+    stages: list[Stage] = []
+    members: dict[str, Member] = {}
+    executes: list[Op] = []
+    pauses: list[Op] = []
     paused_since: Event | None = None  # certainly paused from here on
     tentative: Event | None = None  # paused from here on, if a later read says paused
-    suspects: list[Trigger] = field(default_factory=list)  # certainly sent after `tentative`
+    suspects: list[Trigger] = []  # certainly sent after `tentative`
     status: str = ""  # as last shown
     finished: Op | None = None  # the first answer that showed a terminal status
+    asked_for_end: tuple[int, bool] = (-1, False)  # whether it may have ended, as of which event
     first_trigger: Trigger | None = None
 
     @property
@@ -187,8 +187,7 @@ class Rollout:
         return self.id or self.url
 
 
-@dataclass(slots=True, eq=False)
-class Call:
+class Call(msgspec.Struct, eq=False):
     """One CALL on a connection."""
 
     id: str
@@ -201,8 +200,7 @@ class Call:
     copies: int = 1  # times that the same frame is on the wire unanswered: each may be answered
 
 
-@dataclass(slots=True, eq=False)
-class Connection:
+class Connection(msgspec.Struct, eq=False):
     """One WebSocket of one charger."""
 
     id: str
@@ -210,12 +208,12 @@ class Connection:
     opened: Event
     subprotocol: str
     closed: Event | None = None
-    ours: dict[str, Call] = field(default_factory=dict)  # charger -> CSMS, unanswered
-    theirs: dict[str, Call] = field(default_factory=dict)  # CSMS -> charger, unanswered
+    ours: dict[str, Call] = {}  # charger -> CSMS, unanswered
+    theirs: dict[str, Call] = {}  # CSMS -> charger, unanswered
     inferred: bool = False  # field log: neither a line nor a session id tells connections apart
     partial: bool = False  # field log: it began before, or in a gap
     first: int = -1  # field log: the event of its first frame
-    heard: dict[str, float] = field(default_factory=dict)  # field log: side -> its last frame
+    heard: dict[str, float] = {}  # field log: side -> its last frame
     fenced: int = -1  # everything received from now on was sent after this event index
     fences: int = 0
 
@@ -224,8 +222,7 @@ class Connection:
         return self.fenced > index
 
 
-@dataclass(slots=True, eq=False)
-class Station:
+class Station(msgspec.Struct, eq=False):
     """One charger over the whole history."""
 
     id: str
@@ -236,7 +233,9 @@ class Station:
     model: str | None = None
     accepted: bool = False  # its boot was accepted at least once
     booted: Event | None = None
-    triggers: list[Trigger] = field(default_factory=list)
-    by_request: dict[int, Trigger] = field(default_factory=dict)
+    triggers: list[Trigger] = []
+    by_request: dict[int, Trigger] = {}
     line_back: int = -1  # index of the event that gave it its network back (virtual chargers)
-    strays: set[str] = field(default_factory=set)  # statuses of updates that nobody saw ordered
+    strays: set[str] = msgspec.field(
+        default_factory=set
+    )  # statuses of updates that nobody saw ordered

@@ -172,7 +172,7 @@ class R09(Checker):
                 continue
             one = members[0]
             last = one.reported or (one.triggers[-1].event if one.triggers else None)
-            shown = one.shown.event if one.shown else None
+            shown = one.shown.answer if one.shown else None
             self.accuse(
                 view,
                 who=rollout.name,

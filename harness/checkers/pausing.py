@@ -158,7 +158,7 @@ class R19(Checker):
         since = fact.rollout.paused_since
         if since is None or fact.op.invoked.index < since.index or view.interfered:
             return
-        for member, row, before in fact.rows:
+        for member, row, before in fact.changed:
             failed = row.get("status") == "failed" and (before or {}).get("status") != "failed"
             if not failed or not member.triggers or _explained(view, member):
                 continue
@@ -210,6 +210,12 @@ class R20(Checker):
 
 def may_have_ended(view: View, rollout: Rollout) -> bool:
     """Whether a rollout can be terminal by itself (D6, D7) or by an extension."""
+    if rollout.asked_for_end[0] != view.events:  # several checkers ask at the same event
+        rollout.asked_for_end = (view.events, _may_have_ended(view, rollout))
+    return rollout.asked_for_end[1]
+
+
+def _may_have_ended(view: View, rollout: Rollout) -> bool:
     if view.interfered:
         return True
     now, profile = view.now, view.profile

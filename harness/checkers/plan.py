@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.checkers.facts import Fact
     from harness.checkers.view import View
     from harness.history import Event
+    from harness.verdict import Step
 
 
 class PlanFold:
@@ -115,7 +116,8 @@ class PlanFold:
             if status in TERMINAL and rollout.finished is None:
                 rollout.finished = op
         if op.name == "read":
-            out.append(facts.Read(event, op, rollout, body, self._show(rollout, op, body)))
+            shown = self._show(rollout, op, self._view.step(event), body)
+            out.append(facts.Read(event, op, rollout, body, *shown))
         return out + self._pause_began(rollout, op, event)
 
     def _rollout_of(self, op: Op, body: dict[str, Any]) -> Rollout | None:
@@ -161,31 +163,43 @@ class PlanFold:
                 if trigger.rollout is rollout and trigger.member is None:
                     self._view.adopt(trigger)
 
+    @staticmethod
     def _show(
-        self, rollout: Rollout, op: Op, body: dict[str, Any]
-    ) -> list[tuple[Member, dict[str, Any], dict[str, Any] | None]]:
-        """Remember what a read shows of every charger."""
-        rows: list[tuple[Member, dict[str, Any], dict[str, Any] | None]] = []
-        event = op.answered or op.invoked
+        rollout: Rollout, op: Op, answer: Step, body: dict[str, Any]
+    ) -> tuple[list[facts.ShownRow], list[facts.ShownRow]]:
+        """Remember what a read shows of every charger; return all rows, and those that changed."""
+        rows: list[facts.ShownRow] = []
+        changed: list[facts.ShownRow] = []
+        members = rollout.members
+        earlier: Op | None = None  # most rows were last shown by the same read
+        overlapping = False
+        one: facts.ShownRow
         for stage in _dicts(body.get("stages")):
             for row in _dicts(stage.get("chargers")):
-                member = rollout.members.get(str(row.get("charge_point_id")))
+                member = members.get(str(row.get("charge_point_id")))
                 if member is None:
                     continue
-                before = member.shown
-                if before is None:
+                shown = member.shown
+                if shown is None:
                     status = str(row.get("status"))
-                    member.shown = Shown(status, event, op, _reason(row), row, event)
-                    rows.append((member, row, None))
-                elif before.op.overlaps(op):
-                    # Overlapping reads may show either order: they are compared with nothing.
-                    rows.append((member, row, None))
-                else:
-                    rows.append((member, row, before.row))
-                    before.previous, before.event, before.op = before.event, event, op
-                    if row != before.row:
-                        _renew(before, row)
-        return rows
+                    member.shown = Shown(status, answer, op, _reason(row), row, answer)
+                    one = (member, row, None)
+                    rows.append(one)
+                    changed.append(one)
+                    continue
+                if shown.op is not earlier:
+                    earlier, overlapping = shown.op, shown.op.overlaps(op)
+                # Overlapping reads may show either order: they are compared with nothing.
+                before = None if overlapping else shown.row
+                one = (member, row, before)
+                rows.append(one)
+                if not overlapping:
+                    shown.previous, shown.answer, shown.op = shown.answer, answer, op
+                if before is None or (row is not before and row != before):
+                    changed.append(one)
+                    if not overlapping:
+                        _renew(shown, row)
+        return rows, changed
 
     # ------------------------------------------------------------------ pauses
 
@@ -244,7 +258,7 @@ def _renew(shown: Shown, row: dict[str, Any]) -> None:
     """Take a changed row in."""
     status = str(row.get("status"))
     if status != shown.status:
-        shown.status, shown.since = status, shown.event
+        shown.status, shown.since = status, shown.answer
     shown.reason, shown.row = _reason(row), row
 
 

@@ -42,6 +42,11 @@ class R01(Checker):
         "API, Create a firmware rollout: charger_ids, stages, total_chargers",
     )
 
+    def __init__(self) -> None:
+        """Start with no plan known to be sound."""
+        super().__init__()
+        self._sound: dict[str, dict[str, Any]] = {}  # url -> the request that the plan carries out
+
     @sees(Answered)
     def created(self, view: View, fact: Answered) -> None:
         """Judge the plan that create shows."""
@@ -67,9 +72,17 @@ class R01(Checker):
                 events=(rollout.create.invoked if rollout.create else None, event),
             )
 
-    @staticmethod
-    def _problem(rollout: Rollout, stages: list[list[str]], op: Op) -> str:
+    def _problem(self, rollout: Rollout, stages: list[list[str]], op: Op) -> str:
         plan = [[m.charger for m in stage.members] for stage in rollout.stages]
+        if self._sound.get(rollout.url) is rollout.request and stages == plan:
+            return ""
+        problem = self._flaws(rollout, stages, plan, op)
+        if not problem and stages == plan and rollout.request:
+            self._sound[rollout.url] = rollout.request
+        return problem
+
+    @staticmethod
+    def _flaws(rollout: Rollout, stages: list[list[str]], plan: list[list[str]], op: Op) -> str:
         flat = [c for stage in stages for c in stage]
         wanted = requested(rollout)
         total = op.reply.get("total_chargers") if isinstance(op.reply, dict) else None

@@ -202,7 +202,8 @@ def _stages(body: dict[str, Any], fitting: dict[str, dict[str, Any]]) -> tuple[s
             return problem, None
         for row in stage["chargers"]:
             charger = str(row.get("charge_point_id"))
-            if fitting.get(charger) == row:
+            known = fitting.get(charger)
+            if known is row or known == row:
                 continue
             shape = ROW if row.get("status") == "pending" else ROW | STARTED
             if row.get("status") == "failed" and "started_at" not in row:

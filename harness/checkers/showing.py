@@ -31,7 +31,7 @@ class R29(Checker):
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
         """Compare every row with the one shown before."""
-        for member, row, before in fact.rows:
+        for member, row, before in fact.changed:
             if before is None:
                 continue
             old, new = str(before.get("status")), str(row.get("status"))
@@ -67,10 +67,10 @@ class R30(Checker):
 
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
-        """Judge every percentage shown."""
-        for member, row, before in fact.rows:
+        """Judge every percentage that a read shows anew."""
+        for member, row, before in fact.changed:
             value = row.get("progress_percent")
-            if value is None or (before is not None and row == before):
+            if value is None:
                 continue
             self.exercised += 1
             old = (before or {}).get("progress_percent")
@@ -108,9 +108,7 @@ class R31(Checker):
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
         """Judge the times of every row that changed."""
-        for member, row, before in fact.rows:
-            if before is not None and row == before:
-                continue
+        for member, row, before in fact.changed:
             started, completed = row.get("started_at"), row.get("completed_at")
             if started is None and completed is None and "started_at" not in row:
                 continue
@@ -185,7 +183,7 @@ class R36(Checker):
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
         """Ask whether a row fell or changed only because of the repeat."""
-        for member, row, before in fact.rows:
+        for member, row, before in fact.rows if self._repeated else ():
             repeat = self._repeated.pop(member, None) if before is not None else None
             if repeat is None or before is None:
                 continue

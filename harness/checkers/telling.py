@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from harness.history import Event
 
 LONGEST = 240
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def tell(event: Event) -> str:
@@ -57,5 +58,10 @@ def _frame(data: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    """Return a value as JSON, cut; no more of it is encoded than is shown."""
+    text = ""
+    for part in _ENCODER.iterencode(value):
+        text += part
+        if len(text) > LONGEST:
+            return text[: LONGEST - 1] + "…"
+    return text

@@ -99,7 +99,7 @@ class R14(Checker):
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
         """Judge every charger that a read newly shows as ended."""
-        for member, row, before in fact.rows:
+        for member, row, before in fact.changed:
             status = row.get("status")
             rank = SHOWN_RANK.get(str(status), 0)
             if rank < SHOWN_RANK["downloading"] or (before and before.get("status") == status):

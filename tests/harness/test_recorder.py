@@ -135,3 +135,43 @@ def test_whatever_arrives_is_recorded_and_can_be_read_back(parcels: list[tuple[s
 def encode_json(value: Any) -> str:
     """Write JSON as a peer would."""
     return json.dumps(value)
+
+
+def _read(rig: Rig, *rows: Any) -> list[Any]:
+    """Record the answer to a read with these rows; return them as the history holds them."""
+    request = Request("read", "GET", "/firmware/rollout/r-1", rollout="r-1")
+    body = {"rollout_id": "r-1", "stages": [{"stage": 1, "chargers": list(rows)}, "odd", {}]}
+    ref = rig.recorder.invoke(request)
+    rig.recorder.outcome(request, ref, Ok(200, body))
+    recorded = rig.history.events[-1].data["body"]["stages"][0]["chargers"]
+    assert isinstance(recorded, list)
+    return recorded
+
+
+def test_rows_that_did_not_change_are_one_copy() -> None:
+    """Thousands of equal rows a read would fill the memory."""
+    rig = Rig()
+    first = _read(rig, {"charge_point_id": "A", "status": "pending"}, {"charge_point_id": "B"})
+    again = _read(rig, {"charge_point_id": "A", "status": "pending"}, {"charge_point_id": "B"})
+    assert [a is b for a, b in zip(first, again, strict=True)] == [True, True]
+    moved = _read(rig, {"charge_point_id": "A", "status": "downloading"}, {"charge_point_id": "B"})
+    assert moved[0]["status"] == "downloading"
+    assert moved[1] is first[1]
+
+
+def test_rows_that_only_compare_equal_are_kept_apart() -> None:
+    """Python takes 1, 1.0 and true for equal; JSON, and the judge, do not."""
+    rig = Rig()
+    for value in (1, True, 1.0, 0, -0.0, False):
+        (row,) = _read(rig, {"charge_point_id": "A", "progress_percent": value})
+        assert repr(row["progress_percent"]) == repr(value)
+
+
+def test_rows_that_no_text_can_hold_are_recorded_as_they_came() -> None:
+    """A lone surrogate or an integer without end is the target's business."""
+    rig = Rig()
+    for odd in ("\ud800", 1 << 70):
+        rows = _read(rig, {"charge_point_id": "A", "detail": odd}, {"charge_point_id": "B"})
+        assert [row.get("detail") for row in rows] == [odd, None]
+        (row,) = _read(rig, 17)
+        assert row == 17
