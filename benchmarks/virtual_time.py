@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from benchmarks._proc import resident
+from harness.beside import judged_beside
 from harness.explore import try_one
 from harness.rehearsal import rehearse
 from harness.verdict import Verdict
@@ -80,13 +81,10 @@ def floor(frames: int) -> float:
 
 def fleet(chargers: int) -> dict[str, object]:
     """Rehearse one fleet, its history judged and forgotten."""
-    begun, frames = time.perf_counter(), 0
-
-    def count(event: Any) -> None:
-        nonlocal frames
-        frames += event.kind in {"send", "recv"}
-
-    done = rehearse(rolling(chargers), keep=False, listener=count)
+    begun = time.perf_counter()
+    with judged_beside(chargers) as judging:
+        done = rehearse(rolling(chargers), keep=False, judging=judging)
+    frames = 2 * sum(done.progress.calls.values())
     seconds = time.perf_counter() - begun
     if done.outcome.verdict != str(Verdict.PASS):
         raise RuntimeError(f"the drill ended {done.outcome.verdict}")

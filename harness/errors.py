@@ -4,7 +4,8 @@
 HarnessError
 ├── UsageError         what was asked for makes no sense (exit 2)
 ├── HistoryError       a recorded history cannot be read (exit 2)
-└── TargetError        the system under test cannot be reached or started (exit 3)
+├── TargetError        the system under test cannot be reached or started (exit 3)
+└── JudgeError         the judge itself could not finish (exit 4)
 ```
 
 Findings about a system under test are data (`harness.verdict.Finding`), never exceptions.
@@ -33,3 +34,7 @@ class HistoryError(HarnessError):
 
 class TargetError(HarnessError):
     """The system under test could not be reached, started or stopped."""
+
+
+class JudgeError(HarnessError):
+    """The judge could not finish; the history that it was to judge is whole."""

@@ -7,7 +7,7 @@ Same scenario and seed, same history, byte for byte.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from harness.drill import Drill
 from harness.inprocess import InProcessCsms
@@ -23,8 +23,19 @@ if TYPE_CHECKING:
     from harness.review import Review
     from harness.run_record import Expectation
     from harness.verdict import Judgement
+    from harness.virtual_site import VirtualSite
     from simulator.scenario import Scenario
     from simulator.virtual import Scheduler
+
+
+class Judging(Protocol):
+    """Who judges a drill while it runs: `Reviewer`, or `beside.Beside` in another process."""
+
+    def see(self, event: Event) -> None:
+        """Take one event in."""
+
+    def review(self) -> Review:
+        """Return the outcome; called once, at the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +66,27 @@ def rehearse(
     seed: int | None = None,
     csms: Callable[[Scheduler], InProcessCsms] = InProcessCsms,
     header: Callable[[int], Header] | None = None,
-    listener: Callable[[Event], None] | None = None,
+    judging: Callable[[Header, Progress], Judging] = Reviewer,
+    begun: Callable[[VirtualSite, Drill], None] | None = None,
     keep: bool = True,
 ) -> Rehearsal:
     """Run `scenario` in virtual time and judge it.
 
-    `csms` builds the system under test, `listener` hears every event as it is recorded. Without
-    `keep` the events are judged and forgotten: for fleets whose history is too large to hold.
-    Raises `TargetError` if the fleet never came up.
+    `csms` builds the system under test, `judging` who judges it, event by event; `begun` is told
+    before anything happens. Without `keep` the events are judged and forgotten: for fleets whose
+    history is too large to hold. Raises `TargetError` if the fleet never came up.
     """
-    with patient_collector():
-        return _rehearse(scenario, seed, csms, header, listener, keep=keep)
-
-
-def _rehearse(
-    scenario: Scenario,
-    seed: int | None,
-    csms: Callable[[Scheduler], InProcessCsms],
-    header: Callable[[int], Header] | None,
-    listener: Callable[[Event], None] | None,
-    *,
-    keep: bool,
-) -> Rehearsal:
     seed = scenario.seed if seed is None else seed
-    site = set_up(scenario, seed, csms=csms, header=header, keep=keep)
-    reviewer = Reviewer(site.header, site.progress)
-    site.history.subscribe(reviewer.see)
-    if listener is not None:
-        site.history.subscribe(listener)
-    drill = Drill(site.world, scenario, site.specs, image_url)
-    try:
-        site.world.run(drill.run())
-    finally:
-        site.system.close()
-    return Rehearsal(
-        site.header, site.history, drill, site.progress, reviewer.review(), site.world.now()
-    )
+    with patient_collector():
+        site = set_up(scenario, seed, csms=csms, header=header, keep=keep)
+        reviewer = judging(site.header, site.progress)
+        site.history.subscribe(reviewer.see)
+        drill = Drill(site.world, scenario, site.specs, image_url)
+        if begun is not None:
+            begun(site, drill)
+        try:
+            site.world.run(drill.run())
+        finally:
+            site.system.close()
+        outcome = reviewer.review()
+    return Rehearsal(site.header, site.history, drill, site.progress, outcome, site.world.now())

@@ -1,26 +1,36 @@
 """Runs one drill in virtual time and writes its history: the twin of `runner` without sockets.
 
-A shell for its one file; everything else is `rehearsal`. The reference CSMS runs in this process,
-with one wrong decision if a mutant is asked for.
+A shell for its one file, the live view and Ctrl-C; everything else is `rehearsal`. The reference
+CSMS runs in this process, with one wrong decision if a mutant is asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import signal
+import threading
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from harness.about import quirky, scenario_facts, version
+from harness.beside import judged_beside
 from harness.errors import TargetError
-from harness.history import Header, encode
+from harness.history import Header
 from harness.rehearsal import rehearse
 from harness.run_record import Counts, Ending, ExitCode, RunRecord
 from harness.runner import HISTORY, NO_CHARGERS, about, record_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.drill import Drill
     from harness.runner import Options, View
+    from harness.virtual_site import VirtualSite
+    from harness.virtual_world import VirtualWorld
+
+WORTH_WATCHING = 1000  # chargers: fewer are done before anybody has read a line
 
 
 def run(options: Options, view: View) -> RunRecord:
@@ -49,15 +59,41 @@ def run(options: Options, view: View) -> RunRecord:
             from harness.mutants.csms import mutated  # noqa: PLC0415 - imports the reference
 
             stack.enter_context(mutated(options.mutant))
+        file = stack.enter_context((options.folder / HISTORY).open("wb"))
+        judging = stack.enter_context(judged_beside(len(chargers), file))
+
+        def begun(site: VirtualSite, drill: Drill) -> None:
+            stack.enter_context(_interruptible(site.world))
+            if len(chargers) >= WORTH_WATCHING:
+                view.begin(drill, site.progress, site.world.now)
+                stack.callback(view.end)
+
         try:
-            done = rehearse(options.scenario, seed=options.actual_seed, header=header)
+            done = rehearse(
+                options.scenario,
+                seed=options.actual_seed,
+                header=header,
+                judging=judging,
+                begun=begun,
+                keep=False,
+            )
         except TargetError as error:
             return _nothing(options, len(chargers), str(error))
-    with (options.folder / HISTORY).open("wb") as file:
-        file.write(encode(done.history.header))
-        file.writelines(map(encode, done.history.events))
     record = record_of(options, done.header, done.outcome)
     return replace(record, wall_seconds=time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _interruptible(world: VirtualWorld) -> Iterator[None]:
+    """Let Ctrl-C end the drill's phase instead of the process: the report is still written."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: world.interrupt())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _nothing(options: Options, chargers: int, problem: str) -> RunRecord:

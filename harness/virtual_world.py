@@ -29,6 +29,10 @@ class Stuck(TargetError):
     """Something is awaited that can never happen any more."""
 
 
+class Interrupted(Exception):
+    """The user wants what can be interrupted to end."""
+
+
 class Promise(Generic[T]):
     """A value that comes later; whoever awaits it is resumed once."""
 
@@ -54,6 +58,10 @@ class Promise(Generic[T]):
         if self.resolved:
             waiter()
 
+    def forget(self) -> None:
+        """Call nobody any more."""
+        self._waiter = None
+
     def __await__(self) -> Generator[Promise[T], None, T]:
         if not self.resolved:
             yield self
@@ -67,6 +75,7 @@ class Routine:
         self._scheduler = scheduler
         self._coroutine = coroutine
         self._error: BaseException | None = None
+        self._awaited: Promise[Any] | None = None
         self._end: Promise[None] = Promise()
         scheduler.at(scheduler.now, self._step)
 
@@ -92,17 +101,27 @@ class Routine:
         if self._error is not None:
             raise self._error
 
+    def interrupt(self) -> None:
+        """Raise `Interrupted` where it waits; what it waited for does not resume it any more."""
+        if self._awaited is not None:
+            self._awaited.forget()
+            self._go_on(lambda: self._coroutine.throw(Interrupted()))
+
     def _step(self, _: Any) -> None:
-        if self.finished:
-            return
+        if not self.finished:
+            self._go_on(lambda: self._coroutine.send(None))
+
+    def _go_on(self, resume: Callable[[], Promise[Any]]) -> None:
+        self._awaited = None
         try:
-            awaited = self._coroutine.send(None)
+            awaited = resume()
         except StopIteration:
             self._end.resolve(None)
         except Exception as error:  # noqa: BLE001 - it is raised again where it is joined
             self._error = error
             self._end.resolve(None)
         else:
+            self._awaited = awaited
             awaited.then(self._resume)
 
     def _resume(self) -> None:
@@ -132,6 +151,7 @@ class VirtualWorld:
         self._csms = csms
         self._waiting: list[tuple[Callable[[], bool], Promise[bool]]] = []
         self._news = False
+        self._interrupted = False
         self._started = False
         recorder.history.subscribe(self._noticed)
 
@@ -144,7 +164,14 @@ class VirtualWorld:
                 raise Stuck("nothing is left to happen, and the drill is not over")
             if self._news:
                 self._ask_conditions()
+            if self._interrupted:
+                self._interrupted = False
+                routine.interrupt()
         routine.raise_error()
+
+    def interrupt(self) -> None:
+        """End what the drill does now, if it can be interrupted; safe in a signal handler."""
+        self._interrupted = True
 
     # ------------------------------------------------------------------ what the drill awaits
 
@@ -215,8 +242,11 @@ class VirtualWorld:
         return Routine(self._scheduler, coroutine)
 
     async def interruptible(self, coroutine: Coroutine[Any, Any, None]) -> bool:
-        """Run a coroutine; nobody interrupts virtual time."""
-        await coroutine
+        """Run a coroutine; False if `interrupt` ended it."""
+        try:
+            await coroutine
+        except Interrupted:
+            return False
         return True
 
     async def start_fleet(self) -> None:
