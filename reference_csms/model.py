@@ -13,6 +13,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -32,6 +33,7 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 
 
+@lru_cache(maxsize=64)  # what happens in one turn happens at one time
 def rfc3339(time: float) -> str:
     """Write Unix seconds as RFC 3339 UTC with milliseconds and `Z` (D27)."""
     text = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from simulator.errors import PeerError
@@ -39,6 +40,7 @@ class UpdateRequest:
         return self.certificate is not None and self.signature is not None
 
 
+@lru_cache(maxsize=64)  # many chargers do the same at the same time
 def rfc3339(time: float) -> str:
     """Return Unix seconds as an OCPP date in UTC, with milliseconds and `Z`."""
     return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

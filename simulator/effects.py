@@ -7,26 +7,29 @@ and the download; the charger owns every decision. Each call is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+
+
+class Value(msgspec.Struct, frozen=True, gc=False):
+    """What passes the seam: immutable, and cheap, because there are millions of them."""
+
 
 # ------------------------------------------------------------------ inputs (driver -> charger)
 
 
-@dataclass(frozen=True, slots=True)
-class PoweredOn:
+class PoweredOn(Value, frozen=True):
     """The charger starts to exist; sent exactly once, first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(Value, frozen=True):
     """The WebSocket handshake succeeded with this subprotocol ('' if the server chose none)."""
 
     subprotocol: str
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectFailed:
+class ConnectFailed(Value, frozen=True):
     """The attempt failed; `reason` is refused, timeout, dns, tls, http, subprotocol or other."""
 
     reason: str
@@ -34,28 +37,24 @@ class ConnectFailed:
     http_status: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnected:
+class Disconnected(Value, frozen=True):
     """The socket is gone, and not because the charger asked; `code` is the close code or 1006."""
 
     code: int
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Value, frozen=True):
     """One text frame arrived (after simulated network latency)."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Woke:
+class Woke(Value, frozen=True):
     """The time asked for by the latest `WakeAt` has come."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Value, frozen=True):
     """The download that `Fetch` began is complete.
 
     `length` counts the bytes of the whole image (all ranges together), `head` are their first
@@ -69,8 +68,7 @@ class Fetched:
     body_sha256: str
 
 
-@dataclass(frozen=True, slots=True)
-class FetchFailed:
+class FetchFailed(Value, frozen=True):
     """The download broke off.
 
     `reason` is one of refused, dns, tls, http, cut, stalled, timeout, short, changed, other;
@@ -85,8 +83,7 @@ class FetchFailed:
     retry_after: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Value, frozen=True):
     """The harness wants this charger to send one CALL (a fence's Heartbeat, a scripted message).
 
     The charger queues it behind its outstanding CALL and answers with
@@ -100,8 +97,7 @@ class Asked:
     ref: str
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
+class Marked(Value, frozen=True):
     """A named moment of the drill passed (`create`, `pause`, `resume`, `heal`, ...).
 
     Offline windows and scripted faults that are relative to events wait for these.
@@ -128,15 +124,13 @@ Input = (
 # ------------------------------------------------------------------ actions (charger -> driver)
 
 
-@dataclass(frozen=True, slots=True)
-class Connect:
+class Connect(Value, frozen=True):
     """Open a WebSocket now, offering these subprotocols in order of preference."""
 
     subprotocols: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Disconnect:
+class Disconnect(Value, frozen=True):
     """Close the socket, no `Disconnected` follows; `abort` drops it without a closing handshake.
 
     `silent` leaves it half-open: the charger has lost it and the CSMS does not hear of it.
@@ -147,23 +141,20 @@ class Disconnect:
     silent: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Value, frozen=True):
     """Put one text frame on the socket after `delay` seconds of latency, in FIFO order."""
 
     text: str
     delay: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class WakeAt:
+class WakeAt(Value, frozen=True):
     """Call `Woke` at this time (Unix seconds). Replaces every earlier `WakeAt` of this charger."""
 
     time: float
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Value, frozen=True):
     """Download `url`, hash while streaming, keep nothing but digest, length and head.
 
     `resume` continues the previous, broken download of the same url with a Range request (and
@@ -179,8 +170,7 @@ class Fetch:
     uplink: tuple[str, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CancelFetch:
+class CancelFetch(Value, frozen=True):
     """Drop the running download; no Fetched/FetchFailed follows.
 
     With `keep` what has arrived can be resumed by a later `Fetch(resume=True)`.
@@ -189,12 +179,11 @@ class CancelFetch:
     keep: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(Value, frozen=True):
     """Something happened inside that the wire does not show: for reports and fences."""
 
     kind: str
-    data: dict[str, Any] = field(default_factory=dict)
+    data: dict[str, Any] = {}
 
 
 Action = Connect | Disconnect | Send | WakeAt | Fetch | CancelFetch | Note

@@ -127,8 +127,9 @@ class Fleet:
     def mark(self, name: str) -> None:
         """Tell every charger that a named moment of the drill has passed."""
         self._marks[name] = count = self._marks.get(name, 0) + 1
+        marked = effects.Marked(name, count)
         for slot in self.slots.values():
-            self._handle(slot, effects.Marked(name, count))
+            self._handle(slot, marked)
 
     async def settle(self) -> None:
         """Return once everything that happened before has been observed: here, at once.

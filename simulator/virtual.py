@@ -12,17 +12,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from simulator import effects
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from simulator.charger import Charger
     from simulator.virtual_downloads import Transfers
 
     Observer = Callable[[str, str, str | None, dict[str, Any]], None]
+
+_NOTHING: dict[str, Any] = {}  # what there is to say of a frame beside its text
 
 
 class Timer(list[Any]):
@@ -53,15 +55,17 @@ class Scheduler:
 
     def at(self, time: float, callback: Callable[[Any], None], argument: Any = None) -> Timer:
         """Run `callback(argument)` at `time` (the past means: next)."""
-        self._sequence += 1
-        timer = Timer((max(time, self.now), self._sequence, callback, argument))
+        self._sequence = number = self._sequence + 1
+        now = self.now
+        timer = Timer((max(now, time), number, callback, argument))
         heappush(self._heap, timer)
         return timer
 
     def step(self) -> bool:
         """Run the next callback; False when nothing is left to happen."""
-        while self._heap:
-            time, _, callback, argument = heappop(self._heap)
+        heap = self._heap
+        while heap:
+            time, _, callback, argument = heappop(heap)
             if callback is not None:
                 self.now = time
                 callback(argument)
@@ -181,8 +185,9 @@ class VirtualFleet:
     def mark(self, name: str) -> None:
         """Tell every charger that a named moment of the drill has passed."""
         self._marks[name] = count = self._marks.get(name, 0) + 1
+        marked = effects.Marked(name, count)
         for slot in self.slots.values():
-            self._handle(slot, effects.Marked(name, count))
+            self._handle(slot, marked)
 
     def ask(
         self, charger_id: str, action: str, payload: dict[str, Any], done: Callable[[str], None]
@@ -201,10 +206,12 @@ class VirtualFleet:
 
     def arrive(self, slot: Slot, connection: Connection, text: str) -> None:
         """Record a frame from the CSMS at the socket and deliver it after its latency."""
-        self.observe(slot.charger.spec.id, "recv", text, {})
-        now = self.scheduler.now
-        slot.inbound_free = max(slot.inbound_free, now + slot.charger.inbound_delay(now))
-        self.scheduler.at(slot.inbound_free, self._deliver, (slot, connection, text))
+        self.observe(connection.charger_id, "recv", text, _NOTHING)
+        scheduler = self.scheduler
+        due = scheduler.now + slot.charger.inbound_delay(scheduler.now)
+        due = max(due, slot.inbound_free)
+        slot.inbound_free = due
+        scheduler.at(due, self._deliver, (slot, connection, text))
 
     def hang_up(self, slot: Slot, connection: Connection, code: int) -> None:
         """Close a connection from the CSMS's side; the charger hears of it in its own turn."""
@@ -239,40 +246,35 @@ class VirtualFleet:
 
     def _handle(self, slot: Slot, incoming: effects.Input) -> None:
         for action in slot.charger.handle(self.scheduler.now, incoming):
-            self._act(slot, action)
+            self._ACTS[type(action)](self, slot, action)
 
-    def _act(self, slot: Slot, action: effects.Action) -> None:
-        match action:
-            case effects.Send():
-                self._send(slot, action)
-            case effects.WakeAt(time=time):
-                if time != slot.wake_time:
-                    slot.wake_time = time
-                    self.scheduler.at(time, self._wake, slot)
-            case effects.Connect():
-                self.scheduler.at(self.scheduler.now, self._connect, (slot, action))
-            case effects.Disconnect():
-                self._disconnect(slot, action)
-            case effects.Fetch():
-                self.transfers.begin(
-                    slot.charger.spec.id, action, lambda end: self._finished((slot, end))
-                )
-            case effects.CancelFetch(keep=keep):
-                self.transfers.cancel(slot.charger.spec.id, keep=keep)
-            case effects.Note():
-                self._note(slot, action)
+    def _wake_at(self, slot: Slot, action: effects.WakeAt) -> None:
+        if action.time != slot.wake_time:
+            slot.wake_time = action.time
+            self.scheduler.at(action.time, self._wake, slot)
+
+    def _plan_connect(self, slot: Slot, action: effects.Connect) -> None:
+        self.scheduler.at(self.scheduler.now, self._connect, (slot, action))
+
+    def _fetch(self, slot: Slot, action: effects.Fetch) -> None:
+        self.transfers.begin(slot.charger.spec.id, action, lambda end: self._finished((slot, end)))
+
+    def _cancel_fetch(self, slot: Slot, action: effects.CancelFetch) -> None:
+        self.transfers.cancel(slot.charger.spec.id, keep=action.keep)
 
     def _send(self, slot: Slot, action: effects.Send) -> None:
-        if slot.connection is None:
+        connection = slot.connection
+        if connection is None:
             return
-        now = self.scheduler.now
-        slot.outbound_free = max(slot.outbound_free, now + action.delay)
-        self.scheduler.at(slot.outbound_free, self._depart, (slot, slot.connection, action.text))
+        due = self.scheduler.now + action.delay
+        due = max(due, slot.outbound_free)
+        slot.outbound_free = due
+        self.scheduler.at(due, self._depart, (connection, action.text))
 
-    def _depart(self, parcel: tuple[Slot, Connection, str]) -> None:
-        slot, connection, text = parcel
+    def _depart(self, parcel: tuple[Connection, str]) -> None:
+        connection, text = parcel
         if connection.open:
-            self.observe(slot.charger.spec.id, "send", text, {})
+            self.observe(connection.charger_id, "send", text, _NOTHING)
             self.peer.receive(self.scheduler.now, connection, text)
 
     def _connect(self, wish: tuple[Slot, effects.Connect]) -> None:
@@ -315,3 +317,13 @@ class VirtualFleet:
         ):
             done("answered" if note.kind == "answered" else note.data["why"])
         self.observe(slot.charger.spec.id, "note", None, {"note": note.kind, **note.data})
+
+    _ACTS: ClassVar[Mapping[type, Callable[[Any, Slot, Any], None]]] = {
+        effects.Send: _send,
+        effects.WakeAt: _wake_at,
+        effects.Connect: _plan_connect,
+        effects.Disconnect: _disconnect,
+        effects.Fetch: _fetch,
+        effects.CancelFetch: _cancel_fetch,
+        effects.Note: _note,
+    }

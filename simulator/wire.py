@@ -8,7 +8,6 @@ action and no version; error codes are spelled as in 2.x (`dialect.error_code` r
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
@@ -33,8 +32,7 @@ class MessageType(IntEnum):
     SEND = 6  # 2.1: a CALL nobody answers
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """A request; it is answered with a CallResult or a CallError of the same id."""
 
     message_id: str
@@ -42,36 +40,32 @@ class Call:
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(msgspec.Struct, frozen=True, gc=False):
     """The answer to a CALL."""
 
     message_id: str
     payload: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CallError:
+class CallError(msgspec.Struct, frozen=True, gc=False):
     """The refusal of a CALL."""
 
     message_id: str
     code: str
     description: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class CallResultError:
+class CallResultError(msgspec.Struct, frozen=True, gc=False):
     """2.1: the refusal of an answer."""
 
     message_id: str
     code: str
     description: str = ""
-    details: dict[str, Any] = field(default_factory=dict)
+    details: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class SendMessage:
+class SendMessage(msgspec.Struct, frozen=True, gc=False):
     """2.1: a message that is never answered."""
 
     message_id: str
@@ -141,8 +135,7 @@ _SHAPES: dict[int, tuple[type[Frame], tuple[type, ...]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Outstanding:
+class Outstanding(msgspec.Struct, frozen=True, gc=False):
     """A CALL of ours on the wire."""
 
     call: Call

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from harness.mutants.charger_registry import method, says, wrong
 from simulator import charger_calls, image, signing
 from simulator.charger import Charger
@@ -112,7 +114,7 @@ def waits_for_ever(patch: Patch) -> None:
 
     def act(original: Any, self: Charger, action: Any) -> None:
         if hasattr(action, "stall_timeout"):
-            action = dataclasses.replace(action, stall_timeout=1e6)
+            action = msgspec.structs.replace(action, stall_timeout=1e6)
         original(self, action)
 
     method(patch, Charger, "act", act)
