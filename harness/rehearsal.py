@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.review import Review
     from harness.run_record import Expectation
     from harness.verdict import Judgement
+    from harness.virtual_world import VirtualWorld
     from simulator.scenario import Scenario
     from simulator.virtual import Scheduler
 
@@ -57,15 +58,17 @@ def rehearse(
     header: Callable[[int], Header] | None = None,
     listener: Callable[[Event], None] | None = None,
     keep: bool = True,
+    begun: Callable[[VirtualWorld], None] | None = None,
 ) -> Rehearsal:
     """Run `scenario` in virtual time and judge it.
 
     `csms` builds the system under test, `listener` hears every event as it is recorded. Without
     `keep` the events are judged and forgotten: for fleets whose history is too large to hold.
+    `begun` is given the world before anything happens in it (to interrupt it).
     Raises `TargetError` if the fleet never came up.
     """
     with patient_collector():
-        return _rehearse(scenario, seed, csms, header, listener, keep=keep)
+        return _rehearse(scenario, seed, csms, header, listener, keep=keep, begun=begun)
 
 
 def _rehearse(
@@ -76,6 +79,7 @@ def _rehearse(
     listener: Callable[[Event], None] | None,
     *,
     keep: bool,
+    begun: Callable[[VirtualWorld], None] | None,
 ) -> Rehearsal:
     seed = scenario.seed if seed is None else seed
     site = set_up(scenario, seed, csms=csms, header=header, keep=keep)
@@ -84,6 +88,8 @@ def _rehearse(
     if listener is not None:
         site.history.subscribe(listener)
     drill = Drill(site.world, scenario, site.specs, image_url)
+    if begun is not None:
+        begun(site.world)
     try:
         site.world.run(drill.run())
     finally:

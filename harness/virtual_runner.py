@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -20,7 +21,10 @@ from harness.run_record import Counts, Ending, ExitCode, RunRecord
 from harness.runner import HISTORY, NO_CHARGERS, about, record_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from harness.runner import Options, View
+    from harness.virtual_world import VirtualWorld
 
 
 def run(options: Options, view: View) -> RunRecord:
@@ -50,7 +54,10 @@ def run(options: Options, view: View) -> RunRecord:
 
             stack.enter_context(mutated(options.mutant))
         try:
-            done = rehearse(options.scenario, seed=options.actual_seed, header=header)
+            with _interruptible() as begun:
+                done = rehearse(
+                    options.scenario, seed=options.actual_seed, header=header, begun=begun
+                )
         except TargetError as error:
             return _nothing(options, len(chargers), str(error))
     with (options.folder / HISTORY).open("wb") as file:
@@ -58,6 +65,24 @@ def run(options: Options, view: View) -> RunRecord:
         file.writelines(map(encode, done.history.events))
     record = record_of(options, done.header, done.outcome)
     return replace(record, wall_seconds=time.monotonic() - began)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Callable[[VirtualWorld], None]]:
+    """Have Ctrl-C end the drill instead of the process, so that there is a report of it."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def begun(world: VirtualWorld) -> None:
+        # Not in a thread that is not the main one; and who ignores Ctrl-C goes on ignoring it.
+        if before is not signal.SIG_IGN:
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGINT, lambda *_: world.interrupt())
+
+    try:
+        yield begun
+    finally:
+        with contextlib.suppress(ValueError):
+            signal.signal(signal.SIGINT, before)
 
 
 def _nothing(options: Options, chargers: int, problem: str) -> RunRecord:

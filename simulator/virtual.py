@@ -58,6 +58,11 @@ class Scheduler:
         heappush(self._heap, timer)
         return timer
 
+    def interject(self, callback: Callable[[Any], None]) -> None:
+        """Run `callback(None)` before anything else; may be called from a signal handler."""
+        # A number of its own: the handler may have come while `at` was counting.
+        heappush(self._heap, Timer((self.now, -1, callback, None)))
+
     def step(self) -> bool:
         """Run the next callback; False when nothing is left to happen."""
         while self._heap:
