@@ -17,7 +17,7 @@ from simulator.cohorts import Cohort
 from simulator.errors import ScenarioError
 from simulator.faults import ChargerSpec, Frozen
 from simulator.image import HEADER_BYTES, Image
-from simulator.manufacturer import How, Manufacturer
+from simulator.manufacturer import How, KeyKind, Manufacturer
 from simulator.scenario_includes import FIELD, assemble
 from simulator.scenario_load import Load
 from simulator.scenario_problems import Misplaced, Several, explain, guess
@@ -59,6 +59,7 @@ class Firmware(Frozen):
     signature: How | None = Field(
         None, description="Signed by the manufacturer, well or badly (default: not signed)."
     )
+    key: KeyKind = Field("ecdsa", description="What it is signed with: ECDSA or RSA-PSS.")
     tls: Flag = Field(True, description="Served over HTTPS, from an authority made on the spot.")
 
     def model_post_init(self, _: Any) -> None:

@@ -67,6 +67,8 @@ def _words(problem: Any, fields: Iterable[str]) -> str:
             return _not_one_of(problem)
         case "value_error":
             return str(problem["msg"]).removeprefix("Value error, ")
+        case "too_short":
+            return f"at least {problem['ctx']['min_length']} is needed {found}"
         case kind if kind in _PLAIN:
             return f"{_PLAIN[kind].format(**problem.get('ctx', {}))} {found}"
         case _:

@@ -26,7 +26,7 @@ from simulator.cohorts import (
     Transactions,
 )
 from simulator.faults import DownloadFault, NetworkFault, QuirkName
-from simulator.manufacturer import How
+from simulator.manufacturer import How, KeyKind
 from simulator.profiles import PROFILES
 from simulator.scenario import Scenario, Site, dump, load, schema
 from simulator.scenario_steps import STEPS
@@ -185,6 +185,12 @@ def test_every_step_is_in_one(library: list[Scenario]) -> None:
 def test_every_way_of_signing_is_in_one(library: list[Scenario]) -> None:
     """Good and flawed signatures and certificates are all met."""
     assert {one.firmware.signature for one in library} == {None, *get_args(How)}
+
+
+def test_every_kind_of_key_is_in_one(library: list[Scenario]) -> None:
+    """ECDSA and RSA-PSS."""
+    keys = {one.firmware.key for one in library if one.firmware.signature is not None}
+    assert keys == set(get_args(KeyKind))
 
 
 def test_every_version_is_in_one(fleet: list[ChargerSpec]) -> None:
