@@ -40,6 +40,18 @@ def quirky(chargers: Iterable[ChargerSpec]) -> tuple[str, ...]:
     )
 
 
+def master_data(spec: ChargerSpec) -> dict[str, str]:
+    """Return what an operator would register of a charger: what it is, in printable characters.
+
+    What a charger says of itself may be worse; a CSMS hears that at its boot.
+    """
+    facts = {"vendor": spec.vendor, "model": spec.model, "site_id": spec.site_id or ""}
+    return {
+        name: "".join(char if char.isprintable() else "\ufffd" for char in text)
+        for name, text in facts.items()
+    }
+
+
 def version() -> str:
     """Return our own version, or "source" where the package is not installed."""
     try:

@@ -28,7 +28,8 @@ def catalogue(
     if firmware.signature is None:
         return []
     image = firmware.image
-    signed = Manufacturer(firmware.seed, now=now).sign(image.sha256, firmware.signature)
+    maker = Manufacturer(firmware.seed, now=now, key=firmware.key)
+    signed = maker.sign(image.sha256, firmware.signature)
     creates = [step for step in scenario.operator if isinstance(step, CreateStep)]
     return [
         {

@@ -132,7 +132,7 @@ class Drill:
         self.where = f"step {number}/{len(self.scenario.operator)} {name}"
 
     async def heal(self) -> None:
-        """Faults stop; whatever is on its way must come to an end by itself."""
+        """Lines are sound again; whatever is on its way must come to an end by itself."""
         begun = self._begin("heal")
         if not self.operator.troubles and self._should_end():
             for rollout in self.operator.rollouts:

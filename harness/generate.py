@@ -122,7 +122,9 @@ def _offline(draw: Draw) -> dict[str, Any]:
     back = {"after": draw.choice(["execute_stage", "pause", "pause", "resume"]),
             "plus": draw.choice(["0 s", "300 ms", "2 s"])}  # fmt: skip
     if _chance(draw, 0.3):
-        return {"from": {"after": "execute_stage", "plus": "1 s"}, "until": back}
+        begin = {"after": "execute_stage", "plus": "1 s"}
+        same = back["after"] == begin["after"]  # the window cannot end before it begins
+        return {"from": begin, "until": back | {"plus": "3 s"} if same else back}
     return {"until": back}
 
 

@@ -14,6 +14,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import msgspec
 
+from harness.about import master_data
+from harness.errors import TargetError
 from harness.world import Ok, Outcome, Refused, Request, Unknown
 from reference_csms import api_models as models
 from reference_csms.errors import Problem
@@ -127,15 +129,19 @@ class InProcessCsms:
         self.store.close()
 
     def provision(self, chargers: Iterable[ChargerSpec]) -> None:
-        """Register the fleet."""
+        """Register the fleet; raises TargetError if this CSMS refuses it."""
         assert self.hub is not None, "the CSMS is down"  # noqa: S101 - a programming error
         new = [
-            NewCharger(spec.id, spec.site_id or "", spec.vendor, spec.model, "")
+            NewCharger(charger_id=spec.id, password_hash="", **master_data(spec))
             for spec in chargers
         ]
-        if new:
+        if not new:
+            return
+        try:
             self.hub.service.register(self.scheduler.now, new)
-            self._soon()
+        except Problem as error:
+            raise TargetError(f"the CSMS did not register the chargers: {error}") from error
+        self._soon()
 
     def publish(self, images: Iterable[dict[str, Any]]) -> None:
         """Put images into the catalogue."""

@@ -60,9 +60,11 @@ def text_of(source: str) -> tuple[str, str]:
     if source in known:
         entry = resources.files("scenarios").joinpath(*shipped[:-1], shipped[-1] + SUFFIX)
         return entry.read_text(encoding="utf-8"), source + SUFFIX
+    close = guess(source, known)
+    others = f"; shipped are: {', '.join(known) or 'none'}" if not close else ""
     raise UsageError(
-        f"there is neither a file nor a shipped scenario called {source}{guess(source, known)}; "
-        f"shipped are: {', '.join(known) or 'none'} (firmdrill scenario list)"
+        f"there is neither a file nor a shipped scenario called {source}{close}{others} "
+        "(firmdrill scenario list)"
     )
 
 
@@ -73,9 +75,18 @@ def find(source: str) -> Found:
 
 
 def included(source: str, part: str) -> str:
-    """Return the text of a part that a scenario includes, from the folder of that scenario."""
+    """Return the text of a part that a scenario includes, from the folder of that scenario.
+
+    Raises OSError or ValueError where it cannot be read, or lies outside of that folder and of the
+    one where we work: a scenario from elsewhere has no business in other files.
+    """
     path = Path(source)
     if path.is_file():
-        return (path.parent / part).read_text(encoding="utf-8")
+        wanted = (path.parent / part).resolve()
+        if not any(wanted.is_relative_to(home.resolve()) for home in (path.parent, Path())):
+            raise ValueError("it lies outside of the scenario's folder and of this one")
+        if not wanted.is_file():
+            raise ValueError("there is no such file")
+        return wanted.read_text(encoding="utf-8")
     folder = resources.files("scenarios").joinpath(*source.split("/")[:-1])
     return folder.joinpath(part).read_text(encoding="utf-8")

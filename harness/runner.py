@@ -166,11 +166,14 @@ class _Run:
 
     def _died(self, child: Child) -> None:
         """End the drill: without this process it can only accuse the wrong one."""
+        self._end_without(child.ended)
+
+    def _end_without(self, problem: str) -> None:
         if self.recorder is not None and self.recorder.stopped:
             return  # the drill is over; it was not needed any more
-        self.lost = self.lost or child.ended
+        self.lost = self.lost or problem
         if self.world is not None and self.recorder is not None:
-            self.recorder.mark("lost", problem=child.ended)
+            self.recorder.mark("lost", problem=problem)
             self.world.abandon()
 
     def _go_on(self) -> None:
@@ -278,6 +281,7 @@ class _Run:
                 ca=address.ca,
                 certificate=address.shown,
                 download_ca=site.authority,
+                lost=self._end_without,
             )
         return Fleet(
             [Charger(spec, seed=seed, start=clock.epoch) for spec in self.chargers],

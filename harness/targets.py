@@ -19,6 +19,7 @@ from urllib.parse import quote
 import aiohttp
 
 from harness import processes
+from harness.about import master_data
 from harness.diagnosis import diagnose
 from harness.errors import TargetError
 from harness.mapping import Names
@@ -256,8 +257,7 @@ async def provision(api: RestApi, chargers: Iterable[ChargerSpec]) -> None:
 async def _make_known(api: RestApi, provision: Provision, chargers: Iterable[ChargerSpec]) -> None:
     """Send the target's own request for every charger."""
     for spec in chargers:
-        facts = {"id": spec.id, "vendor": spec.vendor, "model": spec.model,
-                 "site_id": spec.site_id or ""}  # fmt: skip
+        facts = {"id": spec.id, **master_data(spec)}
         url = provision.url.replace("{id}", quote(spec.id, safe=""))
         request = Request("other", provision.method, "", _filled(provision.body, facts))
         outcome = await api.request(request, base=url)
@@ -287,13 +287,9 @@ async def publish(api: RestApi, images: Iterable[dict[str, Any]]) -> None:
 
 def _row(spec: ChargerSpec, password: str | None) -> dict[str, str]:
     """Return one charger as the extension wants it: what is unknown is left out."""
-    fields = {
-        "charge_point_id": spec.id,
-        "site_id": spec.site_id,
-        "vendor": spec.vendor,
-        "model": spec.model,
-        "password": password,
-    }
+    fields = {"charge_point_id": spec.id, **master_data(spec), "password": password}
+    if spec.site_id is None:
+        del fields["site_id"]
     return {name: value for name, value in fields.items() if value is not None}
 
 

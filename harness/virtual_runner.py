@@ -86,10 +86,12 @@ def run(options: Options, view: View) -> RunRecord:
 @contextlib.contextmanager
 def _interruptible(world: VirtualWorld) -> Iterator[None]:
     """Let Ctrl-C end the drill's phase instead of the process: the report is still written."""
-    if threading.current_thread() is not threading.main_thread():
+    before = signal.getsignal(signal.SIGINT)
+    # Who ignores Ctrl-C goes on ignoring it, and only the main thread may choose.
+    if before is signal.SIG_IGN or threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, lambda *_: world.interrupt())
+    signal.signal(signal.SIGINT, lambda *_: world.interrupt())
     try:
         yield
     finally:

@@ -29,8 +29,8 @@ class Stuck(TargetError):
     """Something is awaited that can never happen any more."""
 
 
-class Interrupted(Exception):
-    """The user wants what can be interrupted to end."""
+class Interrupted(BaseException):
+    """The user has had enough: raised where the drill waits."""
 
 
 class Promise(Generic[T]):
@@ -59,7 +59,7 @@ class Promise(Generic[T]):
             waiter()
 
     def forget(self) -> None:
-        """Call nobody any more."""
+        """Resume nobody any more."""
         self._waiter = None
 
     def __await__(self) -> Generator[Promise[T], None, T]:
@@ -74,8 +74,9 @@ class Routine:
     def __init__(self, scheduler: Scheduler, coroutine: Coroutine[Any, Any, None]) -> None:
         self._scheduler = scheduler
         self._coroutine = coroutine
+        self._awaited: Promise[Any] | None = None  # None: its next step is on the heap
+        self._interrupted = False
         self._error: BaseException | None = None
-        self._awaited: Promise[Any] | None = None
         self._end: Promise[None] = Promise()
         scheduler.at(scheduler.now, self._step)
 
@@ -96,25 +97,23 @@ class Routine:
             self._coroutine.close()
             self._end.resolve(None)
 
+    def interrupt(self) -> None:
+        """Raise `Interrupted` where it waits, in its next step."""
+        self._interrupted = True
+        if self._awaited is not None:
+            self._awaited.forget()
+            self._resume()
+
     def raise_error(self) -> None:
         """Raise what it raised, if it has ended."""
         if self._error is not None:
             raise self._error
 
-    def interrupt(self) -> None:
-        """Raise `Interrupted` where it waits; what it waited for does not resume it any more."""
-        if self._awaited is not None:
-            self._awaited.forget()
-            self._go_on(lambda: self._coroutine.throw(Interrupted()))
-
     def _step(self, _: Any) -> None:
-        if not self.finished:
-            self._go_on(lambda: self._coroutine.send(None))
-
-    def _go_on(self, resume: Callable[[], Promise[Any]]) -> None:
-        self._awaited = None
+        if self.finished:
+            return
         try:
-            awaited = resume()
+            awaited = self._advance()
         except StopIteration:
             self._end.resolve(None)
         except Exception as error:  # noqa: BLE001 - it is raised again where it is joined
@@ -124,7 +123,14 @@ class Routine:
             self._awaited = awaited
             awaited.then(self._resume)
 
+    def _advance(self) -> Promise[Any]:
+        interrupted, self._interrupted = self._interrupted, False
+        step = self._coroutine
+        awaited: Promise[Any] = step.throw(Interrupted()) if interrupted else step.send(None)
+        return awaited
+
     def _resume(self) -> None:
+        self._awaited = None
         self._scheduler.at(self._scheduler.now, self._step)
 
 
@@ -151,27 +157,21 @@ class VirtualWorld:
         self._csms = csms
         self._waiting: list[tuple[Callable[[], bool], Promise[bool]]] = []
         self._news = False
-        self._interrupted = False
         self._started = False
+        self._main: Routine | None = None
+        self._spawned: list[Routine] = []
         recorder.history.subscribe(self._noticed)
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine to its end, and the world with it; raises what it raises."""
-        routine = Routine(self._scheduler, coroutine)
+        routine = self._main = Routine(self._scheduler, coroutine)
         while not routine.finished:
             if not self._scheduler.step():
                 routine.cancel()
                 raise Stuck("nothing is left to happen, and the drill is not over")
             if self._news:
                 self._ask_conditions()
-            if self._interrupted:
-                self._interrupted = False
-                routine.interrupt()
         routine.raise_error()
-
-    def interrupt(self) -> None:
-        """End what the drill does now, if it can be interrupted; safe in a signal handler."""
-        self._interrupted = True
 
     # ------------------------------------------------------------------ what the drill awaits
 
@@ -239,15 +239,25 @@ class VirtualWorld:
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Routine:
         """Run a coroutine beside the current one."""
-        return Routine(self._scheduler, coroutine)
+        routine = Routine(self._scheduler, coroutine)
+        self._spawned = [*(one for one in self._spawned if not one.finished), routine]
+        return routine
 
     async def interruptible(self, coroutine: Coroutine[Any, Any, None]) -> bool:
-        """Run a coroutine; False if `interrupt` ended it."""
+        """Run a coroutine; False if the user interrupted it."""
         try:
             await coroutine
         except Interrupted:
+            for routine in self._spawned:
+                routine.cancel()
             return False
         return True
+
+    def interrupt(self) -> None:
+        """End the phase that runs, as Ctrl-C does; may be called from a signal handler."""
+        main = self._main
+        if main is not None and not main.finished:
+            self._scheduler.interject(lambda _: main.interrupt())
 
     async def start_fleet(self) -> None:
         """Power every charger on."""

@@ -194,6 +194,8 @@ class Charger(Frames):
         payload = self.dialect.boot(self.spec, self.firmware_version, reason)
         payload = quirks.boot_payload(self, payload) if self.spec.quirks else payload
         self.endpoint.queue("BootNotification", payload)
+        if self.spec.quirks:
+            quirks.booting(self)
 
     def _boot_answered(self, payload: dict[str, Any]) -> None:
         interval = payload.get("interval")
@@ -340,5 +342,6 @@ class Charger(Frames):
         "reset": _reset,
         "update": _update_due,
         "late": Frames.answer_late,
+        "arrive": Frames.arrive,
         "transaction": _transaction_due,
     }

@@ -15,7 +15,7 @@ from simulator.charger_variables import (
     set_variables,
 )
 from simulator.errors import PeerError
-from simulator.firmware import Status
+from simulator.firmware import TERMINAL, Status
 from simulator.signing import certificate_verdict
 
 if TYPE_CHECKING:
@@ -30,17 +30,16 @@ if TYPE_CHECKING:
 
 def answer(charger: Charger, call: Call) -> dict[str, Any]:
     """Return the payload that answers a CALL; raises `PeerError` for a CALLERROR."""
-    answerer = ANSWERERS.get(call.action)
-    if answerer is None:
+    if call.action not in charger.dialect.calls:
         raise PeerError("NotImplemented", f"{call.action[:50]} is not implemented")
-    return answerer(charger, call)
+    return ANSWERERS[call.action](charger, call)
 
 
 def _update(charger: Charger, call: Call) -> dict[str, Any]:
     """Accept, replace or refuse an update (L01, L02; the signed variant replaces the core one)."""
     dialect = charger.dialect
     if call.action not in dialect.update_actions:
-        # A charger that takes signed updates refuses unsigned ones, and the other way round.
+        # A 1.6 charger that takes signed updates refuses unsigned ones (WP L01.FR.20).
         raise PeerError("NotSupported", f"{call.action} is not supported by this charger")
     request = dialect.update_request(call.action, call.payload)
     verdict = _security(charger, request) if dialect.many_statuses else "Accepted"
@@ -54,6 +53,8 @@ def _update(charger: Charger, call: Call) -> dict[str, Any]:
 def _security(charger: Charger, request: UpdateRequest) -> str:
     """Return whether certificate and signature allow an update (L01.FR.02, FR.21; TC_L_18)."""
     spec = charger.spec
+    if "checks_no_signature" in spec.quirks and spec.signed == (request.certificate is not None):
+        return "Accepted"
     if request.certificate is None:
         wanted = spec.signed or request.signature is not None
         return "InvalidCertificate" if wanted else "Accepted"
@@ -66,9 +67,11 @@ def _trigger(charger: Charger, call: Call) -> dict[str, Any]:
     wanted = call.payload.get("requestedMessage")
     if not isinstance(wanted, str):
         raise PeerError("TypeConstraintViolation", "requestedMessage is not a string")
-    if wanted not in TRIGGERED:
+    if wanted not in _MAY_BE_TRIGGERED:
         return {"status": "NotImplemented"}
-    charger.trigger(wanted)
+    # WP 6.8: what 1.6 core asks for is the core message, also of a charger with the extension.
+    core = wanted == FIRMWARE_STATUS and call.action == "TriggerMessage" and charger.dialect.signed
+    charger.trigger(CORE_STATUS if core else wanted)
     return {"status": "Accepted"}
 
 
@@ -78,11 +81,17 @@ def _trigger_firmware(charger: Charger) -> None:
     A status that is about to be sent anyway is the one that was asked for (F06.FR.10).
     """
     status, request_id = charger.last_status
-    if status == Status.INSTALLED:
+    ended = TERMINAL if "forgets_ends" in charger.spec.quirks else {Status.INSTALLED}
+    if status in ended:
         status, request_id = Status.IDLE, None
     action, payload = charger.dialect.firmware_status(status, request_id)
     if not charger.endpoint.waits(action):
         charger.call(action, payload)
+
+
+def _trigger_core_status(charger: Charger) -> None:
+    """Say that no core update runs: a charger with the extension never has any (WP L01.FR.20)."""
+    charger.call(FIRMWARE_STATUS, {"status": Status.IDLE})
 
 
 def _trigger_boot(charger: Charger) -> None:
@@ -113,15 +122,25 @@ def _says(**payload: Any) -> Answerer:
     return lambda _charger, _call: dict(payload)
 
 
+def _unlock(charger: Charger, _: Call) -> dict[str, Any]:
+    """Have no lock: each version says so in its own way."""
+    core = charger.dialect.subprotocol == "ocpp1.6"
+    return {"status": "NotSupported" if core else "UnknownConnector"}
+
+
 RESET_DELAY = 1.0  # seconds between accepting a Reset and going down
 
+FIRMWARE_STATUS = "FirmwareStatusNotification"
+CORE_STATUS = "core status"
 TRIGGERED: Mapping[str, Callable[[Charger], None]] = {
-    "FirmwareStatusNotification": _trigger_firmware,
-    "SignedFirmwareStatusNotification": _trigger_firmware,
+    FIRMWARE_STATUS: _trigger_firmware,
+    CORE_STATUS: _trigger_core_status,
     "Heartbeat": lambda charger: charger.call("Heartbeat", {}),
     "StatusNotification": lambda charger: charger.connector(),
     "BootNotification": _trigger_boot,
 }
+
+_MAY_BE_TRIGGERED = frozenset(TRIGGERED) - {CORE_STATUS}
 
 ANSWERERS: Mapping[str, Answerer] = {
     "UpdateFirmware": _update,
@@ -140,5 +159,5 @@ ANSWERERS: Mapping[str, Answerer] = {
     "RemoteStopTransaction": _says(status="Rejected"),
     "RequestStartTransaction": _says(status="Rejected"),
     "RequestStopTransaction": _says(status="Rejected"),
-    "UnlockConnector": _says(status="NotSupported"),
+    "UnlockConnector": _unlock,
 }

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class Frames(Link):
     """A charger as far as its frames go; `Charger` completes it."""
 
-    __slots__ = ("deferred",)
+    __slots__ = ("_held", "deferred")
 
     def __init__(self, spec: ChargerSpec, *, seed: int, start: float) -> None:
         super().__init__(spec, seed=seed, start=start)
+        self._held: tuple[str, ...] = ()  # texts that are late, in their order
         self.deferred: tuple[wire.CallResult, ...] = ()  # answers that are given late
 
     # ------------------------------------------------------------------ what the charger does
@@ -46,13 +47,31 @@ class Frames(Link):
         if self._forgotten:
             return
         self.traffic()
+        if "arrive" in self.timers:  # nothing overtakes a frame that is late
+            self._held = (*self._held, received.text)
+        else:
+            self._read(received.text)
+
+    def arrive(self) -> None:
+        """Take the texts that were late; another one among them may be late again."""
+        (late, *behind), self._held = self._held, ()
+        self._read(late, late=True)
+        for text in behind:
+            if self._online:
+                self.received(effects.Received(text))
+
+    def _read(self, text: str, *, late: bool = False) -> None:
         try:
-            frame = wire.decode(received.text)
+            frame = wire.decode(text)
         except PeerError as error:
             self._refuse(error)
             return
-        fault = self._fault(frame)
+        fault = None if late else self._fault(frame)
         if fault is not None and fault.kind == "drop":
+            return
+        if fault is not None and fault.kind == "delay":
+            self._held = (text,)
+            self.timers["arrive"] = self._now + fault.by
             return
         before = len(self._out)
         self._take(frame)

@@ -71,6 +71,11 @@ class Link:
         return self._online
 
     @property
+    def healed(self) -> bool:
+        """Whether the drill's heal phase has begun: lines are sound from then on."""
+        return "heal" in self._marked
+
+    @property
     def _away(self) -> bool:
         """Whether it wants no connection: bricked, rebooting, or in an offline window."""
         return self._dead or self._rebooting or bool(self._windows_open)
@@ -153,11 +158,16 @@ class Link:
         """Open and close the offline windows that wait for this mark."""
         mark = marked.name
         for number, window in enumerate(self.spec.offline):
-            if number in self._windows_open:
-                if window.until_mark == mark:
-                    self.timers.setdefault(f"online/{number}", self._now + window.plus)
-            elif window.from_mark == mark:
-                self.open_window(number, window)
+            begins = f"offline/{number}"
+            if number not in self._windows_open and window.from_mark == mark:
+                if window.delay > 0:
+                    self.timers.setdefault(begins, self._now + window.delay)
+                else:
+                    self.open_window(number, window)
+            if window.until_mark == mark and (
+                number in self._windows_open or (window.from_mark and begins in self.timers)
+            ):
+                self.timers.setdefault(f"online/{number}", self._now + window.plus)
         if mark not in self._marked:
             self._marked = (*self._marked, mark)
 
@@ -175,6 +185,7 @@ class Link:
     def close_window(self, number: int) -> None:
         """Come back online, unless another window is open."""
         self._windows_open -= {number}
+        self.timers.pop(f"offline/{number}", None)  # its end came before its delayed beginning
         self.note("online")
         self._refused = 0
         self.connect()
@@ -222,7 +233,7 @@ class Link:
             return
         self._online = self._connecting = self._forgotten = False
         self._lost(self.endpoint.reset(), gone.code)
-        ended = ("call", "boot", "heartbeat", "nat", "break/")
+        ended = ("call", "boot", "heartbeat", "nat", "break/", "arrive")
         self.timers = {k: t for k, t in self.timers.items() if not k.startswith(ended)}
         self._refused += 1
         self._plan_connect()
@@ -254,6 +265,7 @@ class Link:
             told, self._forgotten = not self._forgotten, False
             self._online = False
             self.timers.pop("nat", None)
+            self.timers.pop("arrive", None)
             self._lost(self.endpoint.reset(), 1000)
             if told:
                 self.act(effects.Disconnect(abort=abort))

@@ -8,12 +8,13 @@ retrying -> installing -> away (rebooting) -> over. What is reported in each fol
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from simulator import image, signing
+from simulator import image, quirks, signing
 from simulator.effects import CancelFetch, Fetch, Fetched, FetchFailed
+from simulator.faults import nth
 from simulator.firmware import Status
+from simulator.update_phase import Phase
 
 if TYPE_CHECKING:
     from simulator.charger import Charger
@@ -25,22 +26,6 @@ DEFAULT_RETRY_INTERVAL = 30.0
 ROLLBACK_AFTER = 20.0  # seconds a version runs before it rolls back
 AGREED = 1.0  # seconds: two clocks that agree with each other may still be that far apart
 LOOPS = 5  # boots of a boot loop before the charger stays with its old version
-
-
-class Phase(StrEnum):
-    """Where an update stands."""
-
-    HELD = "held"  # accepted before the boot was: nothing may be reported yet
-    WAITING = "waiting"
-    DOWNLOADING = "downloading"
-    PAUSED = "paused"  # the charger itself interrupts its download
-    RETRYING = "retrying"
-    SCHEDULED = "scheduled"  # downloaded, waits for its installation date
-    BUSY = "busy"  # downloaded, waits for a transaction to end
-    INSTALLING = "installing"
-    AWAY = "away"
-    ROLLING_BACK = "rolling back"
-    OVER = "over"
 
 
 class Update:
@@ -105,6 +90,8 @@ class Update:
         match self.phase:
             case Phase.WAITING | Phase.RETRYING:
                 self._download()
+            case Phase.DOWNLOADING if "pretends_to_download" in self.charger.spec.quirks:
+                self._downloaded(image.Header(self.charger.firmware_version, 0, ""), "")
             case Phase.DOWNLOADING:
                 self._pause()
             case Phase.PAUSED:
@@ -125,6 +112,8 @@ class Update:
     @property
     def _attempts_allowed(self) -> int:
         """How often to try: OCPP's `retries` come on top of the first attempt, or include it."""
+        if "ignores_retries" in self.charger.spec.quirks:
+            return 1
         retries = self.request.retries
         retries = DEFAULT_RETRIES if retries is None else retries
         return max(1, retries) if self.charger.spec.retries_mean == "attempts" else retries + 1
@@ -137,7 +126,10 @@ class Update:
             self._report(Status.DOWNLOADING)
         if self.attempts == 1 and spec.pause_download is not None:
             self._wait(spec.pause_download.after)
-        self._fetch(resume=self.kept > 0)
+        if "pretends_to_download" in spec.quirks:
+            self._wait(quirks.PRETENDED)
+        else:
+            self._fetch(resume=self.kept > 0)
 
     def _fetch(self, *, resume: bool) -> None:
         spec, rate = self.charger.spec, self.charger.spec.download_rate
@@ -179,12 +171,16 @@ class Update:
             return
         self.kept = 0
         try:
-            self.header = image.verify(end.head, end.length, end.body_sha256)
+            header = image.verify(end.head, end.length, end.body_sha256)
         except image.ImageError as error:
             self._download_failed("corrupt", str(error), None)
             return
+        self._downloaded(header, end.sha256)
+
+    def _downloaded(self, header: image.Header, sha256: str) -> None:
+        self.header = header
         self._report(Status.DOWNLOADED)
-        if self._signature_holds(end.sha256):
+        if self._signature_holds(sha256):
             self._schedule_install()
 
     def _download_failed(self, reason: str, detail: str, retry_after: float | None) -> None:
@@ -215,7 +211,9 @@ class Update:
         certificate, signature = self.request.certificate, self.request.signature
         if certificate is None or signature is None:
             return True
-        if signing.verified(certificate, signature, sha256):
+        if quirks.takes_any_signature(self.charger) or signing.verified(
+            certificate, signature, sha256
+        ):
             self._report(Status.SIGNATURE_VERIFIED)
             return True
         self._fail(Status.INVALID_SIGNATURE)
@@ -259,7 +257,7 @@ class Update:
         charger = self.charger
         charger.installs += 1
         self.phase = Phase.INSTALLING
-        self.fault = _strike(charger.spec.install_faults, charger.installs)
+        self.fault = nth(charger.spec.install_faults, charger.installs)
         self._report(Status.INSTALLING)
         length = charger.draw("install_time", charger.spec.install_time)
         match self.fault.how if self.fault else None:
@@ -311,7 +309,7 @@ class Update:
         how = self.fault.how if self.fault else None
         if how not in {"old_version", "boot_loop"}:
             charger.firmware_version = header.version
-        if "no_reboot" in charger.spec.quirks:
+        if quirks.stays_up(charger):
             self._succeed()
             return
         if charger.spec.installed_before_reboot:
@@ -376,6 +374,8 @@ class Update:
     def _fail(self, status: str) -> None:
         self._report(status)
         self._end()
+        if "stays_unavailable" in self.charger.spec.quirks:
+            self._take_out_of_service()
 
     def _end(self) -> None:
         self.phase = Phase.OVER
@@ -388,12 +388,3 @@ class Update:
 
     def _wait(self, seconds: float) -> None:
         self.charger.timers["update"] = self.charger.now + seconds
-
-
-def _strike(faults: tuple[InstallFault, ...], count: int) -> InstallFault | None:
-    """Return the fault that meets the `count`-th installation (from 1)."""
-    for fault in faults:
-        if fault.times is None or count <= fault.times:
-            return fault
-        count -= fault.times
-    return None

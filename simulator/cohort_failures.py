@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from simulator.faults import DownloadFault, Frozen, InstallFault, NetworkFault, stream
-from simulator.units import Count, Duration, Flag, Rate, Share
+from simulator.network import ACTIONS
+from simulator.scenario_problems import guess
+from simulator.units import Count, Duration, Flag, Rate, Share, Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
 class Chosen(Frozen):
-    """Whom a fault strikes: some by number, an exact count, or each with a probability.
+    """Whom something concerns: some by number, an exact count, or each with a probability.
 
-    Of the faults in one list at most one strikes a charger. `only` is looked at first, then
-    `count` and `share`, then `p` (the probabilities of one list add up).
+    `only` is looked at first, then `count` and `share`, then `p`.
     """
 
     p: Share = Field(0.0, description="Probability for each charger.")
@@ -26,13 +27,33 @@ class Chosen(Frozen):
     only: tuple[Count, ...] = Field(
         (), description="These chargers, by their number in the cohort."
     )
+
+    @property
+    def everybody(self) -> bool:
+        """Whether nothing says whom it concerns."""
+        return not self.model_fields_set & {"p", "count", "share", "only"}
+
+    def problem(self, size: int) -> str | None:
+        """Return why it cannot be meant for a cohort of this size, or None."""
+        strangers = [number for number in self.only if not 1 <= number <= size]
+        if strangers:
+            return f"only: there is no charger {strangers[0]} among {size}; they count from 1"
+        return f"count: {self.count} of {size} chargers" if self.count > size else None
+
+
+class Striking(Chosen):
+    """A fault: whom it strikes, and how often.
+
+    Of the faults in one list at most one strikes a charger; the probabilities of a list add up.
+    """
+
     times: Count | None = Field(
         1, ge=1, description="How many requests or installs of a charger it strikes (null: all)."
     )
 
     def model_post_init(self, _: Any) -> None:
         """Refuse a fault that would quietly do nothing."""
-        if not self.model_fields_set & {"p", "count", "share", "only"}:
+        if self.everybody:
             raise ValueError("a fault that strikes nobody; give p, count, share or only")
 
 
@@ -40,9 +61,15 @@ class At(Frozen):
     """Where in the image a fault strikes."""
 
     at: Share = Field(0.5, description="After this share of the bytes.")
+    byte: Size | None = Field(None, description="After exactly so many bytes, instead of `at`.")
+
+    def model_post_init(self, _: Any) -> None:
+        """Refuse two places."""
+        if self.byte is not None and "at" in self.model_fields_set:
+            raise ValueError("give at or byte, not both")
 
 
-class DownloadFailure(Chosen):
+class DownloadFailure(Striking):
     """A failing download: whom it strikes, and exactly one kind of failure."""
 
     cut: At | None = Field(None, description="The connection is cut.")
@@ -78,13 +105,20 @@ class DownloadFailure(Chosen):
         return [kind for kind in _KINDS if getattr(self, kind) not in {None, False}]
 
     @property
+    def byte(self) -> int | None:
+        """After how many bytes it strikes, where that is said."""
+        where = getattr(self, self._kinds()[0])
+        return where.byte if isinstance(where, At) else None
+
+    @property
     def faults(self) -> tuple[DownloadFault, ...]:
         """The faults in the words of the firmware server, in the order of the requests."""
         kind: Any = self._kinds()[0]
         where = getattr(self, kind)
         first = DownloadFault(
             kind=kind,
-            at=where.at if isinstance(where, At) else None,
+            at=where.at if isinstance(where, At) and where.byte is None else None,
+            byte=where.byte if isinstance(where, At) else None,
             status=self.status,
             retry_after=self.retry_after,
             rate=self.throttle,
@@ -97,7 +131,7 @@ _KINDS = ("cut", "stall", "wrong_length", "status", "throttle", "corrupt", "html
           "no_range", "changed", "refuse", "dns", "tls")  # fmt: skip
 
 
-class InstallFailure(Chosen):
+class InstallFailure(Striking):
     """A failing installation."""
 
     how: Literal[
@@ -112,21 +146,40 @@ class InstallFailure(Chosen):
         return InstallFault(how=self.how, at=self.at, times=self.times)
 
 
-class NetworkFailure(Chosen):
+def _known_action(value: Any) -> Any:
+    """Refuse an action that no frame ever has: its fault would quietly do nothing."""
+    if isinstance(value, str) and value not in ACTIONS:
+        close = guess(value, ACTIONS) or f" ({', '.join(ACTIONS)})"
+        raise ValueError(f"no frame is called {value!r:.60}{close}")
+    return value
+
+
+ActionName = Annotated[
+    str, BeforeValidator(_known_action), WithJsonSchema({"type": "string", "enum": list(ACTIONS)})
+]
+
+
+class NetworkFailure(Striking):
     """What happens to single frames of a charger: exactly one kind, for the frames of one action.
 
     The value is the action of a CALL, e.g. `drop: FirmwareStatusNotification`. Unlike other
     faults, each entry of a list is drawn on its own: a line can be bad in several ways.
     """
 
-    drop: str | None = Field(None, description="These frames are lost.")
-    duplicate: str | None = Field(None, description="These frames arrive twice.")
-    delay: str | None = Field(None, description="These frames of the charger are late (`by`).")
-    disconnect: str | None = Field(None, description="The connection breaks after such a frame.")
-    half_open: str | None = Field(
+    drop: ActionName | None = Field(None, description="These frames are lost.")
+    duplicate: ActionName | None = Field(None, description="These frames arrive twice.")
+    delay: ActionName | None = Field(
+        None, description="These frames of the charger are late (`by`)."
+    )
+    disconnect: ActionName | None = Field(
+        None, description="The connection breaks after such a frame."
+    )
+    half_open: ActionName | None = Field(
         None, description="The charger loses the connection, the CSMS does not hear of it."
     )
-    power_loss: str | None = Field(None, description="The charger loses power after such a frame.")
+    power_loss: ActionName | None = Field(
+        None, description="The charger loses power after such a frame."
+    )
     frame: Literal["call", "answer"] = Field("call", description="The CALL, or its answer.")
     by: Duration = Field(0.0, description="How late `delay` makes it, and all frames behind it.")
     skip: Count = Field(0, ge=0, description="So many of these frames pass first.")
@@ -189,3 +242,8 @@ def strike(
                     struck[charger] = (failure,)
                     break
     return struck
+
+
+def chosen(seed: int, purpose: str, ids: Sequence[str], whom: Chosen) -> set[str]:
+    """Return whom something concerns: everybody unless it says for whom."""
+    return set(ids) if whom.everybody else set(strike(seed, purpose, ids, [whom]))

@@ -8,30 +8,47 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+)
 
-from simulator.cohort_failures import DownloadFailure, InstallFailure, NetworkFailure, strike
-from simulator.distributions import DurationDistribution, RateDistribution
+from simulator.charger_ids import expand, template_problem
+from simulator.cohort_failures import (
+    Chosen,
+    DownloadFailure,
+    InstallFailure,
+    NetworkFailure,
+    chosen,
+    strike,
+)
+from simulator.cohort_parts import Offline, Quirk, one_or_more, or_one
+from simulator.distributions import (
+    DurationDistribution,
+    OffsetDistribution,
+    RateDistribution,
+)
 from simulator.faults import (
     ChargerSpec,
     Exponential,
     Fixed,
     Frozen,
     PauseDownload,
-    QuirkName,
     Reconnect,
     Uniform,
-    Window,
     stream,
 )
 from simulator.profiles import PROFILES, Profile
 from simulator.scenario_problems import guess
-from simulator.units import DURATION_SCHEMA, Count, Duration, Flag, Share
+from simulator.units import Count, Duration, Flag, Share
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from simulator.faults import Distribution
+    from simulator.scenario_yaml import Path
 
 
 class ReconnectPolicy(Frozen):
@@ -39,7 +56,9 @@ class ReconnectPolicy(Frozen):
 
     first: Duration = Field(1.0, description="The first wait.")
     most: Duration = Field(60.0, description="The longest wait.")
-    factor: float = Field(2.0, ge=1, description="Each wait is this much longer; 1: fixed.")
+    factor: float = Field(
+        2.0, ge=1, allow_inf_nan=False, description="Each wait is this much longer; 1: fixed."
+    )
     jitter: Share = Field(0.5, description="Share of each wait that is random.")
     random_range: Duration = Field(0.0, description="Up to so much is added to each wait.")
     repeats: Count | None = Field(
@@ -101,60 +120,9 @@ class Transactions(Frozen):
     )
 
 
-class Moment(Frozen):
-    """A moment: some time after power-on, or after a mark of the drill."""
-
-    after: str | None = Field(None, description="A mark: create, execute_stage, pause, resume…")
-    plus: Duration = Field(0.0, description="This long after the mark, or after power-on.")
-
-
-def _read_moment(value: Any) -> Any:
-    return value if isinstance(value, dict | Moment) or value is None else {"plus": value}
-
-
-def _or_plain(schema: dict[str, Any]) -> None:
-    """A moment may also be a plain time after power-on."""
-    schema["anyOf"].append(DURATION_SCHEMA)
-
-
-MomentField = Annotated[Moment, BeforeValidator(_read_moment)]
-
-
-class Offline(Frozen):
-    """A window without connection; without `from` it begins at power-on."""
-
-    begin: MomentField | None = Field(
-        None, alias="from", description="When it begins.", json_schema_extra=_or_plain
-    )
-    until: MomentField | None = Field(
-        None, description="When it ends (default: never).", json_schema_extra=_or_plain
-    )
-
-    @property
-    def window(self) -> Window:
-        """The window as the charger knows it."""
-        begin, until = self.begin or Moment(), self.until or Moment()
-        return Window(
-            from_s=None if begin.after else begin.plus,
-            from_mark=begin.after,
-            until_s=until.plus if self.until is not None and not until.after else None,
-            until_mark=until.after,
-            plus=until.plus,
-        )
-
-
-def _one_or_more(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [value]
-
-
-def _or_one(schema: dict[str, Any]) -> None:
-    """A list of one may be written without its brackets."""
-    items = schema.pop("items")
-    del schema["type"]
-    schema["anyOf"] = [{"type": "array", "items": items}, items]
-
-
 _PLAIN = Profile("", "")
+_ONE_OF = frozenset({"download", "install"})  # of their faults at most one strikes a charger
+ROUNDING = 1e-9
 _Part = TypeVar("_Part", bound=Frozen)
 
 
@@ -196,34 +164,61 @@ class Cohort(Frozen):
     install: Install = Field(Install(), description="How they install.")
     offline: Annotated[
         tuple[Offline, ...],
-        BeforeValidator(_one_or_more),
+        BeforeValidator(one_or_more),
         PlainSerializer(lambda windows: [
             window.model_dump(by_alias=True, exclude_unset=True) for window in windows
         ]),
-    ] = Field((), description="Windows without connection.", json_schema_extra=_or_one)  # fmt: skip
+    ] = Field((), description="Windows without connection.", json_schema_extra=or_one)  # fmt: skip
     transactions: Transactions | None = Field(
         None, description="Charging sessions that run when the drill begins."
     )
-    clock_skew: Duration = Field(0.0, description="Its clock is this far ahead.")
-    quirks: tuple[QuirkName, ...] = Field((), description="Deviations from OCPP, by name.")
+    clock_skew: OffsetDistribution = Field(
+        Fixed(value=0.0), description="Its clock is this far ahead (negative: behind)."
+    )
+    quirks: tuple[Quirk, ...] = Field((), description="Deviations from OCPP, by name.")
     profile: ProfileName | None = Field(
         None, description="Imitate a known product; what the cohort says itself wins."
     )
 
     def model_post_init(self, _: Any) -> None:
         """Refuse an id template that cannot tell chargers apart."""
-        template = self.id or f"{self.cohort}-{{n:04}}"
-        try:
-            ids = {template.format(n=number) for number in (1, 2)}
-        except (KeyError, IndexError, ValueError) as error:
-            raise ValueError(f"the id template '{template}' is broken: {error}") from error
-        if len(ids) < 2 <= self.count:  # noqa: PLR2004
-            raise ValueError(f"the id template '{template}' needs {{n}}: all ids would be the same")
+        told = template_problem(self._template, self.count)
+        if told is not None:
+            raise ValueError(f"the id template {self._template!r:.60} {told}")
+
+    @property
+    def _template(self) -> str:
+        """The id template, or the cohort's own name as one."""
+        name = self.cohort.replace("{", "{{").replace("}", "}}")
+        return f"{name}-{{n:04}}" if self.id is None else self.id
 
     def ids(self) -> list[str]:
         """Return the ids of its chargers, in order."""
-        template = self.id or f"{self.cohort}-{{n:04}}"
-        return [template.format(n=number) for number in range(1, self.count + 1)]
+        return expand(self._template, self.count)
+
+    def misses(self, image: int) -> Iterator[tuple[Path, str]]:
+        """Yield every fault that would quietly do nothing, and why: (path in the cohort, told).
+
+        `image` is the size of the image in bytes.
+        """
+        lists: dict[Path, Sequence[Any]] = {
+            ("download", "fail"): self.download.fail,
+            ("install", "fail"): self.install.fail,
+            ("network", "fail"): self.network.fail,
+            ("quirks",): self.quirks,
+            ("offline",): self.offline,
+        }
+        for path, entries in lists.items():
+            for place, entry in enumerate(entries):
+                told = entry.problem(self.count) if isinstance(entry, Chosen) else None
+                if told is not None:
+                    yield (*path, place), told
+            whole = sum(entry.p for entry in entries) if path[0] in _ONE_OF else 0.0
+            if whole > 1.0 + ROUNDING:
+                yield path, f"the probabilities of this list add up to {whole:.0%}"
+        for place, failure in enumerate(self.download.fail):
+            if (failure.byte or 0) >= image:
+                yield ("download", "fail", place), f"the image has only {image} bytes"
 
     def chargers(self, seed: int) -> list[ChargerSpec]:
         """Return its chargers, their fates drawn."""
@@ -233,6 +228,9 @@ class Cohort(Frozen):
         shared = self._shared()
         lines = [strike(seed, f"network/{place}", ids, [failure])
                  for place, failure in enumerate(self.network.fail)]  # fmt: skip
+        quirks = self._quirks(seed, ids)
+        windows = [(window.window, chosen(seed, f"offline/{place}", ids, window))
+                   for place, window in enumerate(self.offline)]  # fmt: skip
         return [
             ChargerSpec(
                 id=charger,
@@ -245,10 +243,24 @@ class Cohort(Frozen):
                     failure.fault for line in lines for failure in line.get(charger, ())
                 ),
                 transaction=self._session(seed, charger),
+                clock_skew=self.clock_skew.draw(stream(seed, charger, "clock_skew")),
+                quirks=tuple(name for name, whom in quirks.items() if charger in whom),
+                offline=tuple(window for window, whom in windows if charger in whom),
                 **shared,
             )
             for charger in ids
         ]
+
+    def _quirks(self, seed: int, ids: list[str]) -> dict[str, set[str]]:
+        """Return who has which quirk, the profile's first."""
+        profile = PROFILES[self.profile] if self.profile else _PLAIN
+        quirks: dict[str, set[str]] = {name: set(ids) for name in profile.quirks}
+        for quirk in self.quirks:
+            name, whom = (quirk, set(ids)) if isinstance(quirk, str) else (
+                quirk.quirk, chosen(seed, f"quirk/{quirk.quirk}", ids, quirk)
+            )  # fmt: skip
+            quirks[name] = quirks.get(name, set()) | whom
+        return quirks
 
     def _session(self, seed: int, charger: str) -> Distribution | None:
         """Return how long this charger's session lasts, if it has one."""
@@ -260,6 +272,7 @@ class Cohort(Frozen):
     def _shared(self) -> dict[str, Any]:
         profile = PROFILES[self.profile] if self.profile else _PLAIN
         network = self.network
+        reconnect = _beneath(network.reconnect, profile.reconnect)
         download = _beneath(self.download, profile.download)
         install = _beneath(self.install, profile.install)
         pause, sessions = download.pause, self.transactions
@@ -272,9 +285,8 @@ class Cohort(Frozen):
             "firmware_version": self.firmware_version,
             "site_id": self.site_id,
             "latency": network.latency,
-            "reconnect": Reconnect(**network.reconnect.__dict__),
+            "reconnect": Reconnect(**reconnect.__dict__),
             "connect_after": network.connect_after,
-            "offline": tuple(window.window for window in self.offline),
             "heartbeat": self.heartbeat,
             "call_timeout": network.call_timeout,
             "download_rate": download.rate,
@@ -286,9 +298,7 @@ class Cohort(Frozen):
             "installed_before_reboot": install.installed_before_reboot,
             "pause_download": pause and PauseDownload(after=pause.after, length=pause.length),
             "allow_new_sessions": bool(sessions and sessions.allow_new_sessions),
-            "quirks": tuple(dict.fromkeys((*profile.quirks, *self.quirks))),
             "nat_timeout": network.nat_timeout,
-            "clock_skew": self.clock_skew,
         }
 
 

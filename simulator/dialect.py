@@ -52,6 +52,18 @@ def unix(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
+_CALLS = frozenset({
+    "UpdateFirmware", "TriggerMessage", "Reset", "ChangeAvailability", "ClearCache",
+    "DataTransfer", "UnlockConnector",
+})  # fmt: skip
+_CALLS_16 = frozenset({
+    "GetConfiguration", "ChangeConfiguration", "RemoteStartTransaction", "RemoteStopTransaction",
+})  # fmt: skip
+_CALLS_20 = frozenset({
+    "GetVariables", "SetVariables", "RequestStartTransaction", "RequestStopTransaction",
+})  # fmt: skip
+
+
 class Dialect:
     """OCPP 1.6, and what the other versions do differently in subclasses."""
 
@@ -60,13 +72,15 @@ class Dialect:
     gives_request_id = False  # statuses carry the id of the request
     many_statuses = False  # knows the fourteen statuses, not only the seven of 1.6 core
     update_actions: tuple[str, ...] = ("UpdateFirmware",)
+    calls = _CALLS | _CALLS_16  # what a CSMS may call: all else is not implemented
     nameless: str | None = None  # the id that answers a CALL whose own cannot be read
 
     def boot(self, spec: ChargerSpec, version: str, reason: str) -> dict[str, Any]:
         """Return the BootNotification payload."""
         del reason
         return {"chargePointVendor": spec.vendor, "chargePointModel": spec.model,
-                "chargePointSerialNumber": spec.serial, "firmwareVersion": version}  # fmt: skip
+                "chargePointSerialNumber": spec.serial[:25],
+                "firmwareVersion": version}  # fmt: skip
 
     def connector(self, status: str, now: float, connector: int = 1) -> dict[str, Any]:
         """Return the StatusNotification payload for one connector."""
@@ -142,12 +156,14 @@ class Signed16(_Identified):
 
     signed = True
     update_actions = ("SignedUpdateFirmware",)
+    calls = Dialect.calls | {"SignedUpdateFirmware", "ExtendedTriggerMessage"}
     status_action = "SignedFirmwareStatusNotification"
 
 
 class V201(_Identified):
     """OCPP 2.0.1; one UpdateFirmware for secure (L01) and non-secure (L02) updates."""
 
+    calls = _CALLS | _CALLS_20
     nameless = "-1"  # Part 4 §4.2.3
     subprotocol = "ocpp2.0.1"
 
@@ -202,8 +218,8 @@ def _from_firmware(payload: dict[str, Any]) -> UpdateRequest:
         retries=_count(payload.get("retries")),
         retry_interval=_count(payload.get("retryInterval")),
         request_id=request_id,
-        certificate=firmware.get("signingCertificate"),
-        signature=firmware.get("signature"),
+        certificate=_optional_text(firmware.get("signingCertificate")),
+        signature=_optional_text(firmware.get("signature")),
     )
 
 
@@ -213,10 +229,17 @@ def _text(value: Any) -> str:
     return value
 
 
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
+
+
+MOST = 1_000_000_000  # retries, or seconds between them: more than that is for ever
+
+
 def _count(value: Any) -> int | None:
     """Return a non-negative number (a negative one is nobody's intention: none at all)."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{value!r:.40} is not a number")
-    return max(0, int(value))
+    return max(0, min(int(value), MOST))

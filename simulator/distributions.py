@@ -16,6 +16,7 @@ from simulator.faults import Distribution, Exponential, Fixed, Lognormal, Mixtur
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+MOST_SKEW = 18_000 * 86_400.0  # seconds; any clock that is further behind shows a time before 1980
 _FORMS = (
     "a value, {uniform: [low, high]}, {lognormal: {median, p95}}, {exponential: {mean}} or "
     "{mixture: [[weight, …], …]}"
@@ -26,6 +27,20 @@ def _named(read: Callable[[Any], float], value: Any, *names: str) -> list[float]
     if not isinstance(value, dict) or set(value) != set(names):
         raise ValueError(f"needs exactly {' and '.join(names)}")
     return [read(value[name]) for name in names]
+
+
+def _within(
+    read: Callable[[Any], float], fits: Callable[[float], bool], told: str
+) -> Callable[[Any], float]:
+    """Return a reader that refuses numbers which do not fit, in the words of `told`."""
+
+    def sound(value: Any) -> float:
+        number = read(value)
+        if not fits(number):
+            raise ValueError(f"{told} (found {value!r:.60})")
+        return number
+
+    return sound
 
 
 def _reader(read: Callable[[Any], float]) -> Callable[[Any], Any]:
@@ -108,15 +123,29 @@ def _schema(one: dict[str, Any]) -> dict[str, Any]:
     return {"anyOf": [*simple, has(mixture=("Parts [weight, distribution].", parts))]}
 
 
+_read_time = _within(
+    units.read_duration, lambda seconds: 0 <= seconds <= units.LONGEST, "from 0 to 36525 d"
+)
+_read_offset = _within(
+    units.read_offset, lambda seconds: abs(seconds) <= MOST_SKEW, "at most 18000 d either way"
+)
+_read_rate = _within(units.read_rate, lambda rate: rate > 0, "more than 0 B/s")
+
 DurationDistribution = Annotated[
     Distribution,
-    BeforeValidator(_reader(units.read_duration)),
+    BeforeValidator(_reader(_read_time)),
     PlainSerializer(_writer(units.write_duration)),
     WithJsonSchema(_schema(units.DURATION_SCHEMA)),
 ]
+OffsetDistribution = Annotated[
+    Distribution,
+    BeforeValidator(_reader(_read_offset)),
+    PlainSerializer(_writer(units.write_offset)),
+    WithJsonSchema(_schema(units.OFFSET_SCHEMA)),
+]
 RateDistribution = Annotated[
     Distribution,
-    BeforeValidator(_reader(units.read_rate)),
+    BeforeValidator(_reader(_read_rate)),
     PlainSerializer(_writer(units.write_rate)),
     WithJsonSchema(_schema(units.RATE_SCHEMA)),
 ]

@@ -53,7 +53,8 @@ class DividedFleet:
 
     Differences: it takes specs (a charger is made where it lives) and the files of authorities
     instead of TLS contexts, and `mark` reaches the chargers a moment later. Call `settle` before
-    recording something that must not come before what the chargers saw first.
+    recording something that must not come before what the chargers saw first. `lost` hears of a
+    process that ended by itself, after its chargers were told to be gone.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class DividedFleet:
         certificate: Callable[[str], KeyPair | None] | None = None,
         download_ca: Path | None = None,
         max_downloads: int | None = None,
+        lost: Callable[[str], None] = lambda _: None,
     ) -> None:
         count = max(1, min(processes, len(specs)))
         homes = divide(specs, count)
@@ -79,6 +81,7 @@ class DividedFleet:
             for number in range(count)
         ]
         self.observe = observe
+        self._tell_lost = lost
         self.crashed = 0  # chargers whose process ended by itself, or whose code raised
         self.slots = {spec.id: home for spec, home in zip(specs, homes, strict=True)}
         self._workers: list[_Worker] = []
@@ -98,6 +101,11 @@ class DividedFleet:
             for share in shares
         ]
         self._open: set[str] = set()
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of its processes."""
+        return [worker.pid for worker in self._workers]
 
     @property
     def online(self) -> int:
@@ -168,13 +176,17 @@ class DividedFleet:
         self.observe(charger, kind, text, data)
 
     def _lost(self, worker: _Worker) -> None:
-        """Record that the chargers of a process are gone with it."""
+        """Record that the chargers of a process are gone with it, and say so."""
         for charger in worker.ids:
-            self.observe(charger, "note", None, {"note": "crashed", "traceback": worker.fate})
+            fate = f"the process of this charger {worker.fate}"
+            self.observe(charger, "note", None, {"note": "crashed", "traceback": fate})
             if charger in self._open:
                 self._open.discard(charger)
-                self.observe(charger, "close", None, {"code": 1006, "reason": worker.fate})
+                self.observe(charger, "close", None, {"code": 1006, "reason": fate})
         self.crashed += len(worker.ids)
+        self._tell_lost(
+            f"a process of the fleet {worker.fate}, and {len(worker.ids)} chargers with it"
+        )
 
 
 class _Worker:
@@ -188,7 +200,7 @@ class _Worker:
         lost: Callable[[_Worker], None],
     ) -> None:
         self.ids = ids
-        self.fate = "the process of this charger ended"
+        self.fate = "ended"
         self._process = process
         self._heard = heard
         self._lost = lost
@@ -212,6 +224,11 @@ class _Worker:
         worker._write(part)
         return worker
 
+    @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
     def tell(self, command: Command) -> None:
         """Send a command whose end nobody waits for."""
         self._count += 1
@@ -221,7 +238,7 @@ class _Worker:
     async def call(self, command: Command) -> Told:
         """Send a command and return its answer; raises what the process says went wrong."""
         if self._reading.done():
-            raise LostProcess(self.fate)
+            raise LostProcess(f"a process of the fleet {self.fate}")
         self.tell(command)
         future: asyncio.Future[Told] = asyncio.get_running_loop().create_future()
         self._waiting[command.number] = future
@@ -258,9 +275,11 @@ class _Worker:
             future = self._waiting.pop(told.number, None) if told.number is not None else None
             if future is not None and not future.done():
                 future.set_result(told)
+        code = await self._process.wait()
+        self.fate = f"ended unexpectedly ({f'signal {-code}' if code < 0 else f'exit code {code}'})"
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(LostProcess(self.fate))
+                future.set_exception(LostProcess(f"a process of the fleet {self.fate}"))
         if not self._stopping:
             self._lost(self)
 

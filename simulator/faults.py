@@ -13,9 +13,12 @@ import math
 import random
 from hashlib import blake2b
 from statistics import NormalDist
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def stream(seed: int, charger: str, purpose: str) -> random.Random:
@@ -153,10 +156,17 @@ class DownloadFault(Frozen):
         "wrong_length", "no_range", "changed", "refuse", "dns", "tls",
     ]  # fmt: skip
     at: float | None = None  # share of the image after which it strikes
+    byte: int | None = None  # or the exact number of bytes
     status: int | None = None
     retry_after: float | None = None
     rate: float | None = None
     times: int | None = 1  # how many requests it strikes; None: all of them
+
+    def spot(self, size: int) -> int:
+        """Return after how many of `size` bytes it strikes: half of them unless it says."""
+        if self.byte is not None:
+            return min(self.byte, size)
+        return int(size * (0.5 if self.at is None else self.at))
 
 
 class InstallFault(Frozen):
@@ -168,6 +178,26 @@ class InstallFault(Frozen):
     ]  # fmt: skip
     at: float | None = None  # share of the install time at which it strikes (power_loss)
     times: int | None = 1
+
+
+class _Counted(Protocol):
+    """A fault that strikes so many times (None: for ever)."""
+
+    @property
+    def times(self) -> int | None:
+        """How often."""
+
+
+_C = TypeVar("_C", bound=_Counted)
+
+
+def nth(faults: Iterable[_C], count: int) -> _C | None:
+    """Return which of a charger's faults meets its `count`-th request or install (from 1)."""
+    for fault in faults:
+        if fault.times is None or count <= fault.times:
+            return fault
+        count -= fault.times
+    return None
 
 
 class PauseDownload(Frozen):
@@ -198,14 +228,17 @@ QuirkName = Literal[
     "unsolicited_installed", "no_request_id", "wrong_request_id", "old_request_id", "answers_late",
     "never_answers", "answers_callerror", "rejects_but_updates", "malformed_json", "two_calls",
     "omits_version", "keeps_version", "no_reboot", "rejects", "reinstalls",
-    "zero_retries_never_start", "refuses_answers",
+    "zero_retries_never_start", "refuses_answers", "skips_rebooting", "ignores_retries",
+    "stays_unavailable", "early_status", "forgets_ends", "answers_with_status",
+    "checks_no_signature", "boots_on_same_socket", "starts_unavailable", "pretends_to_download",
 ]  # fmt: skip
 
 
 class Window(Frozen):
     """A time during which the charger is offline: from a moment until a moment.
 
-    A moment is seconds after power-on (`*_s`) or a mark of the drill, with seconds after it.
+    A moment is seconds after power-on (`*_s`) or a mark of the drill, with seconds after it. The
+    seconds of an end count from the beginning where that is a mark.
     """
 
     from_s: float | None = None
@@ -213,6 +246,7 @@ class Window(Frozen):
     until_s: float | None = None
     until_mark: str | None = None
     plus: float = 0.0  # seconds after `until_mark`
+    delay: float = 0.0  # seconds after `from_mark`
 
 
 MOST_GROWTH = 64  # a wait grows so often at most: far beyond any cap, and still a number

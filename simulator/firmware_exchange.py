@@ -70,11 +70,11 @@ async def stream(
 ) -> None:
     """Send the bytes from `first` up to `end`, as far as the fault lets them go."""
     fault, kind = exchange.fault, exchange.kind
-    share = 0.5 if fault is None or fault.at is None else fault.at
-    stop = max(int(image.size * share), first) if kind in _BREAKS else end
-    spot = -1
-    if kind == "corrupt":
-        spot = max(first + int((end - first - 16) * share), HEADER_BYTES)
+    stop, spot = end, -1
+    if fault is not None and kind in _BREAKS:
+        stop = max(fault.spot(image.size), first)
+    if fault is not None and kind == "corrupt":
+        spot = max(first + fault.spot(end - first - 16), HEADER_BYTES)
     source: Image | FileImage | OtherBuild = image
     if kind == "changed" and first:
         # Another build under the same name and validator, as two unsynchronised mirrors give it.

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import Discriminator, Field, Tag
 
-from simulator.faults import DownloadFault, Frozen
+from simulator.faults import DownloadFault, Frozen, nth
 from simulator.image import HEADER_BYTES, Image
 from simulator.units import read_size
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 AGENT_PREFIX = "firmdrill/"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
-_OPTIONS = ("kind", "at", "status", "retry_after", "rate", "times")
+_OPTIONS = ("kind", "at", "byte", "status", "retry_after", "rate", "times")
 
 
 class FileSpec(Frozen):
@@ -113,11 +113,7 @@ class FaultPlan:
 
     def _next(self, key: tuple[str, str], faults: Sequence[DownloadFault]) -> DownloadFault | None:
         count = self._requests[key] = self._requests.get(key, 0) + 1
-        for fault in faults:
-            if fault.times is None or count <= fault.times:
-                return fault
-            count -= fault.times
-        return None
+        return nth(faults, count)
 
 
 def parse_range(header: str, size: int) -> tuple[int, int] | None:

@@ -51,9 +51,9 @@ a spec, for what options cannot say:
   {"images": {"fw.bin": {"version": "2.0.0", "size": 20000000}, "real.bin": {"file": "fw-2.bin"}},
    "faults": {"CP-1": [{"kind": "cut", "at": 0.6, "times": 1}]},
    "path_faults": {"fw.bin": [{"kind": "status", "status": 503, "retry_after": 5}]}}
-kinds of fault: cut, stall (at: share of the image), status, redirect, html, corrupt, throttle
-(rate: bytes a second), wrong_length, no_range, changed, refuse, dns, tls. A client is the id that
-a virtual charger puts in its User-Agent, or the address a real one comes from."""
+kinds of fault: cut, stall (at: share of the image, or byte: so many), status, redirect, html,
+corrupt, throttle (rate: bytes a second), wrong_length, no_range, changed, refuse, dns, tls. A
+client is the id that a virtual charger puts in its User-Agent, or the address of a real one."""
 _LOOP_PATH = "/.loop"
 UNRESOLVABLE = "firmware.invalid"  # RFC 6761 §6.4: names under .invalid exist nowhere
 _HTML = b"<!doctype html><title>Sign in</title><p>Please accept the terms of use.</p>\n"

@@ -17,12 +17,25 @@ if TYPE_CHECKING:
     from simulator.faults import NetworkFault
 
 
+# What chargers say and are told in a drill of firmware: frames that a fault can wait for.
+ACTIONS = (
+    "BootNotification", "Heartbeat", "StatusNotification", "FirmwareStatusNotification",
+    "SignedFirmwareStatusNotification", "SecurityEventNotification", "StartTransaction",
+    "StopTransaction", "TransactionEvent", "UpdateFirmware", "SignedUpdateFirmware",
+    "TriggerMessage", "ExtendedTriggerMessage", "Reset", "ChangeAvailability", "ClearCache",
+    "GetConfiguration", "ChangeConfiguration", "GetVariables", "SetVariables", "GetBaseReport",
+    "DataTransfer", "RemoteStartTransaction", "RemoteStopTransaction", "RequestStartTransaction",
+    "RequestStopTransaction", "UnlockConnector", "GetDiagnostics", "GetLog", "SetChargingProfile",
+    "SendLocalList", "GetLocalListVersion", "InstallCertificate", "CertificateSigned",
+)  # fmt: skip
 BREAKS = frozenset({"disconnect", "half_open", "power_loss"})
 LEAVES = 0.02  # seconds a frame has to leave before the line breaks behind it
 
 
 def strike(charger: Link, frame: wire.Frame, action: str) -> NetworkFault | None:
     """Return the fault that meets this frame, sent or received; counts the frames it lets pass."""
+    if charger.healed:
+        return None
     what = "call" if isinstance(frame, wire.Call) else "answer"
     for place, fault in enumerate(charger.spec.network_faults):
         if fault.action != action or fault.frame != what:

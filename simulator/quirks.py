@@ -1,8 +1,9 @@
 """How real chargers deviate from OCPP's firmware update: one name, one deviation. A core.
 
 `QUIRKS` says what each does. A charger without quirks never comes here. The hooks, in the order of
-an update: `announced` (after a boot), `refuses` and `answer` (to the request), `told` (what is
-reported instead of the truth), `boot_payload` (what the new version calls itself).
+an update: `boot_payload` and `booting` (at a boot), `announced` (after it), `refusal` and `answer`
+(to the request), `told` (what is reported instead of the truth), `stays_up` (no reboot). What a
+charger does differently inside, such as not verifying a signature, it looks up itself.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Told = list[tuple[str, int | None]]
 
 LATE = 5.0  # seconds by which `answers_late` is late
+PRETENDED = 2.0  # seconds that a download takes which is none
 STATUS_ACTIONS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
 BROKEN = '[2,"broken","FirmwareStatusNotification",{"status":'
 
@@ -51,12 +53,23 @@ QUIRKS: Mapping[str, str] = {
     "reinstalls": "Downloads again after a failed installation, while it has retries.",
     "zero_retries_never_start": "Takes `retries: 0` for no attempt at all: accepts, never begins.",
     "refuses_answers": "Meets the answer to a status report with a CALLRESULTERROR (2.1).",
+    "skips_rebooting": "Never reports InstallRebooting (2.x and signed 1.6), and reboots.",
+    "ignores_retries": "Downloads once, whatever `retries` says.",
+    "stays_unavailable": "Leaves its connector Unavailable after an update that failed.",
+    "early_status": "Sends a StatusNotification before its BootNotification is answered.",
+    "forgets_ends": "Answers a trigger with Idle after any end of an update, failures included.",
+    "answers_with_status": "Answers a core 1.6 UpdateFirmware with a status, which has none.",
+    "checks_no_signature": "Takes any certificate and signature for a good one.",
+    "boots_on_same_socket": "Boots the new version with a BootNotification and no reconnect.",
+    "starts_unavailable": "Reports connector 0 Unavailable after a boot, then Available (1.6).",
+    "pretends_to_download": "Fetches nothing, and reports as if it had; its version stays.",
 }  # fmt: skip
 
 _SILENT_ABOUT: Mapping[str, frozenset[str]] = {
     "skips_downloading": frozenset({Status.DOWNLOADING}),
     "skips_downloaded": frozenset({Status.DOWNLOADED}),
     "skips_installing": frozenset({Status.INSTALLING, Status.INSTALL_REBOOTING}),
+    "skips_rebooting": frozenset({Status.INSTALL_REBOOTING}),
     "only_installed": frozenset(Status) - {Status.INSTALLED},
     "never_reports": frozenset(Status),
 }
@@ -96,8 +109,35 @@ def _request_id(quirks: tuple[str, ...], request_id: int | None) -> int | None:
     return max(0, request_id - 1) if "old_request_id" in quirks else request_id
 
 
+def booting(charger: Charger) -> None:
+    """Say something too early, with the BootNotification on its way."""
+    if "early_status" in charger.spec.quirks:
+        charger.flush()
+        status = charger.dialect.connector(charger.connector_status, charger.clock)
+        call = wire.Call(charger.endpoint.new_id(), "StatusNotification", status)
+        charger.transmit(call, call.action)
+
+
+def takes_any_signature(charger: Charger) -> bool:
+    """Whether it reports SignatureVerified without having looked (or without an image)."""
+    return not {"checks_no_signature", "pretends_to_download"}.isdisjoint(charger.spec.quirks)
+
+
+def stays_up(charger: Charger) -> bool:
+    """Whether it activates the new version without going down."""
+    if "boots_on_same_socket" in charger.spec.quirks:
+        version, spec = charger.firmware_version, charger.spec
+        charger.call("BootNotification", charger.dialect.boot(spec, version, "FirmwareUpdate"))
+        return True
+    return "no_reboot" in charger.spec.quirks
+
+
 def announced(charger: Charger) -> None:
     """Say what nobody asked for, after a boot."""
+    if "starts_unavailable" in charger.spec.quirks and not charger.dialect.many_statuses:
+        for status in ("Unavailable", "Available"):
+            payload = charger.dialect.connector(status, charger.clock, connector=0)
+            charger.call("StatusNotification", payload)
     if "unsolicited_installed" in charger.spec.quirks and charger.update is None:
         charger.call(*charger.dialect.firmware_status(Status.INSTALLED, None))
 
@@ -129,6 +169,8 @@ def answer(
     if not _asks_for_update(charger, call):
         return given
     quirks = charger.spec.quirks
+    if "answers_with_status" in quirks and not given.payload:
+        return wire.CallResult(given.message_id, {"status": "Accepted"})
     if "never_answers" in quirks:
         return None
     if "answers_late" in quirks:

@@ -17,16 +17,16 @@ from simulator.cohorts import Cohort
 from simulator.errors import ScenarioError
 from simulator.faults import ChargerSpec, Frozen
 from simulator.image import HEADER_BYTES, Image
-from simulator.manufacturer import How, Manufacturer
+from simulator.manufacturer import How, KeyKind, Manufacturer
 from simulator.scenario_includes import FIELD, assemble
 from simulator.scenario_load import Load
-from simulator.scenario_problems import Misplaced, explain, guess
+from simulator.scenario_problems import Misplaced, Several, explain, guess
 from simulator.scenario_steps import BoundField, CreateStep, MarkStep, Step
 from simulator.scenario_yaml import write
 from simulator.units import Count, Duration, Flag, Rate, Size
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from simulator.scenario_includes import Include
 
@@ -59,6 +59,7 @@ class Firmware(Frozen):
     signature: How | None = Field(
         None, description="Signed by the manufacturer, well or badly (default: not signed)."
     )
+    key: KeyKind = Field("ecdsa", description="What it is signed with: ECDSA or RSA-PSS.")
     tls: Flag = Field(True, description="Served over HTTPS, from an authority made on the spot.")
 
     def model_post_init(self, _: Any) -> None:
@@ -79,7 +80,7 @@ class Site(Frozen):
 
 
 class Heal(Frozen):
-    """After the operator's steps: faults stop, and everything must come to an end."""
+    """After the operator's steps: lines are sound again, and everything must come to an end."""
 
     within: Duration = Field(600.0, description="How long the rollout may take to end.")
 
@@ -123,30 +124,35 @@ class Scenario(Frozen):
     load: Load = Field(Load(), description="For `firmdrill load`: pace, readers, thresholds.")
 
     def model_post_init(self, _: Any) -> None:
-        """Refuse ids that two chargers share, and names that nothing bears."""
-        self._refuse_shared_ids()
-        self._refuse_unknown_cohorts()
-        self._refuse_unknown_marks()
-        self._refuse_empty_sites()
+        """Refuse ids that two chargers share, names that nothing bears, faults that miss."""
+        found = [
+            *self._shared_ids(),
+            *self._unknown_cohorts(),
+            *self._unknown_marks(),
+            *self._empty_sites(),
+            *self._faults_that_miss(),
+        ]
+        if found:
+            raise Several(found)
 
-    def _refuse_shared_ids(self) -> None:
+    def _shared_ids(self) -> Iterator[Misplaced]:
         seen: dict[str, str] = {}
         for place, cohort in enumerate(self.fleet):
-            for charger in cohort.ids():
-                if charger in seen:
-                    both = f"cohorts {seen[charger]} and {cohort.cohort} both have a charger"
-                    raise Misplaced(f"{both} {charger}", "fleet", place)
-                seen[charger] = cohort.cohort
+            shared = next((charger for charger in cohort.ids() if charger in seen), None)
+            if shared is not None:
+                both = f"cohorts {seen[shared]} and {cohort.cohort} both have a charger"
+                yield Misplaced(f"{both} {shared}", ("fleet", place))
+            seen |= dict.fromkeys(cohort.ids(), cohort.cohort)
 
-    def _refuse_unknown_cohorts(self) -> None:
+    def _unknown_cohorts(self) -> Iterator[Misplaced]:
         names = {cohort.cohort for cohort in self.fleet}
         for place, step in enumerate(self.operator):
             for wanted in step.cohorts or () if isinstance(step, CreateStep) else ():
                 if wanted not in names:
                     told = f"no cohort is called {wanted}{guess(wanted, names)}"
-                    raise Misplaced(told, "operator", place, "create", "cohorts")
+                    yield Misplaced(told, ("operator", place, "create", "cohorts"))
 
-    def _refuse_unknown_marks(self) -> None:
+    def _unknown_marks(self) -> Iterator[Misplaced]:
         """A window that waits for a mark which never comes would never open, or never close."""
         marks = {*MARKS, *(step.name for step in self.operator if isinstance(step, MarkStep))}
         for place, cohort in enumerate(self.fleet):
@@ -154,14 +160,20 @@ class Scenario(Frozen):
             for after in (moment.after for moment in moments if moment):
                 if after is not None and after not in marks:
                     told = f"nothing marks {after}; a step `mark: {after}` would"
-                    raise Misplaced(told + guess(after, marks), "fleet", place, "offline")
+                    yield Misplaced(told + guess(after, marks), ("fleet", place, "offline"))
 
-    def _refuse_empty_sites(self) -> None:
+    def _empty_sites(self) -> Iterator[Misplaced]:
         inhabited = {cohort.site_id for cohort in self.fleet if cohort.site_id is not None}
         for site in self.sites:
             if site not in inhabited:
                 told = f"no cohort has site_id {site}{guess(site, inhabited)}"
-                raise Misplaced(told, "sites", site)
+                yield Misplaced(told, ("sites", site))
+
+    def _faults_that_miss(self) -> Iterator[Misplaced]:
+        """A fault for chargers that do not exist, or behind the image's end, would do nothing."""
+        for place, cohort in enumerate(self.fleet):
+            for where, told in cohort.misses(self.firmware.size):
+                yield Misplaced(told, ("fleet", place, *where))
 
     def chargers(self, seed: int | None = None) -> list[ChargerSpec]:
         """Return every charger of the fleet in order, its fates drawn from `seed` (or our own)."""

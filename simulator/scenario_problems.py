@@ -6,24 +6,31 @@ Turns what pydantic finds into problems that read `file:line:col: path: what is 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from simulator.scenario_yaml import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pydantic import ValidationError
 
     from simulator.scenario_yaml import Places
 
 
-class Misplaced(ValueError):
+class Misplaced(NamedTuple):
     """A problem that one model finds deep inside itself: `where` is the path to it."""
 
-    def __init__(self, message: str, *where: str | int) -> None:
-        super().__init__(message)
-        self.where = where
+    told: str
+    where: tuple[str | int, ...]
+
+
+class Several(ValueError):
+    """Problems of that kind, all of them at once."""
+
+    def __init__(self, problems: Sequence[Misplaced]) -> None:
+        super().__init__("; ".join(problem.told for problem in problems))
+        self.problems = problems
 
 
 def explain(error: ValidationError, places: Places, fields: Iterable[str]) -> Iterator[Problem]:
@@ -33,9 +40,13 @@ def explain(error: ValidationError, places: Places, fields: Iterable[str]) -> It
     for problem in problems:
         if problem["type"] == "too_short" and problem["loc"] in deeper:
             continue  # wrong elements do not count as elements: they are told already
-        inside = getattr(problem.get("ctx", {}).get("error"), "where", ())
-        place, path = places.nearest((*problem["loc"], *inside))
-        yield Problem(place, f"{path}{_words(problem, fields)}")
+        cause = problem.get("ctx", {}).get("error")
+        for misplaced in cause.problems if isinstance(cause, Several) else ():
+            place, path = places.nearest((*problem["loc"], *misplaced.where))
+            yield Problem(place, f"{path}{misplaced.told}")
+        if not isinstance(cause, Several):
+            place, path = places.nearest(problem["loc"])
+            yield Problem(place, f"{path}{_words(problem, fields)}")
 
 
 def guess(word: str, known: Iterable[str]) -> str:
@@ -56,6 +67,8 @@ def _words(problem: Any, fields: Iterable[str]) -> str:
             return _not_one_of(problem)
         case "value_error":
             return str(problem["msg"]).removeprefix("Value error, ")
+        case "too_short":
+            return f"at least {problem['ctx']['min_length']} is needed {found}"
         case kind if kind in _PLAIN:
             return f"{_PLAIN[kind].format(**problem.get('ctx', {}))} {found}"
         case _:

@@ -36,6 +36,7 @@ _WHERE = {
     "ReconnectPolicy": "fleet[].network.reconnect", "NetworkFailure": "fleet[].network.fail[]",
     "Download": "fleet[].download", "DownloadFailure": "fleet[].download.fail[]",
     "At": "fleet[].download.fail[].cut, stall, wrong_length",
+    "SomeQuirk": "fleet[].quirks[]",
     "PauseOwnDownload": "fleet[].download.pause", "Install": "fleet[].install",
     "InstallFailure": "fleet[].install.fail[]", "Offline": "fleet[].offline[]",
     "Moment": "fleet[].offline[].from, until", "Transactions": "fleet[].transactions",
@@ -63,7 +64,7 @@ def _lines() -> Iterator[str]:
     yield "| profile | imitates | quirks and settings | how it is known |"
     yield "|---|---|---|---|"
     for name, profile in PROFILES.items():
-        settings = {**profile.download, **profile.install}
+        settings = {**profile.download, **profile.install, **profile.reconnect}
         does = [*profile.quirks, *(f"{key}: {value}" for key, value in settings.items())]
         yield f"| `{name}` | {profile.imitates} | {_code(does)} | {profile.source} |"
 
@@ -140,8 +141,9 @@ def _form(field: Mapping[str, Any]) -> str:
         return "a name" if len(values) > _MANY else " \\| ".join(f"`{value}`" for value in values)
     if "$ref" in field:
         return f"`{_WHERE[field['$ref'].rsplit('/', 1)[-1]]}`"
-    if "anyOf" in field:
-        forms = [_form(option) for option in field["anyOf"] if option.get("type") != "null"]
+    if "anyOf" in field or "oneOf" in field:
+        options = field.get("anyOf", field.get("oneOf", []))
+        forms = [_form(option) for option in options if option.get("type") != "null"]
         return "distribution" if len(forms) > _FORMS else " \\| ".join(dict.fromkeys(forms))
     if field.get("type") == "array":
         return f"list of {_form(field['items'])}"
@@ -154,6 +156,7 @@ _MANY = 9  # more names than this are listed in a table of their own
 _FORMS = 4  # only distributions can be written in more ways
 _UNITS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     units.DURATION_SCHEMA["pattern"]: ("duration", units.write_duration),
+    units.OFFSET_SCHEMA["pattern"]: ("duration", units.write_offset),
     units.SIZE_SCHEMA["pattern"]: ("size", units.write_size),
     units.RATE_SCHEMA["pattern"]: ("rate", units.write_rate),
     units.SHARE_SCHEMA["pattern"]: ("share", units.write_share),

@@ -46,12 +46,13 @@ class Scheduler:
     `now` is Unix seconds, starts where it is told to and never steps back.
     """
 
-    __slots__ = ("_heap", "_sequence", "now")
+    __slots__ = ("_heap", "_interjected", "_sequence", "now")
 
     def __init__(self, start: float) -> None:
         self.now = start
         self._heap: list[Timer] = []
         self._sequence = 0
+        self._interjected = 0
 
     def at(self, time: float, callback: Callable[[Any], None], argument: Any = None) -> Timer:
         """Run `callback(argument)` at `time` (the past means: next)."""
@@ -60,6 +61,12 @@ class Scheduler:
         timer = Timer((max(now, time), number, callback, argument))
         heappush(self._heap, timer)
         return timer
+
+    def interject(self, callback: Callable[[Any], None]) -> None:
+        """Run `callback(None)` before anything else; may be called from a signal handler."""
+        # Numbers of its own: the handler may have come while `at` was counting.
+        self._interjected -= 1
+        heappush(self._heap, Timer((self.now, self._interjected, callback, None)))
 
     def step(self) -> bool:
         """Run the next callback; False when nothing is left to happen."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from simulator.effects import Fetch, Fetched, FetchFailed
+from simulator.faults import nth
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -159,11 +160,7 @@ class Transfers:
     def _strike(self, client: str) -> DownloadFault | None:
         """Return the fault that meets this client's next request."""
         count = self._requests[client] = self._requests.get(client, 0) + 1
-        for fault in self.faults.get(client, ()):
-            if fault.times is None or count <= fault.times:
-                return fault
-            count -= fault.times
-        return None
+        return nth(self.faults.get(client, ()), count)
 
 
 class Share:
@@ -267,7 +264,7 @@ def _log(status: int, image: ImageModel, offset: int, sent: int, outcome: str,
 def _struck(image: ImageModel, offset: int, fault: DownloadFault, fetch: Fetch) -> Ending:
     """Return how a request ends that this fault strikes."""
     kind = fault.kind
-    stop = max(int(image.length * (0.5 if fault.at is None else fault.at)), offset)
+    stop = max(fault.spot(image.length), offset)
     status = 206 if offset else 200
     match kind:
         case "cut" | "stall":

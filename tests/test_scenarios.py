@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import jsonschema_rs
 import pytest
 import yaml
+from pydantic import BaseModel
 
 from harness.checkers import REQUIREMENTS
 from harness.rehearsal import rehearse
 from harness.verdict import Verdict
-from simulator.cohort_failures import InstallFailure
+from simulator.cohort_failures import At, Chosen, DownloadFailure, InstallFailure, NetworkFailure
+from simulator.cohort_parts import Moment, Offline, SomeQuirk
+from simulator.cohorts import (
+    Cohort,
+    Download,
+    Install,
+    Network,
+    PauseOwnDownload,
+    ReconnectPolicy,
+    Transactions,
+)
 from simulator.faults import DownloadFault, NetworkFault, QuirkName
-from simulator.manufacturer import How
+from simulator.manufacturer import How, KeyKind
 from simulator.profiles import PROFILES
-from simulator.scenario import Scenario, dump, load, schema
+from simulator.scenario import Scenario, Site, dump, load, schema
 from simulator.scenario_steps import STEPS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from simulator.faults import ChargerSpec
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
@@ -129,7 +142,32 @@ def test_every_fault_of_the_network_is_in_one(fleet: list[ChargerSpec]) -> None:
 def test_every_quirk_is_in_one(library: list[Scenario]) -> None:
     """Every deviation is shown by name, apart from the profiles that bundle some."""
     shown = {quirk for one in library for cohort in one.fleet for quirk in cohort.quirks}
-    assert shown == set(get_args(QuirkName))
+    names = {quirk if isinstance(quirk, str) else quirk.quirk for quirk in shown}
+    assert names == set(get_args(QuirkName))
+
+
+def said(value: Any) -> Iterator[tuple[str, str]]:
+    """Yield (kind of part, field) for every field that a scenario says itself."""
+    if isinstance(value, BaseModel):
+        for name in value.model_fields_set:
+            yield type(value).__name__, name
+            yield from said(getattr(value, name))
+    elif isinstance(value, tuple | list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from said(one)
+
+
+def test_every_field_of_a_fleet_is_in_one(library: list[Scenario]) -> None:
+    """Whatever a cohort, its line, its downloads and its faults may be told is shown by a drill."""
+    shown = {pair for one in library for pair in said(one)}
+    failures = [fail for one in library for cohort in one.fleet for fail in cohort.download.fail]
+    shown |= {(DownloadFailure.__name__, fail.then) for fail in failures if fail.then}
+    whom = set(Chosen.model_fields)  # how to choose is one thing for all of them
+    parts = (Cohort, Network, ReconnectPolicy, NetworkFailure, Download, DownloadFailure, At,
+             PauseOwnDownload, Install, InstallFailure, Offline, Moment, SomeQuirk, Transactions,
+             Site)  # fmt: skip
+    known = {(part.__name__, name) for part in parts for name in set(part.model_fields) - whom}
+    assert known - shown == set()
 
 
 def test_every_profile_is_in_one(library: list[Scenario]) -> None:
@@ -147,6 +185,12 @@ def test_every_step_is_in_one(library: list[Scenario]) -> None:
 def test_every_way_of_signing_is_in_one(library: list[Scenario]) -> None:
     """Good and flawed signatures and certificates are all met."""
     assert {one.firmware.signature for one in library} == {None, *get_args(How)}
+
+
+def test_every_kind_of_key_is_in_one(library: list[Scenario]) -> None:
+    """ECDSA and RSA-PSS."""
+    keys = {one.firmware.key for one in library if one.firmware.signature is not None}
+    assert keys == set(get_args(KeyKind))
 
 
 def test_every_version_is_in_one(fleet: list[ChargerSpec]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from harness.checkers.alone import UNSEEN, judgeable
+from harness.checkers.telling import visible
 from harness.verdict import Finding, Grade, Result, Step, Subject, Verdict, Witness
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ class Checker:
                 self.requirement.id,
                 grade,
                 side,
-                who,
-                Witness(expected, seen, steps),
+                visible(who),
+                Witness(visible(expected), visible(seen), steps),
                 charger,
                 quirk,
             )

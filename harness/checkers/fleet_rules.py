@@ -20,7 +20,19 @@ Group = tuple[str, str | None, str | None]  # version, vendor, model
 
 def group_of(station: Station) -> Group:
     """Return the group that a booted station belongs to; no version counts as `unknown`."""
-    return (station.version or "unknown", station.vendor, station.model)
+    return _plain(station.version or "unknown", station.vendor, station.model)
+
+
+def _plain(version: str, vendor: Any, model: Any) -> Group:
+    """Return a group without what a CSMS may well refuse to repeat: control characters."""
+    return _printable(version), _printable(vendor), _printable(model)
+
+
+def _printable(text: Any) -> Any:
+    """Return a string as far as it can be printed; a replacement says as much as an omission."""
+    if not isinstance(text, str) or (text.isprintable() and "\ufffd" not in text):
+        return text
+    return "".join(char for char in text if char.isprintable() and char != "\ufffd")
 
 
 class R42(Checker):
@@ -78,19 +90,21 @@ class R42(Checker):
         self, view: View, body: dict[str, Any], query: dict[str, list[str]], asked: int
     ) -> str:
         rows = [r for r in body.get("versions") or [] if isinstance(r, dict)]
-        listed: dict[Group, int] = {}
+        listed: Counter[Group] = Counter()
+        seen: set[Group] = set()
         for row in rows:
             group = (str(row.get("firmware_version")), row.get("vendor"), row.get("model"))
-            if group in listed:
+            if group in seen:
                 return f"{group[0]} of {group[1]} {group[2]} is listed twice"
+            seen.add(group)
             count, ids = row.get("charger_count"), row.get("charger_ids")
-            listed[group] = count if isinstance(count, int) else 0
-            if isinstance(ids, list) and len(ids) != listed[group]:
+            listed[_plain(*group)] += count if isinstance(count, int) else 0
+            if isinstance(ids, list) and len(ids) != count:
                 return f"charger_count {count} beside {len(ids)} charger ids"
         total = body.get("total_chargers")
         if isinstance(total, int) and total != sum(listed.values()):
             return f"total_chargers {total} beside counts that make {sum(listed.values())}"
-        vendor = query.get("vendor", [None])[0]
+        vendor = _printable(query.get("vendor", [None])[0])
         wrong = [g for g in listed if vendor is not None and g[1] != vendor]
         if wrong:
             return f"vendor {vendor} was asked for, {wrong[0][1]} is listed"
@@ -106,7 +120,7 @@ class R42(Checker):
     ) -> str:
         """Compare counts; a boot that overlaps the read may count either way."""
         sites = view.header.scenario.get("sites")
-        site, vendor = query.get("site_id", [None])[0], query.get("vendor", [None])[0]
+        site, vendor = query.get("site_id", [None])[0], _printable(query.get("vendor", [None])[0])
         if site is not None and not isinstance(sites, dict):
             return ""  # nobody told the judge who stands where
         least: Counter[Group] = Counter()
@@ -145,7 +159,7 @@ def _misplaced(rows: list[dict[str, Any]], certain: dict[str, Group], vendor: st
     for row in rows:
         ids = row.get("charger_ids")
         for charger in ids if isinstance(ids, list) else ():
-            shown[str(charger)] = str(row.get("firmware_version"))
+            shown[str(charger)] = _printable(str(row.get("firmware_version")))
     if not shown:
         return ""
     for charger, group in certain.items():

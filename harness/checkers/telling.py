@@ -23,8 +23,15 @@ def tell(event: Event) -> str:
 
 def clean(text: str) -> str:
     """Cut a string to one readable line without control characters."""
-    shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[: LONGEST + 1])
+    shown = visible(text[: LONGEST + 1])
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Return a string on one line, control characters as their escapes."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _told(event: Event) -> str:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from harness.mutants.charger_registry import benign, method, says, sends
 from simulator import effects, wire
 from simulator.charger import Charger
-from simulator.charger_update import Phase, Update
+from simulator.charger_update import Update
 from simulator.faults import PauseDownload
 from simulator.firmware import Status
+from simulator.update_phase import Phase
 
 if TYPE_CHECKING:
     from harness.mutants.patching import Patch

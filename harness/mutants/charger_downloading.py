@@ -10,8 +10,9 @@ import msgspec
 from harness.mutants.charger_registry import method, says, wrong
 from simulator import charger_calls, image, signing
 from simulator.charger import Charger
-from simulator.charger_update import Phase, Update
+from simulator.charger_update import Update
 from simulator.firmware import Status
+from simulator.update_phase import Phase
 
 if TYPE_CHECKING:
     from harness.mutants.patching import Patch

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from harness.mutants.charger_registry import method, says, wrong
 from simulator import effects
 from simulator.charger import Charger
-from simulator.charger_update import Phase, Update
+from simulator.charger_update import Update
 from simulator.firmware import FAILURES, Status
+from simulator.update_phase import Phase
 
 if TYPE_CHECKING:
     from harness.mutants.patching import Patch

@@ -20,6 +20,7 @@ from harness.run_record import ExitCode
 
 if TYPE_CHECKING:
     from harness.drill import Drill
+    from harness.history import Event
     from harness.virtual_site import VirtualSite
 
 
@@ -119,9 +120,12 @@ def test_an_interrupted_rehearsal_is_judged_as_far_as_it_came(phase: str) -> Non
     """Ctrl-C ends the phase, not the process: half a drill proves nothing, and says so."""
 
     def begun(site: VirtualSite, _: Drill) -> None:
-        site.history.subscribe(
-            lambda event: site.world.interrupt() if event.name == phase else None
-        )
+        def pressed(event: Event) -> None:
+            if event.name == phase:
+                site.world.interrupt()
+                site.world.interrupt()  # who is impatient presses it once more
+
+        site.history.subscribe(pressed)
 
     done = rehearse(find("smoke").scenario, begun=begun)
     names = [event.name for event in done.history.events if event.kind == "mark"]

@@ -6,6 +6,8 @@ import json
 import signal
 import socket
 import subprocess
+import sys
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +15,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness import processes, report
+from harness.__main__ import start
 from harness.cli import main
 from harness.errors import UsageError
 from harness.library import find, names
+from harness.run_record import ExitCode
 
 if TYPE_CHECKING:
     from harness.run_record import RunRecord
@@ -275,3 +279,42 @@ def test_ctrl_c_after_the_drill_leaves_report_and_exit_code_as_they_are(
     result = call("run", "smoke", "--virtual", "--report", str(tmp_path))
     assert result.exit_code == 0
     assert (tmp_path / "report.html").exists()
+
+
+def test_ctrl_c_while_the_commands_are_loaded_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Half a second of imports in which somebody may have second thoughts: exit 130, one word."""
+
+    class Impatient(MetaPathFinder):
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == "harness.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "harness.cli")
+    monkeypatch.setattr(sys, "meta_path", [Impatient(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert ended.value.code == ExitCode.INTERRUPTED
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_part_lies_in_the_folder_of_its_scenario_or_in_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scenario from elsewhere reads no file of the system, whichever way it is named."""
+    (tmp_path / "secret.yaml").write_text("name: a secret")
+    (tmp_path / "a" / "parts").mkdir(parents=True)
+    (tmp_path / "a" / "parts" / "one.yaml").write_text("firmware: {version: '2'}")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "common.yaml").write_text("fleet: [{cohort: a, count: 1}]")
+    main_file = tmp_path / "a" / "main.yaml"
+    refused = ["../secret.yaml", "/dev/zero", str(tmp_path / "secret.yaml"), "../b/common.yaml"]
+    main_file.write_text(f"version: 1\nname: x\nincludes: [{', '.join(refused)}]\n")
+    result = call("scenario", "validate", str(main_file))
+    assert result.exit_code == ExitCode.USAGE
+    assert result.output.count("it lies outside") == len(refused)
+    assert "a secret" not in result.output
+    main_file.write_text("version: 1\nname: x\nincludes: [parts/one.yaml, ../b/common.yaml]\n")
+    monkeypatch.chdir(tmp_path)
+    assert call("scenario", "validate", "a/main.yaml").exit_code == 0

@@ -18,6 +18,7 @@ from harness.live import Quiet
 from harness.run_record import Ending, ExitCode
 from harness.target_file import load_target
 from harness.verdict import Verdict
+from simulator import divided
 from simulator.scenario import load
 
 if TYPE_CHECKING:
@@ -215,6 +216,34 @@ def test_a_process_that_dies_ends_the_drill_at_once(
     assert (again.problem, again.verdict, again.exit_code) == (
         done.problem, done.verdict, done.exit_code,
     )  # fmt: skip
+
+
+def test_a_fleet_process_that_dies_ends_the_drill_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half of the fleet is gone, which must not look like a CSMS that does not answer."""
+    fleets: list[divided.DividedFleet] = []
+    start = divided.DividedFleet.start
+
+    async def remembered(fleet: divided.DividedFleet) -> None:
+        fleets.append(fleet)
+        await start(fleet)
+
+    monkeypatch.setattr(divided.DividedFleet, "start", remembered)
+
+    class Killer(Interrupter):
+        def strike(self) -> None:
+            os.kill(fleets[0].pids[0], signal.SIGKILL)
+
+    view = Killer(lambda drill: drill.where.startswith("step 6"))
+    done = runner.run(options("smoke", tmp_path, processes=2), view)
+    assert done.exit_code is ExitCode.NOT_RUN
+    assert done.problem == (
+        "a process of the fleet ended unexpectedly (signal 9), and 5 chargers with it"
+    )
+    assert done.judgement is not None
+    assert not done.judgement.failed
+    assert done.wall_seconds < 15
 
 
 def test_ctrl_c_during_set_up_ends_at_once(tmp_path: Path) -> None:

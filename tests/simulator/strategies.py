@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from simulator import cohort_failures as failures
-from simulator import cohorts, scenario, scenario_steps
+from simulator import cohort_parts, cohorts, scenario, scenario_steps
 from simulator.faults import Exponential, Fixed, Lognormal, Mixture, Uniform
 from simulator.profiles import PROFILES
 from simulator.quirks import QUIRKS
@@ -27,6 +27,13 @@ SIMPLE = st.one_of(
     PAIRS.map(lambda pair: Uniform(low=pair[0], high=pair[1])),
     PAIRS.map(lambda pair: Lognormal(median=pair[0], p95=pair[1])),
     POSITIVE.map(lambda mean: Exponential(mean=mean)),
+)
+RATES = st.one_of(
+    POSITIVE.map(lambda value: Fixed(value=value)),
+    PAIRS.map(lambda pair: Uniform(low=pair[0], high=pair[1])),
+    st.tuples(SHARES.filter(bool), POSITIVE).map(
+        lambda pair: Mixture(parts=((pair[0], Fixed(value=pair[1])),))
+    ),
 )
 DISTRIBUTIONS = SIMPLE | st.lists(
     st.tuples(SHARES.filter(bool), SIMPLE), min_size=1, max_size=3
@@ -50,7 +57,9 @@ WHOM: dict[str, st.SearchStrategy[Any]] = {
     "times": st.none() | st.integers(1, 3),
 }
 WHOMS = st.fixed_dictionaries({"p": SHARES}, optional=WHOM)
-AT = SHARES.map(lambda at: failures.At(at=at))
+AT = SHARES.map(lambda at: failures.At(at=at)) | st.integers(0, 511).map(
+    lambda byte: failures.At(byte=byte)
+)
 KINDS = st.one_of(
     st.fixed_dictionaries({"cut": AT}),
     st.fixed_dictionaries({"stall": AT}),
@@ -76,8 +85,31 @@ NETWORK_FAILURES = st.tuples(
     st.sampled_from(["UpdateFirmware", "Heartbeat"]),
     some(frame=st.sampled_from(["call", "answer"]), by=AMOUNTS, skip=st.integers(0, 3)),
 ).map(lambda parts: failures.NetworkFailure(**parts[0], **{parts[1]: parts[2]}, **parts[3]))
-MOMENTS = model(cohorts.Moment, after=st.sampled_from(["create", "pause", "resume"]), plus=AMOUNTS)
-WINDOWS = some(**{"from": MOMENTS}, until=MOMENTS).map(lambda given: cohorts.Offline(**given))
+MOMENTS = model(
+    cohort_parts.Moment, after=st.sampled_from(["create", "pause", "resume"]), plus=AMOUNTS
+)
+WHOM_IF_ANY = {"p": SHARES, "share": SHARES, "only": WHOM["only"]}
+
+
+def _forward(given: dict[str, Any]) -> bool:
+    """Whether a window does not end before it begins."""
+    begin, until = given.get("from", cohort_parts.Moment()), given.get("until")
+    return until is None or begin.after != until.after or begin.plus <= until.plus
+
+
+WINDOWS = (
+    some(**{"from": MOMENTS}, until=MOMENTS, **WHOM_IF_ANY)
+    .filter(_forward)
+    .map(lambda given: cohort_parts.Offline(**given))
+)
+QUIRK = st.sampled_from(sorted(QUIRKS)) | st.tuples(
+    st.sampled_from(sorted(QUIRKS)), SHARES, some(**WHOM_IF_ANY)
+).map(lambda parts: cohort_parts.SomeQuirk(quirk=parts[0], **{"p": parts[1], **parts[2]}))
+OFFSETS = st.one_of(
+    DISTRIBUTIONS,
+    st.tuples(AMOUNTS, AMOUNTS).map(lambda pair: Uniform(low=-pair[0], high=pair[1])),
+    AMOUNTS.map(lambda value: Fixed(value=-value)),
+)
 
 COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "ocpp": st.sampled_from(["ocpp1.6", "ocpp2.0.1", "ocpp2.1"]),
@@ -101,7 +133,7 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     ),
     "download": model(
         cohorts.Download,
-        rate=st.none() | DISTRIBUTIONS.filter(lambda drawn: drawn != Fixed(value=0)),
+        rate=st.none() | RATES,
         stall_timeout=AMOUNTS,
         retries_mean=st.sampled_from(["retries", "attempts"]),
         reports_each_attempt=st.booleans(),
@@ -115,10 +147,10 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
         installed_before_reboot=st.booleans(),
         fail=st.lists(INSTALL_FAILURES, max_size=3).map(tuple),
     ),
-    "clock_skew": AMOUNTS,
+    "clock_skew": OFFSETS,
     "transactions": st.none()
     | st.builds(cohorts.Transactions, busy=SHARES, ends=DISTRIBUTIONS),
-    "quirks": st.lists(st.sampled_from(sorted(QUIRKS)), max_size=3, unique=True).map(tuple),
+    "quirks": st.lists(QUIRK, max_size=3).map(tuple),
     "profile": st.none() | st.sampled_from(sorted(PROFILES)),
     "offline": st.lists(WINDOWS, max_size=2).map(tuple),
 }  # fmt: skip
@@ -176,13 +208,24 @@ STEPS = st.one_of(
 
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[cohorts.Cohort, ...]:
-    """Return a few cohorts whose chargers have ids of their own."""
-    return tuple(
+    """Return a few cohorts whose chargers have ids of their own, and whose faults all strike."""
+    drawn = (
         cohorts.Cohort(
             cohort=f"c{number}", count=draw(st.integers(0, 5)), **draw(some(**COHORT_FIELDS))
         )
         for number in range(draw(st.integers(1, 2)))
     )
+    return tuple(map(_striking, drawn))
+
+
+def _striking(cohort: cohorts.Cohort) -> cohorts.Cohort:
+    """Return the cohort without the faults that would miss."""
+    for path, _ in list(cohort.misses(image=512)):
+        name = str(path[0])
+        part = getattr(cohort, name)
+        kept = () if isinstance(part, tuple) else part.model_copy(update={"fail": ()})
+        cohort = cohort.model_copy(update={name: kept})
+    return cohort
 
 
 SCENARIOS = st.tuples(

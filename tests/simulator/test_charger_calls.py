@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from simulator import wire
-from simulator.faults import Fixed
+from simulator.faults import DownloadFault, Fixed
 from tests.simulator.lab import Lab
 
 FIRMWARE = "FirmwareStatusNotification"
@@ -174,3 +174,83 @@ def test_a_status_about_to_be_sent_is_the_one_that_was_asked_for() -> None:
     asked(lab, FIRMWARE)
     lab.run(60.0)
     assert lab.statuses()[-1] == "Installed"
+
+
+SECURE: dict[str, Any] = {"ocpp": "ocpp1.6", "signed": True}
+
+
+@pytest.mark.parametrize(
+    ("fields", "action"),
+    [
+        ({}, "ExtendedTriggerMessage"),
+        ({}, "SignedUpdateFirmware"),
+        ({}, "GetVariables"),
+        (SECURE, "GetVariables"),
+        ({"ocpp": "ocpp2.0.1"}, "ExtendedTriggerMessage"),
+        ({"ocpp": "ocpp2.0.1"}, "SignedUpdateFirmware"),
+        ({"ocpp": "ocpp2.1"}, "GetConfiguration"),
+        ({"ocpp": "ocpp2.1"}, "RemoteStartTransaction"),
+    ],
+)
+def test_what_a_version_does_not_have_is_not_implemented(
+    fields: dict[str, Any], action: str
+) -> None:
+    """A charger knows the messages of its own version only."""
+    answer = Lab(**fields).boot().call(action, {"requestedMessage": FIRMWARE})
+    assert isinstance(answer, wire.CallError)
+    assert answer.code == "NotImplemented"
+
+
+@pytest.mark.parametrize(
+    ("fields", "action"),
+    [({}, "TriggerMessage"), (SECURE, "ExtendedTriggerMessage"),
+     ({"ocpp": "ocpp2.0.1"}, "TriggerMessage")],
+)  # fmt: skip
+def test_the_signed_status_has_no_trigger_of_its_own(fields: dict[str, Any], action: str) -> None:
+    """No version lists it among the messages that can be triggered (WP 6.8)."""
+    message = {"requestedMessage": f"Signed{FIRMWARE}"}
+    answer = Lab(**fields).boot().call(action, message)
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "NotImplemented"}
+
+
+def test_each_trigger_of_1_6_yields_its_own_status() -> None:
+    """The extension's trigger the signed status, the core one the core status (WP 6.8)."""
+    lab = Lab(**SECURE).boot()
+    lab.update()
+    lab.run(5.0)
+    lab.call("ExtendedTriggerMessage", {"requestedMessage": FIRMWARE})
+    signed = [payload["status"] for _, payload in lab.calls(f"Signed{FIRMWARE}")]
+    assert signed[-1] == signed[-2] == "Installing"
+    assert lab.calls(FIRMWARE) == []
+    lab.call("TriggerMessage", {"requestedMessage": FIRMWARE})
+    assert [payload for _, payload in lab.calls(FIRMWARE)] == [{"status": "Idle"}]
+
+
+def test_no_version_unlocks_what_has_no_lock() -> None:
+    """Each says so in a word that its schema knows."""
+    for ocpp, status in (("ocpp1.6", "NotSupported"), ("ocpp2.0.1", "UnknownConnector")):
+        answer = Lab(ocpp=ocpp).boot().call("UnlockConnector", {"evseId": 1, "connectorId": 1})
+        assert isinstance(answer, wire.CallResult)
+        assert answer.payload == {"status": status}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"signingCertificate": 5, "signature": "AA=="}, {"signingCertificate": ["x"]},
+              {"signature": 5}]
+)  # fmt: skip
+def test_a_certificate_that_is_no_text_is_a_callerror(wrong: dict[str, Any]) -> None:
+    """A CSMS that sends nonsense is told so; the charger goes on."""
+    lab = Lab(ocpp="ocpp2.0.1").boot()
+    answer = lab.update(firmware=wrong)
+    assert isinstance(answer, wire.CallError)
+    assert answer.code == "TypeConstraintViolation"
+    assert isinstance(lab.call("ClearCache", {}), wire.CallResult)
+
+
+def test_numbers_beyond_reason_are_only_large() -> None:
+    """A retry interval of four hundred digits is a very long one."""
+    lab = Lab([DownloadFault(kind="refuse")], ocpp="ocpp2.0.1").boot()
+    answer = lab.update(retryInterval=10**400, retries=10**400)
+    assert isinstance(answer, wire.CallResult)
+    assert lab.run(600.0).statuses() == ["Downloading"]

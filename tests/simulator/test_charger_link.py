@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from simulator.faults import Reconnect
+from simulator.faults import Reconnect, Window
 from tests.simulator.lab import Lab
 
 
@@ -48,3 +48,31 @@ def test_no_wait_is_longer_than_the_most(
     policy = Reconnect(first=first, most=60.0, factor=factor, jitter=jitter)
     wait = policy.vary(policy.wait(refused), random.Random(1))
     assert 0.0 <= wait <= 60.0
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_window_may_begin_and_end_some_time_after_a_mark(same: bool) -> None:
+    """`from` waits its seconds after the mark; `until` counts from its own mark, or the same."""
+    window = Window(from_mark="act", delay=10.0, until_mark="act" if same else "heal", plus=30.0)
+    lab = Lab(offline=(window,)).boot()
+    lab.fleet.mark("act")
+    lab.run(5.0)
+    assert lab.charger.online
+    if not same:
+        lab.fleet.mark("heal")
+    lab.run(10.0)
+    assert not lab.charger.online
+    lab.run(60.0)
+    assert lab.charger.online
+
+
+def test_a_window_that_was_over_before_it_began_never_begins() -> None:
+    """The mark that ends it came first: the charger does not stay away for ever."""
+    window = Window(from_mark="act", delay=10.0, until_mark="heal")
+    lab = Lab(offline=(window,)).boot()
+    lab.fleet.mark("act")
+    lab.run(1.0)
+    lab.fleet.mark("heal")
+    lab.run(60.0)
+    assert lab.charger.online
+    assert lab.notes("offline") == []

@@ -86,6 +86,11 @@ def test_what_is_drawn_for_a_charger_does_not_depend_on_the_others(
         if part in fields:
             kept = [one.model_copy(update={"count": 0, "share": 0.0}) for one in fields[part].fail]
             fields[part] = fields[part].model_copy(update={"fail": tuple(kept)})
+    for part in ("quirks", "offline"):
+        fields[part] = tuple(
+            one if isinstance(one, str) else one.model_copy(update={"count": 0, "share": 0.0})
+            for one in fields.get(part, ())
+        )
     more = Cohort(cohort="a", count=4, **fields).chargers(seed)
     fewer = Cohort(cohort="a", count=3, **fields).chargers(seed)
     assert more[:3] == fewer
@@ -111,10 +116,10 @@ def test_every_download_fault_reaches_the_firmware_server_in_its_words() -> None
         },
     )
     assert download_plan(one.chargers(1)) == {
-        "a-0002": [{"kind": "status", "at": None, "status": 503, "retry_after": 2.0,
-                    "rate": None, "times": None}],
-        "a-0003": [{"kind": "throttle", "at": None, "status": None, "retry_after": None,
-                    "rate": 100_000.0, "times": 2}],
+        "a-0002": [{"kind": "status", "at": None, "byte": None, "status": 503,
+                    "retry_after": 2.0, "rate": None, "times": None}],
+        "a-0003": [{"kind": "throttle", "at": None, "byte": None, "status": None,
+                    "retry_after": None, "rate": 100_000.0, "times": 2}],
     }  # fmt: skip
 
 
@@ -207,6 +212,8 @@ def test_every_profile_names_fields_that_exist(name: str) -> None:
     for settings_ in (profile.download, profile.install):
         for field, value in settings_.items():
             assert getattr(spec, field) == value
+    for field, value in profile.reconnect.items():
+        assert getattr(spec.reconnect, field) == value
     assert profile.imitates
     assert profile.source.startswith(("run", "read"))
 
@@ -235,3 +242,73 @@ def test_a_network_fault_has_exactly_one_kind(fail: dict[str, Any]) -> None:
     """No kind and two kinds are refused."""
     with pytest.raises(ValidationError, match="exactly one of drop"):
         cohort(1, network={"fail": [fail]})
+
+
+def test_a_quirk_of_some_is_theirs_alone() -> None:
+    """By number, by an exact share, by chance: the others are sound, and each draw is its own."""
+    one = cohort(
+        100,
+        quirks=[
+            "no_reboot",
+            {"quirk": "two_calls", "only": [1, 7]},
+            {"quirk": "late_status", "share": "20 %"},
+            {"quirk": "never_reports", "p": "30 %"},
+        ],
+    )
+    having = {
+        name: [spec.id for spec in one.chargers(1) if name in spec.quirks]
+        for name in ("no_reboot", "two_calls", "late_status", "never_reports")
+    }
+    assert len(having["no_reboot"]) == 100
+    assert having["two_calls"] == ["a-0001", "a-0007"]
+    assert len(having["late_status"]) == 20
+    assert 15 <= len(having["never_reports"]) <= 45
+    with pytest.raises(ValidationError, match=r"who\?"):
+        cohort(1, quirks=[{"quirk": "two_calls"}])
+
+
+def test_a_window_of_some_is_theirs_alone() -> None:
+    """A window may be for a part of the cohort; without a word it is for all."""
+    one = cohort(10, offline=[{"until": "5 s", "count": 3}, {"from": "9 s"}])
+    windows = sorted(len(spec.offline) for spec in one.chargers(1))
+    assert windows == [1] * 7 + [2] * 3
+    with pytest.raises(ValidationError, match="ends before it begins"):
+        cohort(1, offline={"from": "20 s", "until": "10 s"})
+
+
+def test_each_clock_is_off_in_its_own_way() -> None:
+    """A distribution of clocks is drawn once a charger; the same seed, the same clocks."""
+    one = cohort(50, clock_skew={"uniform": ["-2 min", "2 min"]})
+    skews = [spec.clock_skew for spec in one.chargers(1)]
+    assert min(skews) < -60 < 60 < max(skews)
+    assert skews[:20] == [spec.clock_skew for spec in cohort(20, **one.model_dump(
+        include={"clock_skew"})).chargers(1)]  # fmt: skip
+
+
+def test_a_download_breaks_at_a_byte() -> None:
+    """Instead of a share of the image; both at once would be two places."""
+    one = cohort(1, download={"fail": [{"only": [1], "cut": {"byte": "64 kB"}}]})
+    (fault,) = one.chargers(1)[0].download_faults
+    assert (fault.at, fault.byte, fault.spot(1_000_000)) == (None, 64_000, 64_000)
+    with pytest.raises(ValidationError, match="at or byte"):
+        cohort(1, download={"fail": [{"only": [1], "cut": {"at": 0.5, "byte": 9}}]})
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [("{n:1000000000}", "only field"), ("{n.__class__}", "only field"), ("{m}", "only field"),
+     ("{n!r}", "only field"), ("{", "broken"), ("", "1 to 255"), ("x" * 300, "1 to 255"),
+     ("a\n", "printed"), ("\x1b[2J", "printed")],
+)  # fmt: skip
+def test_a_template_that_makes_no_ids_is_refused(template: str, told: str) -> None:
+    """Ids that nobody can use, or that would fill the memory."""
+    with pytest.raises(ValidationError, match=told):
+        cohort(1, id=template)
+    assert cohort(2, id="<b>{n:03}</b>").ids() == ["<b>001</b>", "<b>002</b>"]
+    assert Cohort(cohort="{x}", count=1).ids() == ["{x}-0001"]
+
+
+def test_an_action_that_no_frame_has_is_told() -> None:
+    """A misspelt action would make a fault that never strikes."""
+    with pytest.raises(ValidationError, match="did you mean FirmwareStatusNotification"):
+        cohort(1, network={"fail": [{"p": 1, "drop": "FirmwareStatusNotificaton"}]})

@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from simulator.distributions import DurationDistribution, RateDistribution
+from simulator.distributions import (
+    DurationDistribution,
+    OffsetDistribution,
+    RateDistribution,
+)
 from simulator.faults import Exponential, Fixed, Lognormal, Mixture, Uniform
 
 DURATION: TypeAdapter[Any] = TypeAdapter(DurationDistribution)
@@ -52,9 +56,40 @@ def test_a_rate_takes_units_of_rate() -> None:
         ({"mixture": [["1 s"]]}, "weight, distribution"),
         ({"normal": {"mean": 0}}, "not a distribution"),
         ({"uniform": ["1 s", "2 s"], "exponential": {"mean": "1 s"}}, "not a distribution"),
+        (-5, "from 0 to 36525 d"),
+        ({"uniform": [-5, -1]}, "from 0 to 36525 d"),
+        ({"uniform": [0, float("inf")]}, "inf is not a duration"),
+        (float("nan"), "nan is not a duration"),
+        (10**400, "is not a duration"),
+        ("1e300 s", "from 0 to 36525 d"),
     ],
 )
 def test_a_wrong_distribution_is_refused_with_its_reason(written: Any, why: str) -> None:
     """The reason says what the form needs."""
     with pytest.raises(ValidationError, match=why):
         DURATION.validate_python(written)
+
+
+def test_a_rate_of_nothing_is_refused() -> None:
+    """A download at no bytes a second would never end."""
+    rate: TypeAdapter[Any] = TypeAdapter(RateDistribution)
+    for written in (0, "0 B/s", {"uniform": [0, "1 MB/s"]}):
+        with pytest.raises(ValidationError, match="more than 0"):
+            rate.validate_python(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("-5 min", Fixed(value=-300)),
+        (-1.5, Fixed(value=-1.5)),
+        ({"uniform": ["-2 min", "2 min"]}, Uniform(low=-120, high=120)),
+    ],
+)
+def test_an_offset_may_be_negative(written: Any, meant: Any) -> None:
+    """Clocks are behind as often as ahead; what is written back means the same."""
+    offset: TypeAdapter[Any] = TypeAdapter(OffsetDistribution)
+    assert offset.validate_python(written) == meant
+    assert offset.validate_python(offset.dump_python(meant)) == meant
+    with pytest.raises(ValidationError, match="at most 18000 d"):
+        offset.validate_python("-1e9 d")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from simulator import wire
 from simulator.manufacturer import How, Manufacturer
+from simulator.rsa_key import BITS, rsa_key
 from tests.simulator.lab import IMAGE, START, Lab
 
 MAKER = Manufacturer(1, now=START)
+RSA_MAKER = Manufacturer(1, now=START, key="rsa")
 ANSWERS: list[tuple[How, str, str | None]] = [
     ("good", "Accepted", "Installed"),
     ("wrong_signature", "Accepted", "InvalidSignature"),
@@ -21,13 +25,15 @@ ANSWERS: list[tuple[How, str, str | None]] = [
 
 
 @pytest.mark.parametrize(("ocpp", "signed"), [("ocpp1.6", True), ("ocpp2.0.1", False)])
-@pytest.mark.parametrize(("how", "status", "end"), ANSWERS)
+@pytest.mark.parametrize("flaw", ANSWERS)
+@pytest.mark.parametrize("maker", [MAKER, RSA_MAKER], ids=["ecdsa", "rsa"])
 def test_each_flaw_meets_its_answer(
-    how: How, status: str, end: str | None, ocpp: str, signed: bool
+    maker: Manufacturer, flaw: tuple[How, str, str | None], ocpp: str, signed: bool
 ) -> None:
     """A charger that trusts the root takes good images only, and says what is wrong with others."""
-    offer = MAKER.sign(IMAGE.sha256, how)
-    lab = Lab(ocpp=ocpp, signed=signed, firmware_root=MAKER.root, revoked=MAKER.revoked).boot()
+    how, status, end = flaw
+    offer = maker.sign(IMAGE.sha256, how)
+    lab = Lab(ocpp=ocpp, signed=signed, firmware_root=maker.root, revoked=maker.revoked).boot()
     firmware = {"signingCertificate": offer.certificate, "signature": offer.signature}
     answer = lab.update(firmware=firmware)
     lab.run(200.0)
@@ -42,10 +48,21 @@ def test_the_same_seed_signs_the_same_and_another_does_not() -> None:
     again, other = Manufacturer(1, now=START), Manufacturer(2, now=START)
     assert again.root == MAKER.root != other.root
     assert again.sign(IMAGE.sha256) == MAKER.sign(IMAGE.sha256) != other.sign(IMAGE.sha256)
+    assert RSA_MAKER.sign(IMAGE.sha256) == RSA_MAKER.sign(IMAGE.sha256) != MAKER.sign(IMAGE.sha256)
+
+
+def test_the_rsa_key_is_one() -> None:
+    """Primes that the library checks itself, the length OCPP asks for, and the same every time."""
+    key = rsa_key.__wrapped__("1/manufacturer")
+    assert key.key_size == BITS
+    assert key.private_numbers() == rsa_key("1/manufacturer").private_numbers()
+    certificate = x509.load_pem_x509_certificate(RSA_MAKER.sign(IMAGE.sha256).certificate.encode())
+    assert isinstance(certificate.public_key(), rsa.RSAPublicKey)
 
 
 def test_the_fields_fit_into_the_request() -> None:
     """OCPP allows 5500 characters of certificate and 800 of signature."""
-    offer = MAKER.sign(IMAGE.sha256)
-    assert len(offer.certificate) <= 5500
-    assert len(offer.signature) <= 800
+    for maker in (MAKER, RSA_MAKER):
+        offer = maker.sign(IMAGE.sha256)
+        assert len(offer.certificate) <= 5500
+        assert len(offer.signature) <= 800

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from simulator import wire
 from simulator.faults import NetworkFault
 from tests.simulator.lab import START, Lab
 
@@ -145,4 +148,50 @@ def test_a_line_that_breaks_with_the_request_swallows_its_answer() -> None:
     one.request_update()
     one.run(120.0)
     assert one.answers("csms-update") == []
+    assert one.statuses()[-1] == "Installed"
+
+
+def heard(one: Lab, action: str) -> list[float]:
+    """Return when CALLs of the CSMS were answered, by action of the CALL."""
+    received = [frame for _, kind, frame in one.log if kind == "recv"]
+    calls = {frame.message_id for frame in received
+             if isinstance(frame, wire.Call) and frame.action == action}  # fmt: skip
+    return [time for time, kind, frame in one.log
+            if kind == "send" and isinstance(frame, wire.CallResult)
+            and frame.message_id in calls]  # fmt: skip
+
+
+def test_a_late_request_holds_up_what_came_behind_it() -> None:
+    """A frame of the CSMS may be late, too; the frames behind it keep their order."""
+    one = lab(NetworkFault(kind="delay", action="UpdateFirmware", by=4.0))
+    one.request_update()
+    assert one.csms.connection is not None
+    one.csms.connection.send('[2,"behind","ClearCache",{}]')
+    one.run(60.0)
+    ((late,), (behind,)) = heard(one, "UpdateFirmware"), heard(one, "ClearCache")
+    assert late == behind == pytest.approx(9.0)
+    assert one.statuses()[-1] == "Installed"
+
+
+def test_a_late_request_dies_with_its_connection() -> None:
+    """What was still on its way when the line broke is heard by nobody, later connections are."""
+    one = lab(NetworkFault(kind="delay", action="UpdateFirmware", by=4.0))
+    one.request_update()
+    one.run(1.0)
+    one.fleet.cut("CP-1")
+    one.run(60.0)
+    assert one.charger.ready
+    assert one.statuses() == []
+    assert isinstance(one.call("ClearCache", {}), wire.CallResult)
+
+
+def test_faults_of_the_line_stop_when_the_drill_heals() -> None:
+    """From the mark `heal` on everything must come to an end: a line that loses all is mended."""
+    one = lab(NetworkFault(kind="drop", action="UpdateFirmware", times=None))
+    one.request_update()
+    one.run(10.0)
+    assert one.statuses() == []
+    one.fleet.mark("heal")
+    one.request_update()
+    one.run(120.0)
     assert one.statuses()[-1] == "Installed"

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from simulator import wire
-from simulator.faults import InstallFault, QuirkName
+from simulator.faults import DownloadFault, InstallFault, QuirkName
 from simulator.quirks import LATE, QUIRKS
 from tests.simulator.lab import Lab
 
@@ -52,6 +52,8 @@ def test_a_plain_charger_reports_the_whole_train() -> None:
         ("late_status", [*TRAIN, "Downloading"]),
         ("spontaneous_idle", ["Downloading", "Downloaded", "Idle", *TRAIN[2:]]),
         ("unsolicited_installed", ["Installed", *TRAIN]),
+        ("skips_rebooting", [status for status in TRAIN if status != "InstallRebooting"]),
+        ("boots_on_same_socket", ["Downloading", "Downloaded", "Installing", "Installed"]),
     ],
 )
 def test_what_is_reported(quirk: str, statuses: list[str]) -> None:
@@ -188,3 +190,88 @@ def test_the_answer_to_a_status_is_refused() -> None:
     refused = [what for _, _, what in lab.log if isinstance(what, wire.CallResultError)]
     assert len(refused) == len(TRAIN) - 1  # with the answer to InstallRebooting it is gone
     assert lab.statuses() == TRAIN
+
+
+def test_a_download_that_is_none() -> None:
+    """The firmware server is never asked, and the charger boots under its old version."""
+    lab = updated("pretends_to_download")
+    assert lab.statuses() == TRAIN
+    assert lab.served == []
+    assert lab.charger.firmware_version == "1.0.0"
+    assert len(updated().served) == 1
+
+
+def test_a_boot_on_the_same_socket() -> None:
+    """The new version is told by a BootNotification, and the connection never closes."""
+    lab = updated("boots_on_same_socket")
+    boots = [payload["chargingStation"]["firmwareVersion"]
+             for _, payload in lab.calls("BootNotification")]  # fmt: skip
+    assert boots == ["1.0.0", "2.0.0"]
+    assert [kind for _, kind, _ in lab.log if kind in {"open", "close"}] == ["open"]
+
+
+def test_a_status_before_the_boot_is_answered() -> None:
+    """Two CALLs are outstanding, the BootNotification first."""
+    lab = Lab(quirks=("early_status",))
+    lab.csms.mute = {"BootNotification"}
+    lab.boot()
+    sent = [frame.action for _, kind, frame in lab.log if kind == "send"]
+    assert sent == ["BootNotification", "StatusNotification"]
+
+
+def test_connector_zero_is_unavailable_at_first() -> None:
+    """Only in 1.6, where the whole charger is connector 0."""
+    lab = Lab(quirks=("starts_unavailable",)).boot()
+    told = [(payload["connectorId"], payload["status"])
+            for _, payload in lab.calls("StatusNotification")]  # fmt: skip
+    assert told == [(1, "Available"), (0, "Unavailable"), (0, "Available")]
+
+
+@pytest.mark.parametrize("quirks", [(), ("ignores_retries",)])
+def test_retries_are_ignored(quirks: tuple[str, ...]) -> None:
+    """One request to the firmware server instead of three."""
+    lab = Lab([DownloadFault(kind="refuse", times=None)], quirks=quirks).boot()
+    lab.update(retries=2, retryInterval=1)
+    lab.run(60.0)
+    assert len(lab.served) == (1 if quirks else 3)
+    assert lab.statuses()[-1] == "DownloadFailed"
+
+
+@pytest.mark.parametrize("quirks", [(), ("stays_unavailable",)])
+def test_a_failure_leaves_the_connector_unavailable(quirks: tuple[str, ...]) -> None:
+    """It stays so until the next update takes its course."""
+    lab = Lab(quirks=quirks, install_faults=(InstallFault(how="fails"),)).boot()
+    lab.update()
+    lab.run(60.0)
+    last = lab.calls("StatusNotification")[-1][1]["status"]
+    assert last == ("Unavailable" if quirks else "Available")
+    lab.update()
+    lab.run(60.0)
+    assert lab.statuses()[-1] == "Installed"
+    assert lab.calls("StatusNotification")[-1][1]["status"] == "Available"
+
+
+@pytest.mark.parametrize("quirks", [(), ("forgets_ends",)])
+def test_a_failure_is_forgotten(quirks: tuple[str, ...]) -> None:
+    """A trigger after a failure is answered with the failure (L01.FR.26), or with Idle."""
+    lab = Lab(quirks=quirks, install_faults=(InstallFault(how="fails"),)).boot()
+    lab.update()
+    lab.run(60.0)
+    lab.call("TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"})
+    assert lab.statuses()[-1] == ("Idle" if quirks else "InstallationFailed")
+
+
+def test_an_answer_with_a_status_that_1_6_does_not_have() -> None:
+    """The core answer is empty in every schema of 1.6."""
+    answer = Lab(quirks=("answers_with_status",)).boot().update()
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "Accepted"}
+
+
+@pytest.mark.parametrize("quirks", [(), ("checks_no_signature",)])
+def test_no_signature_is_checked(quirks: tuple[str, ...]) -> None:
+    """A signature over another image passes with a charger that does not look."""
+    lab = Lab(quirks=quirks, ocpp="ocpp1.6", signed=True).boot()
+    lab.update(firmware={"signature": "AAAA"})
+    lab.run(120.0)
+    assert lab.statuses()[-1] == ("Installed" if quirks else "InvalidSignature")

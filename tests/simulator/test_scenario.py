@@ -320,3 +320,40 @@ def test_the_schema_accepts_short_forms(short: str) -> None:
     text = f"{MINIMAL}{short}\n"
     load(text)
     assert jsonschema_rs.Draft202012Validator(schema()).is_valid(yaml.safe_load(text))
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ("download: {fail: [{only: [1, 4], html: true}]}", "no charger 4 among 3"),
+        ("install: {fail: [{only: [0], how: fails}]}", "no charger 0 among 3"),
+        ("network: {fail: [{count: 9, drop: Heartbeat}]}", "count: 9 of 3 chargers"),
+        ("quirks: [{quirk: two_calls, only: [5]}]", "no charger 5 among 3"),
+        ("offline: {count: 4}", "count: 4 of 3 chargers"),
+        ("install: {fail: [{p: 60 %, how: fails}, {p: 70 %, how: hangs}]}", "add up to 130%"),
+        ("download: {fail: [{p: 1, cut: {byte: 2 MB}}]}", "the image has only 2000000 bytes"),
+    ],
+)
+def test_a_fault_that_would_miss_is_told(fields: str, told: str) -> None:
+    """A fault for nobody, behind the end, or with more than all of the chance does nothing."""
+    text = MINIMAL.rstrip() + f"\n  - {{cohort: c, count: 3, {fields}}}\n"
+    with pytest.raises(ScenarioError, match=told):
+        load(text)
+
+
+def test_problems_between_the_parts_are_told_at_once_too() -> None:
+    """Names that nothing bears and faults that miss: each with its place, none behind another."""
+    found = problems(
+        f"{MINIMAL}  - {{cohort: c, count: 1, install: {{fail: [{{only: [2], how: fails}}]}}}}\n"
+        "  - {cohort: a, count: 1, offline: {until: {after: puase}}}\n"
+        "sites: {garage: {uplink: 1 MB/s}}\n"
+        "operator: [{create: {strategy: rolling, cohorts: [d, e]}}]\n"
+    )
+    assert [problem.split(": ", 1)[1] for problem in found] == [
+        "fleet[2].install.fail[0]: only: there is no charger 2 among 1; they count from 1",
+        "fleet[3]: cohorts a and a both have a charger a-0001",
+        "fleet[3].offline: nothing marks puase; a step `mark: puase` would; did you mean pause?",
+        "sites.garage: no cohort has site_id garage",
+        "operator[0].create.cohorts: no cohort is called d",
+        "operator[0].create.cohorts: no cohort is called e",
+    ]
