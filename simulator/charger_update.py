@@ -125,6 +125,8 @@ class Update:
     @property
     def _attempts_allowed(self) -> int:
         """How often to try: OCPP's `retries` come on top of the first attempt, or include it."""
+        if "never_retries" in self.charger.spec.quirks:
+            return 1
         retries = self.request.retries
         retries = DEFAULT_RETRIES if retries is None else retries
         return max(1, retries) if self.charger.spec.retries_mean == "attempts" else retries + 1
@@ -213,9 +215,10 @@ class Update:
     def _signature_holds(self, sha256: str) -> bool:
         """Verify a secure update's signature and report the outcome (L01.FR.03, FR.04)."""
         certificate, signature = self.request.certificate, self.request.signature
-        if certificate is None or signature is None:
+        doubts = "doubts_signature" in self.charger.spec.quirks
+        if (certificate is None or signature is None) and not doubts:
             return True
-        if signing.verified(certificate, signature, sha256):
+        if not doubts and signing.verified(certificate or "", signature or "", sha256):
             self._report(Status.SIGNATURE_VERIFIED)
             return True
         self._fail(Status.INVALID_SIGNATURE)

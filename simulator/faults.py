@@ -198,7 +198,8 @@ QuirkName = Literal[
     "unsolicited_installed", "no_request_id", "wrong_request_id", "old_request_id", "answers_late",
     "never_answers", "answers_callerror", "rejects_but_updates", "malformed_json", "two_calls",
     "omits_version", "keeps_version", "no_reboot", "rejects", "reinstalls",
-    "zero_retries_never_start", "refuses_answers",
+    "zero_retries_never_start", "never_retries", "unheard_action", "doubts_signature",
+    "refuses_answers",
 ]  # fmt: skip
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Told = list[tuple[str, int | None]]
 
 LATE = 5.0  # seconds by which `answers_late` is late
+UNHEARD = '[2,"unheard","UnheardOf",{}]'
 STATUS_ACTIONS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
 BROKEN = '[2,"broken","FirmwareStatusNotification",{"status":'
 
@@ -50,6 +51,9 @@ QUIRKS: Mapping[str, str] = {
     "no_reboot": "Installs without a reboot, so no BootNotification follows.",
     "reinstalls": "Downloads again after a failed installation, while it has retries.",
     "zero_retries_never_start": "Takes `retries: 0` for no attempt at all: accepts, never begins.",
+    "never_retries": "Gives a failed download up after one attempt, whatever `retries` says.",
+    "unheard_action": "Sends a CALL of no version of OCPP before it reports Downloading.",
+    "doubts_signature": "Takes what it downloaded for badly signed: InvalidSignature (2.x).",
     "refuses_answers": "Meets the answer to a status report with a CALLRESULTERROR (2.1).",
 }  # fmt: skip
 
@@ -83,6 +87,8 @@ def told(charger: Charger, status: str, request_id: int | None) -> Told:
                 reports += reports
             case "malformed_json", Status.DOWNLOADING:
                 charger.act(effects.Send(BROKEN))
+            case "unheard_action", Status.DOWNLOADING:
+                charger.act(effects.Send(UNHEARD))
             case _:
                 pass
     return reports

@@ -32,7 +32,8 @@ def write(folder: Path, suite: SuiteReport) -> None:
     facts = json.dumps(suite.to_dict(), indent=1, default=str) + "\n"
     (folder / "report.json").write_text(facts, encoding="utf-8")
     (folder / "junit.xml").write_text(junit(suite), encoding="utf-8")
-    (folder / "report.html").write_text(html(suite), encoding="utf-8")
+    page = html(suite).encode("utf-8", "replace")  # JSON may hold half a surrogate pair
+    (folder / "report.html").write_bytes(page)
 
 
 def html(suite: SuiteReport) -> str:

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from simulator import wire
-from simulator.faults import InstallFault, QuirkName
+from simulator.faults import DownloadFault, InstallFault, QuirkName
 from simulator.quirks import LATE, QUIRKS
 from tests.simulator.lab import Lab
 
@@ -180,6 +180,32 @@ def test_no_retries_taken_for_no_attempt(retries: int) -> None:
     assert isinstance(answer, wire.CallResult)
     assert answer.payload == {"status": "Accepted"}
     assert lab.statuses() == (TRAIN if retries else [])
+
+
+def test_a_failed_download_is_not_tried_again() -> None:
+    """Whatever `retries` says; without the quirk it is tried so often."""
+    for quirks, downloads in (((), 3), (("never_retries",), 1)):
+        gone = DownloadFault(kind="status", status=404, times=None)
+        lab = Lab([gone], quirks=quirks, ocpp="ocpp2.0.1").boot()
+        lab.update(retries=2, retryInterval=1)
+        lab.run(60.0)
+        assert lab.statuses()[-1] == "DownloadFailed"
+        assert len(lab.served) == downloads
+
+
+def test_an_unheard_of_action_is_called() -> None:
+    """Once an update, and the train goes on."""
+    lab = updated("unheard_action")
+    assert lab.statuses() == TRAIN
+    assert len(lab.calls("UnheardOf")) == 1
+
+
+def test_an_image_is_taken_for_badly_signed() -> None:
+    """InvalidSignature and its security event, although the image is sound."""
+    lab = updated("doubts_signature")
+    assert lab.statuses() == ["Downloading", "Downloaded", "InvalidSignature"]
+    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
+    assert events[-1] == "InvalidFirmwareSignature"
 
 
 def test_the_answer_to_a_status_is_refused() -> None:
