@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from harness import targets
 from harness.checkers import REQUIREMENTS
 from harness.cli import main
+from harness.diagnosis import Diagnosis
 from harness.errors import TargetError, UsageError
 from harness.library import find, names
 from harness.run_record import Ending, ExitCode, Expectation, RunRecord
@@ -155,6 +156,22 @@ def test_a_probe_wants_its_refusal(outcome: Any, said: str) -> None:
     unmet = PROBES[0].unmet(outcome)
     assert said in unmet
     assert bool(unmet) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "verdict"),
+    [
+        ("ok", "auth", Verdict.PASS),
+        ("ok", "ok", Verdict.FAIL),
+        ("ok", "tcp", Verdict.INCONCLUSIVE),
+        ("tcp", "tcp", Verdict.INCONCLUSIVE),
+        ("auth", "auth", Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_door_is_judged_only_where_it_opens(right: str, wrong: str, verdict: Verdict) -> None:
+    """A system that nobody reaches refuses a wrong password, too: that is no pass."""
+    seen = csms_run._admission(Diagnosis(right, "so", ""), Diagnosis(wrong, "so", ""))
+    assert seen[0] is verdict
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda one: one.id)
