@@ -69,14 +69,16 @@ async def _away(site: ChargerSite, charger: str, pace: Pace, before: Bench | Non
     Who stayed away once for as long as a charger may is not waited for again: a box that is dead
     would otherwise cost its patience in every case, and be accused in all of them.
     """
-    line = site.desk.line(charger)
+    line, came = site.desk.line(charger), len(site.desk.line(charger).opened)
     patience = 0.0 if line.given_up else pace.connect
-    if line.online or await site.until(lambda: line.online, patience):
+    there = line.online or await site.until(lambda: line.online, patience)
+    # Who connects and does not boot, or does not stay, is there: the case will say what it does.
+    if there or line.socket is not None or len(line.opened) > came:
         line.given_up = False
         return ""
     line.given_up = True
     if before is None:
-        return f"it did not connect and boot within {pace.connect:g} s"
+        return f"it did not connect within {pace.connect:g} s"
     since = before.recorder.history.header.scenario["name"]
     return f"since {since} it has not been back (waited {pace.connect:g} s)"
 
