@@ -2,8 +2,7 @@
 
 A core. Phases: held (until the boot is accepted) -> waiting (for the date) -> downloading <->
 retrying -> installing -> away (rebooting) -> over. What is reported in each follows the tables of
-`firmware`; which faults strike an installation was decided when the cohort was expanded
-(`ChargerSpec.install_faults`).
+`firmware`; which faults strike an installation stands in `ChargerSpec.install_faults`.
 """
 
 from __future__ import annotations
@@ -125,11 +124,10 @@ class Update:
     @property
     def _attempts_allowed(self) -> int:
         """How often to try: OCPP's `retries` come on top of the first attempt, or include it."""
-        if "never_retries" in self.charger.spec.quirks:
-            return 1
-        retries = self.request.retries
-        retries = DEFAULT_RETRIES if retries is None else retries
-        return max(1, retries) if self.charger.spec.retries_mean == "attempts" else retries + 1
+        spec, asked = self.charger.spec, self.request.retries
+        retries = DEFAULT_RETRIES if asked is None else asked
+        retries = 0 if "never_retries" in spec.quirks else retries
+        return max(1, retries) if spec.retries_mean == "attempts" else retries + 1
 
     def _download(self) -> None:
         spec = self.charger.spec
@@ -216,7 +214,7 @@ class Update:
         """Verify a secure update's signature and report the outcome (L01.FR.03, FR.04)."""
         certificate, signature = self.request.certificate, self.request.signature
         doubts = "doubts_signature" in self.charger.spec.quirks
-        if (certificate is None or signature is None) and not doubts:
+        if not doubts and None in {certificate, signature}:
             return True
         if not doubts and signing.verified(certificate or "", signature or "", sha256):
             self._report(Status.SIGNATURE_VERIFIED)

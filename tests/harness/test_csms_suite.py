@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from harness import targets
 from harness.checkers import REQUIREMENTS
 from harness.cli import main
+from harness.cli.drills import report_folder
+from harness.cli.suite_end import end
 from harness.diagnosis import Diagnosis
 from harness.errors import TargetError, UsageError
 from harness.library import find, names
@@ -23,7 +26,7 @@ from harness.suites import csms_run
 from harness.suites.csms_cases import DRILLED, ENDS
 from harness.suites.csms_probes import PROBES
 from harness.suites.csms_run import Interrupted, Suite, chosen, drilled, inapplicable, searched
-from harness.suites.results import SuiteReport
+from harness.suites.results import CaseReport, SuiteReport
 from harness.target_file import load_target, read_expected
 from harness.verdict import Finding, Grade, Judgement, Result, Subject, Verdict, Witness
 from harness.world import Ok, Refused, Unknown
@@ -391,3 +394,33 @@ def test_a_target_that_nobody_serves_is_not_run(
     outcome = check("api/", "--target", str(file), "--report", str(tmp_path / "r"))
     assert outcome.exit_code == 3, outcome.output
     assert "cannot be reached" in outcome.output
+
+
+def test_a_report_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict is still printed; what passed without leaving a report has not passed."""
+    (tmp_path / "report.html").mkdir()
+    for verdict, code in ((Verdict.PASS, 3), (Verdict.FAIL, 1)):
+        one = CaseReport("a/1", "t", "e", "s", "MUST", "x", verdict)
+        with pytest.raises(SystemExit) as ended:
+            end(SuiteReport("CSMS", [one]), tmp_path, Console())
+        assert ended.value.code == code
+        said = capsys.readouterr()
+        assert "the report cannot be written" in said.err
+        assert f" {verdict} " in said.out
+
+
+def test_two_suites_of_one_second_do_not_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is made when it is chosen."""
+    monkeypatch.chdir(tmp_path)
+    folders = [report_folder(None, "check-csms") for _ in range(3)]
+    assert len(set(folders)) == 3
+    assert all(one.is_dir() for one in folders)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "firmdrill-reports").touch()
+    with pytest.raises(UsageError, match="cannot be made"):
+        report_folder(None, "check-csms")
