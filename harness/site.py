@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from harness.processes import Child, Lost
-    from harness.target_file import Restart, Serving
+    from harness.target_sections import Restart, Serving
     from harness.targets import Address, Reference
     from simulator.faults import ChargerSpec
     from simulator.scenario import Scenario

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,11 +15,12 @@ import pydantic
 from pydantic import Field
 
 from harness.errors import UsageError
-from harness.mapping import PATHS, Names
+from harness.target_rules import base_url, sound_profile, sound_url, unlike
+from harness.target_sections import HTTP, WS, Fleet, Naming, Restart, Serving
 from harness.targets import KEY_VARIABLE, Address
+from simulator.certificates import client_context
 from simulator.faults import ChargerSpec, Frozen
 from simulator.scenario_yaml import read
-from simulator.units import Duration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,95 +28,19 @@ if TYPE_CHECKING:
     from simulator.scenario_yaml import Places
 
 
-class Serving(Frozen):
-    """Where our firmware server listens, and how chargers reach it."""
-
-    host: str = Field("127.0.0.1", description="Address to bind.")
-    port: int = Field(0, ge=0, le=65535, description="Port to bind (0: any free one).")
-    url: str | None = Field(None, description="Base url by which chargers reach it.")
-    tls_cert: Path | None = Field(None, description="Certificate chain; default: made on the spot.")
-    tls_key: Path | None = Field(None, description="Its private key.")
-
-
-class Provision(Frozen):
-    """A request, one a charger, that makes the system know it before a drill."""
-
-    method: Literal["POST", "PUT"] = Field("POST", description="HTTP method.")
-    url: str = Field(pattern=r"^https?://", description="Whole url; {id} is the charger's id.")
-    body: dict[str, Any] = Field(
-        {}, description="JSON body; {id}, {vendor}, {model} and {site_id} are filled in."
-    )
-    known: tuple[int, ...] = Field(
-        (409,), description="Statuses beside 2xx that mean it was known already."
-    )
-
-
-class Restart(Frozen):
-    """Commands that end and start the system, for drills that kill it. Run without a shell."""
-
-    kill: str = Field(min_length=1, description="Ends it at once, like kill -9.")
-    start: str = Field(min_length=1, description="Starts it again; has to return.")
-    within: Duration = Field(60.0, description="How long it may take to answer again.")
-
-    @pydantic.field_validator("kill", "start")
-    @classmethod
-    def _has_words(cls, line: str) -> str:
-        if not shlex.split(line):  # a ValueError of its own says what is wrong with quotes
-            raise ValueError("a command is needed")
-        return line
-
-
-class Fleet(Frozen):
-    """Which chargers the system knows: the virtual fleet takes these ids, in order."""
-
-    ids: tuple[str, ...] = Field((), description="Charger ids.")
-    pattern: str | None = Field(None, description="Template with {n}: `CP-{n:04}`.")
-    first: int = Field(1, description="The first n of the pattern.")
-    register_url: str | None = Field(
-        None, alias="register", description="Base url of an extension that registers chargers."
-    )
-    provision: Provision | None = Field(None, description="Or a request that makes them known.")
-    password_env: str | None = Field(
-        None, description="Variable with one password, or a JSON object: id -> password."
-    )
-    certificates: Path | None = Field(
-        None, description="Folder with <id>.pem and <id>.key: what chargers show (profile 3)."
-    )
-
-
-class Naming(Frozen):
-    """What the system calls otherwise than the published API."""
-
-    paths: dict[Literal["create", "read", "execute_stage", "pause", "fleet"], str] = Field(
-        {}, description="Paths after the base url, by operation; {rollout_id} where it belongs."
-    )
-    fields: dict[str, str] = Field({}, description="Published field name: the system's.")
-    statuses: dict[str, str] = Field({}, description="Published status: the system's.")
-
-    def table(self) -> Names:
-        """Return it as a translation."""
-        paths = {str(operation): path for operation, path in self.paths.items()}
-        return Names(paths, self.fields, self.statuses)
-
-    @pydantic.field_validator("paths")
-    @classmethod
-    def _has_place(cls, paths: dict[str, str]) -> dict[str, str]:
-        for operation, path in paths.items():
-            if "{rollout_id}" in PATHS[operation] and "{rollout_id}" not in path:
-                raise ValueError(f"the path of {operation} needs {{rollout_id}}: {path}")
-            if not path.startswith("/"):
-                raise ValueError(f"the path of {operation} begins with /: {path}")
-        return paths
-
-
 class Target(Frozen):
     """A CSMS that is not ours."""
 
     version: Literal[1] = Field(description="Version of this language.")
     name: str = Field(min_length=1, description="What reports call it.")
-    api: str = Field(pattern=r"^https?://", description="Base url, like https://host/api/v1/cpo.")
-    ocpp: str = Field(pattern=r"^wss?://", description="OCPP url; {id} or appended /<charger id>.")
-    key_env: str = Field(KEY_VARIABLE, description="Variable that holds the bearer key.")
+    api: str = Field(description="Base url, like https://host/api/v1/cpo.")
+    ocpp: str = Field(description="OCPP url; {id} or appended /<charger id>.")
+    security_profile: Literal[0, 1, 2, 3] | None = Field(
+        None, description="What chargers are asked for; refused where the rest says otherwise."
+    )
+    key_env: str = Field(
+        KEY_VARIABLE, min_length=1, description="Variable that holds the bearer key."
+    )
     ca: Path | None = Field(None, description="CA file trusted for the API and OCPP.")
     subprotocols: tuple[Literal["ocpp1.6", "ocpp2.0.1", "ocpp2.1"], ...] = Field(
         ("ocpp1.6", "ocpp2.0.1", "ocpp2.1"),
@@ -135,29 +59,77 @@ class Target(Frozen):
     names: Naming = Naming()
     firmware: Serving = Serving()
     under_test: tuple[Literal["csms", "charger"], ...] = Field(
-        ("csms",), description="Whose findings decide."
+        ("csms",), min_length=1, description="Whose findings decide."
     )
     profile: dict[str, Any] = Field(
         {}, description="How it settles what the API leaves open: {D6: any, D12: {…}}."
     )
 
+    @pydantic.field_validator("api")
+    @classmethod
+    def _is_an_api(cls, url: str) -> str:
+        return base_url(url, HTTP)
+
+    @pydantic.field_validator("ocpp")
+    @classmethod
+    def _is_for_chargers(cls, url: str) -> str:
+        return (sound_url if "{id}" in url else base_url)(url, WS)
+
+    @pydantic.field_validator("subprotocols")
+    @classmethod
+    def _differ(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(unlike(names, "the subprotocol"))
+
+    @pydantic.field_validator("profile")
+    @classmethod
+    def _changes_something(cls, profile: dict[str, Any]) -> dict[str, Any]:
+        return dict(sound_profile(profile))
+
+    @pydantic.model_validator(mode="after")
+    def _secured_as_it_says(self) -> Target:
+        asked, seen = self.security_profile, self.secured
+        if asked is not None and asked != seen:
+            raise ValueError(f"security_profile is {asked}, but {_SECURED[seen]}: that is {seen}")
+        return self
+
+    @property
+    def secured(self) -> int:
+        """The OCPP security profile (0 to 3) that ocpp:, password_env: and certificates: make."""
+        if self.chargers.certificates is not None:
+            return 3
+        if self.chargers.password_env is None:
+            return 0
+        return 2 if self.ocpp.startswith("wss") else 1
+
     def address(self, chargers: Sequence[ChargerSpec]) -> Address:
-        """Return where it is; raises UsageError if the environment lacks a secret."""
+        """Return where it is; UsageError if the environment lacks a secret, or a file is amiss."""
         key = os.environ.get(self.key_env, "")
         if not key:
             raise UsageError(f"{self.name}: set {self.key_env} to its bearer key")
-        return Address(
+        if not key.isascii() or not key.isprintable() or key != key.strip():
+            raise UsageError(
+                f"{self.name}: {self.key_env} holds what no HTTP header can carry (a line end, a "
+                "space around it, or a letter beyond ASCII)"
+            )
+        address = Address(
             api=self.api.rstrip("/"),
             ocpp=self.ocpp,
             key=key,
             ext=self.chargers.register_url,
             provision=self.chargers.provision,
-            about={"name": self.name, "foreign": True, "shared": self.shared},
+            about={
+                "name": self.name,
+                "foreign": True,
+                "shared": self.shared,
+                "security_profile": self.secured,
+            },
             passwords=self._passwords([spec.id for spec in chargers]),
             names=self.names.table(),
             ca=self.ca,
             certificates=self.chargers.certificates,
         )
+        _readable(address, [spec.id for spec in chargers])
+        return address
 
     def rename(self, chargers: Sequence[ChargerSpec]) -> list[ChargerSpec]:
         """Give the virtual fleet the ids that the system knows; UsageError if there are too few."""
@@ -204,6 +176,27 @@ class Target(Frozen):
             raise UsageError(f"{name} is neither a password nor a JSON object") from error
 
 
+_SECURED = (
+    "the file names neither password_env nor certificates",
+    "it names a password_env and ocpp: is ws://",
+    "it names a password_env and ocpp: is wss://",
+    "it names certificates",
+)
+
+
+def _readable(address: Address, ids: Sequence[str]) -> None:
+    """Raise UsageError unless the certificates that a target names can be read."""
+    folder = address.certificates
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"certificates: {folder} is no folder")
+    for pair in [None, *filter(None, map(address.shown, ids))]:
+        try:
+            client_context(address.ca, pair=pair)
+        except OSError as error:  # ssl.SSLError is one
+            where = address.ca if pair is None else f"{pair.certificate} or {pair.key}"
+            raise UsageError(f"cannot use {where} as PEM: {error.strerror or error}") from None
+
+
 def read_expected(path: Path) -> dict[str, str]:
     """Read an `expected.yaml`: case -> why it fails; UsageError with its place if it cannot be."""
     try:
@@ -228,8 +221,10 @@ def load_target(path: Path) -> Target:
         raise UsageError(f"cannot read {path}: {error}") from error
     data, places, found = read(text, str(path))
     problems = [str(problem) for problem in found]
-    if data is None:
-        raise UsageError("\n".join(problems))
+    if not isinstance(data, dict):
+        told = problems if text.strip() else [f"{path}: the file is empty"]
+        told = told or [f"{path}:1:1: a mapping of fields to values is needed"]
+        raise UsageError("\n".join([*told, "`firmdrill target new` writes a file to start from"]))
     try:
         target = Target.model_validate(data)
     except pydantic.ValidationError as error:
@@ -242,12 +237,18 @@ def load_target(path: Path) -> Target:
 
 def _beside(target: Target, folder: Path) -> Target:
     """Take the files that a target names as beside its own."""
-    chargers = target.chargers
+    chargers, serving = target.chargers, target.firmware
     shown = chargers.certificates and folder / chargers.certificates
     return target.model_copy(
         update={
             "expected": target.expected and folder / target.expected,
             "ca": target.ca and folder / target.ca,
+            "firmware": serving.model_copy(
+                update={
+                    "tls_cert": serving.tls_cert and folder / serving.tls_cert,
+                    "tls_key": serving.tls_key and folder / serving.tls_key,
+                }
+            ),
             "chargers": chargers.model_copy(update={"certificates": shown}),
         }
     )

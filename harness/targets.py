@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.processes import Child, Lost
-    from harness.target_file import Provision
+    from harness.target_sections import Provision
     from simulator.faults import ChargerSpec
 
 KEY_VARIABLE = "FIRMDRILL_API_KEY"
@@ -122,7 +122,7 @@ class RestApi:
                 return names.incoming(_outcome(answer.status, await _whole(answer.content)))
         except TimeoutError:
             return Unknown(f"no answer within {self._within:.0f} s")
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: an odd redirect
             return Unknown(f"{type(error).__name__}: {error}"[:300])
 
     def _authorization(self, key: str) -> dict[str, str]:
@@ -181,7 +181,7 @@ def _body(raw: bytes) -> Any:
         return None
     try:
         return json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested a thousand deep
         return raw[:2000].decode("utf-8", "replace")
 
 

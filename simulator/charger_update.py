@@ -2,8 +2,7 @@
 
 A core. Phases: held (until the boot is accepted) -> waiting (for the date) -> downloading <->
 retrying -> installing -> away (rebooting) -> over. What is reported in each follows the tables of
-`firmware`; which faults strike an installation was decided when the cohort was expanded
-(`ChargerSpec.install_faults`).
+`firmware`; which faults strike an installation stands in `ChargerSpec.install_faults`.
 """
 
 from __future__ import annotations
@@ -209,10 +208,11 @@ class Update:
     def _signature_holds(self, sha256: str) -> bool:
         """Verify a secure update's signature and report the outcome (L01.FR.03, FR.04)."""
         certificate, signature = self.request.certificate, self.request.signature
-        if certificate is None or signature is None:
+        doubts = "doubts_signature" in self.charger.spec.quirks
+        if not doubts and None in {certificate, signature}:
             return True
-        if quirks.takes_any_signature(self.charger) or signing.verified(
-            certificate, signature, sha256
+        if quirks.takes_any_signature(self.charger) or (
+            not doubts and signing.verified(certificate or "", signature or "", sha256)
         ):
             self._report(Status.SIGNATURE_VERIFIED)
             return True

@@ -231,6 +231,7 @@ QuirkName = Literal[
     "zero_retries_never_start", "refuses_answers", "skips_rebooting", "ignores_retries",
     "stays_unavailable", "early_status", "forgets_ends", "answers_with_status",
     "checks_no_signature", "boots_on_same_socket", "starts_unavailable", "pretends_to_download",
+    "unheard_action", "doubts_signature",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import struct
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simulator.file_image import FileImage, OtherBuild
@@ -40,6 +40,7 @@ class Exchange:
     sent: int = 0
     total: int = 0
     outcome: str = "aborted"
+    began: float = field(default_factory=time.time)  # Unix seconds
 
     @property
     def kind(self) -> str | None:
@@ -50,6 +51,7 @@ class Exchange:
         """Return the log line of seam 4."""
         return {
             "time": time.time(),
+            "began": self.began,
             "client": self.client[:256],
             "path": self.request.path[:1024],
             "range": list(self.asked) if self.asked else None,

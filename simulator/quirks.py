@@ -23,6 +23,7 @@ Told = list[tuple[str, int | None]]
 
 LATE = 5.0  # seconds by which `answers_late` is late
 PRETENDED = 2.0  # seconds that a download takes which is none
+UNHEARD = '[2,"unheard","UnheardOf",{}]'
 STATUS_ACTIONS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
 BROKEN = '[2,"broken","FirmwareStatusNotification",{"status":'
 
@@ -52,6 +53,8 @@ QUIRKS: Mapping[str, str] = {
     "no_reboot": "Installs without a reboot, so no BootNotification follows.",
     "reinstalls": "Downloads again after a failed installation, while it has retries.",
     "zero_retries_never_start": "Takes `retries: 0` for no attempt at all: accepts, never begins.",
+    "unheard_action": "Sends a CALL of no version of OCPP before it reports Downloading.",
+    "doubts_signature": "Takes what it downloaded for badly signed: InvalidSignature (2.x).",
     "refuses_answers": "Meets the answer to a status report with a CALLRESULTERROR (2.1).",
     "skips_rebooting": "Never reports InstallRebooting (2.x and signed 1.6), and reboots.",
     "ignores_retries": "Downloads once, whatever `retries` says.",
@@ -96,6 +99,8 @@ def told(charger: Charger, status: str, request_id: int | None) -> Told:
                 reports += reports
             case "malformed_json", Status.DOWNLOADING:
                 charger.act(effects.Send(BROKEN))
+            case "unheard_action", Status.DOWNLOADING:
+                charger.act(effects.Send(UNHEARD))
             case _:
                 pass
     return reports

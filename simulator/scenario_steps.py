@@ -259,7 +259,8 @@ def _write_step(value: Any, serialise: Any) -> Any:
 
 
 def _step_schema() -> dict[str, Any]:
-    properties: dict[str, Any] = {"when": StepBase.model_json_schema()["properties"]["when"]}
+    # What every step may carry stands beside its name as well as inside of it.
+    properties: dict[str, Any] = dict(StepBase.model_json_schema()["properties"])
     for name, step in STEPS.items():
         inner = step.model_json_schema()
         inner.pop("$defs", None)

@@ -97,8 +97,8 @@ class Transfers:
         ending = self._foresee(client, fetch, offset)
         rate = min(fetch.rate or DEFAULT_RATE, ending.rate or DEFAULT_RATE)
         uplink = self._uplink(fetch)
-        asked = {"client": client, "path": _path(fetch.url)}
         since = self.scheduler.now + ROUND_TRIP
+        asked = {"began": since, "client": client, "path": _path(fetch.url)}
         self._begun[client] = Begun(since, offset, ending.moved, rate, asked | ending.log)
 
         def finish(_: Any) -> None:

@@ -24,8 +24,8 @@ class C04(Checker):
     """Retries.
 
     The interval is measured where nothing blurs it: between requests at the firmware server, by
-    the server's clock. A request that the server itself ended is over for the charger no sooner,
-    and the next one ends no sooner than it began. Without a server's log the statuses have to do,
+    the server's clock: from the end of a request that the server broke off to the beginning of the
+    next (its end, in histories whose server did not tell when requests came). Without a server's log the statuses have to do,
     with room for the charger's latency.
     """
 
@@ -56,14 +56,15 @@ class C04(Checker):
         if before is None or trigger is None or trigger.retry_interval is None:
             return
         self.exercised += 1
-        waited = _server_time(fact.event) - _server_time(before)
+        waited = _began(fact.event) - _server_time(before)
         if waited < SHARE * trigger.retry_interval:
             self.accuse(
                 view,
                 who=client,
                 charger=client,
                 expected=f"{trigger.retry_interval:.0f} s between attempts",
-                seen=f"the next request was over {waited:.2f} s after the server broke one off",
+                seen=f"the next request {_came(fact.event)} {waited:.2f} s after the server broke "
+                "one off",
                 events=(trigger.event, before, fact.event),
             )
 
@@ -107,6 +108,16 @@ def _command(view: View, client: str, path: str) -> Trigger | None:
         if urlsplit(trigger.location).path == path:
             return trigger
     return None
+
+
+def _came(event: Event) -> str:
+    return "came" if "began" in event.data else "was over"
+
+
+def _began(event: Event) -> float:
+    """Return when a request came, by the server's clock; in older histories, when it ended."""
+    began = event.data.get("began")
+    return float(began) if isinstance(began, int | float) else _server_time(event)
 
 
 def _server_time(event: Event) -> float:

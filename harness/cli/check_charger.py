@@ -17,8 +17,8 @@ from rich.console import Console
 
 from harness.cli.drills import report_folder
 from harness.cli.problems import reported
+from harness.cli.suite_end import end
 from harness.errors import UsageError
-from harness.report import matrix
 from harness.report.block import cleaned
 from harness.socket_world import interrupted_by_signals
 from harness.suites.charger_cases import HUMAN, QUICK, VARIANTS, Equipment
@@ -122,9 +122,7 @@ def charger(prefixes: tuple[str, ...], **options: Any) -> None:
     else:
         asyncio.run(_real(suite, cases, options, folder, console))
     suite.seconds = time.monotonic() - began
-    matrix.write(folder, suite)
-    matrix.console(suite, console, folder)
-    sys.exit(int(suite.exit_code))
+    end(suite, folder, console)
 
 
 def _list(cases: list[Case]) -> None:

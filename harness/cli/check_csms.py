@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,8 @@ from rich.console import Console
 
 from harness.cli.drills import report_folder
 from harness.cli.problems import reported
+from harness.cli.suite_end import end
 from harness.errors import TargetError, UsageError
-from harness.report import matrix
 from harness.report.block import cleaned
 from harness.suites import csms_run
 from harness.suites.csms_run import Interrupted, Suite, chosen
@@ -81,9 +80,7 @@ def csms(
     began = time.monotonic()
     _run(suite, result, (drilled, probes), seconds, console)
     result.seconds = time.monotonic() - began
-    matrix.write(folder, result)
-    matrix.console(result, console, folder)
-    sys.exit(int(result.exit_code))
+    end(result, folder, console)
 
 
 def _run(

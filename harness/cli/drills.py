@@ -129,18 +129,25 @@ def report_folder(report: Path | None, name: str) -> Path:
     if report is not None:
         if report.exists() and not report.is_dir():
             raise UsageError(f"--report {report} is a file; give a folder")
-        try:
-            report.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            why = error.strerror or str(error)
-            raise UsageError(
-                f"--report {report} cannot be made ({why}); give another folder"
-            ) from error
-        return report
+        return _made(report, exist_ok=True)
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")
-    base = Path(REPORTS) / f"{stamp}-{runner.slug(name)}"
-    number, folder = 1, base
-    while folder.exists():
-        number += 1
-        folder = base.with_name(f"{base.name}-{number}")
+    base, number = Path(REPORTS) / f"{stamp}-{runner.slug(name)}", 1
+    while True:  # made at once: another command of the same second must not get it, too
+        try:
+            return _made(base if number == 1 else base.with_name(f"{base.name}-{number}"))
+        except FileExistsError:
+            number += 1
+
+
+def _made(folder: Path, *, exist_ok: bool = False) -> Path:
+    """Make a folder; UsageError if that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=exist_ok)
+    except OSError as error:
+        if isinstance(error, FileExistsError) and folder.is_dir():
+            raise
+        why = error.strerror or str(error)
+        raise UsageError(
+            f"the report's folder {folder} cannot be made ({why}); give another one with --report"
+        ) from error
     return folder

@@ -79,7 +79,7 @@ def gives_up_at_once(patch: Patch) -> None:
     patch.attribute(Update, "_attempts_allowed", 1)
 
 
-@wrong("C04")
+@wrong("C04", "download/3")
 def tries_too_often(patch: Patch) -> None:
     """Three attempts more than the command allows."""
     allowed = Update.__dict__["_attempts_allowed"].fget

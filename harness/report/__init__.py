@@ -28,4 +28,5 @@ def write(directory: Path, run: RunRecord) -> None:
     seen = picture(run)
     (directory / "report.json").write_text(report_json(run, seen), encoding="utf-8")
     (directory / "junit.xml").write_text(junit(run), encoding="utf-8")
-    (directory / "report.html").write_text(html(run, seen), encoding="utf-8")
+    page = html(run, seen).encode("utf-8", "replace")  # JSON may hold half a surrogate pair
+    (directory / "report.html").write_bytes(page)

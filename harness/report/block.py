@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STYLES = {"PASS": "bold white on green", "NON_STRICT": "bold black on yellow",
           "INCONCLUSIVE": "bold black on yellow"}  # fmt: skip
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 MOST_FINDINGS = 3
 MOST_STEPS = 12
 
@@ -126,5 +126,5 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def cleaned(text: str) -> str:
-    """Return the text without control characters: they could rewrite the terminal."""
+    """Return the text without control characters and lone surrogates: no terminal takes them."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -32,7 +32,8 @@ def write(folder: Path, suite: SuiteReport) -> None:
     facts = json.dumps(suite.to_dict(), indent=1, default=str) + "\n"
     (folder / "report.json").write_text(facts, encoding="utf-8")
     (folder / "junit.xml").write_text(junit(suite), encoding="utf-8")
-    (folder / "report.html").write_text(html(suite), encoding="utf-8")
+    page = html(suite).encode("utf-8", "replace")  # JSON may hold half a surrogate pair
+    (folder / "report.html").write_bytes(page)
 
 
 def html(suite: SuiteReport) -> str:
@@ -91,23 +92,30 @@ def _junit_case(element: ET.Element, suite: SuiteReport, one: CaseReport) -> Non
 
 def in_words(suite: SuiteReport) -> str:
     """Return the verdict as a sentence."""
-    if suite.problem:
-        return suite.problem
+    said = _in_words(suite)
+    return f"interrupted; until then: {said}" if suite.interrupted else said
+
+
+def _in_words(suite: SuiteReport) -> str:
     names = list(dict.fromkeys(one.id for one in suite.wrong))
     match suite.verdict:
         case Verdict.FAIL:
-            return f"{len(names)} case{'s' if len(names) != 1 else ''} failed: {', '.join(names)}"
+            told = f"{len(names)} case{'s' if len(names) != 1 else ''} failed: {', '.join(names)}"
+            return f"{told}; then: {suite.problem}" if suite.problem else told
         case Verdict.PASS:
             as_said = sum(bool(one.announced) for one in suite.cases)
             but = f", but for {as_said} as announced" if as_said else ""
             return f"every case that applies passed{but}"
         case Verdict.NON_STRICT:
             return "nothing that must be is missing; some that should be is"
+        case _ if suite.problem:
+            return suite.problem
         case _ if suite.open:
             names = list(dict.fromkeys(one.id for one in suite.open))
             return f"never put to the test: {', '.join(names)}"
         case _:
-            return "no case could be run"
+            ran = sum(one.ran for one in suite.cases)
+            return f"{ran} cases said something" if ran else "no case could be run"
 
 
 def console(suite: SuiteReport, console: Console, folder: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from harness.suites.charger_cases import Skipped, Unmet
 from harness.world import Ok, Request
@@ -278,10 +279,17 @@ class Bench:
         return said[-1]
 
     async def installs(self, update: Update) -> None:
-        """Expect the update to be taken and to succeed, and the charger to be back."""
+        """Expect the update to be taken and to succeed, and the charger to be back.
+
+        Its image has to have left our server, too: a charger may say what it likes.
+        """
         self.expect(update.accepted, "the update is accepted", self.answered(update))
         end = await self.ends(update)
         self.expect(end == "Installed", "Installed", end)
+        size = self._at.size(update.image)
+        whole = await self.until(lambda: self.fetched(update) >= size, self.pace.soon)
+        seen = f"Installed after {self.fetched(update)} bytes"
+        self.expect(whole, f"the image of {size} bytes is fetched before Installed", seen)
         await self.online()
 
     async def ends(self, update: Update) -> str:
@@ -301,6 +309,20 @@ class Bench:
     def _ended(self, update: Update) -> bool:
         return bool(said := self.words(update)) and said[-1] in ENDS
 
+    def broken_off(self, update: Update) -> int:
+        """Return how many requests for an update's image our server broke off."""
+        return sum(line.get("outcome") == "cut" for line in self._served(update))
+
+    def fetched(self, update: Update) -> int:
+        """Return how many bytes of an update's image left our server, in all requests together."""
+        return sum(int(line.get("sent") or 0) for line in self._served(update))
+
+    def _served(self, update: Update) -> list[dict[str, Any]]:
+        """Return what the firmware server's log says of an update, request by request."""
+        path = urlsplit(update.url).path
+        events = self.recorder.history.events
+        return [one.data for one in events if one.source == "firmware" and one.name == path]
+
     def answered(self, update: Update) -> str:
         """Say what the charger answered to a command."""
         answer = update.answer
@@ -318,6 +340,15 @@ class Bench:
         inner = boots[-1].payload.get("chargingStation", boots[-1].payload)
         found = inner.get("firmwareVersion") if isinstance(inner, dict) else None
         return found if isinstance(found, str) else None
+
+    def out_of_service(self) -> list[str]:
+        """Return the connectors that the charger last called Unavailable."""
+        last: dict[str, Any] = {}
+        for one in self.heard("StatusNotification"):
+            place = (one.payload.get("evseId", ""), one.payload.get("connectorId", ""))
+            status = one.payload.get("connectorStatus", one.payload.get("status"))
+            last[f"connector {place[0]} {place[1]}".replace("  ", " ")] = status
+        return [place for place, status in last.items() if status == "Unavailable"]
 
     def boots(self, since: int) -> list[Heard]:
         """Return the boots since the n-th CALL."""

@@ -81,6 +81,7 @@ class Line:
     transactions: int = 0
     slow: bool = False  # answers wait until they are released
     held: list[wire.Frame] = field(default_factory=list)
+    given_up: bool = False  # it stayed away for as long as we wait
 
     @property
     def online(self) -> bool:

@@ -47,18 +47,40 @@ async def on_charger(
 ) -> None:
     """Run every case on one charger; `tell` hears of each as it ends."""
     line = site.desk.line(charger)
-    await site.until(lambda: line.online, plan.pace.connect)
-    variant = Variant(line.subprotocol or "ocpp1.6", plan.signed)
     bench: Bench | None = None
     for case in plan.cases:
-        why = inapplicable(case, variant, plan.equipment)
+        away = await _away(site, charger, plan.pace, bench)
+        variant = Variant(line.subprotocol or "ocpp1.6", plan.signed)
+        why = inapplicable(case, variant, plan.equipment) if line.subprotocol else ""
         if why:
             tell(_report(case, charger, variant, Verdict.NOT_APPLICABLE, reason=why))
-            continue
-        if bench is not None:
-            await site.until(lambda bench=bench: bench.calm, plan.pace.soon)  # type: ignore[misc]
-        bench, report = await _one(site, (charger, variant), case, plan, bench)
-        tell(report)
+        elif away:
+            tell(_report(case, charger, variant, Verdict.INCONCLUSIVE, reason=away))
+        else:
+            if bench is not None:
+                await site.until(lambda bench=bench: bench.calm, plan.pace.soon)  # type: ignore[misc]
+            bench, report = await _one(site, (charger, variant), case, plan, bench)
+            tell(report)
+
+
+async def _away(site: ChargerSite, charger: str, pace: Pace, before: Bench | None) -> str:
+    """Return why nothing can be asked of a charger now, '' if it is there.
+
+    Who stayed away once for as long as a charger may is not waited for again: a box that is dead
+    would otherwise cost its patience in every case, and be accused in all of them.
+    """
+    line, came = site.desk.line(charger), len(site.desk.line(charger).opened)
+    patience = 0.0 if line.given_up else pace.connect
+    there = line.online or await site.until(lambda: line.online, patience)
+    # Who connects and does not boot, or does not stay, is there: the case will say what it does.
+    if there or line.socket is not None or len(line.opened) > came:
+        line.given_up = False
+        return ""
+    line.given_up = True
+    if before is None:
+        return f"it did not connect within {pace.connect:g} s"
+    since = before.recorder.history.header.scenario["name"]
+    return f"since {since} it has not been back (waited {pace.connect:g} s)"
 
 
 async def _one(

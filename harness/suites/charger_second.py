@@ -140,6 +140,8 @@ async def available_again(bench: Bench) -> None:
         await bench.installs(first)
         return
     await bench.ends(second)
+    back = await bench.until(lambda: not bench.out_of_service(), bench.pace.soon)
+    bench.expect(back, "every connector Available again", ", ".join(bench.out_of_service()))
 
 
 @case(

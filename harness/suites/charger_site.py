@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 GOOD, OLDER, CORRUPT = "good.bin", "older.bin", "corrupt.bin"
 OURS = {GOOD: "2.0.0", OLDER: "1.9.0"}  # what we serve to simulated chargers
 MADE_BYTES = 2_000_000
+MOST_BEFORE_BOOT = 200  # frames that are kept of a charger that does not boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,14 @@ class Lane:
 
     recorder: Recorder | None = None
     boot: list[Seen] = field(default_factory=list)  # how it last booted: opened, asked, accepted
+    accepted: bool = False  # it booted once
     opened: Seen | None = None  # the connection of now, where it is not that of the boot
     boot_id: str = ""
 
     @property
     def context(self) -> list[Seen]:
         """Return what a case that begins now has to know."""
-        if self.opened is None or not self.boot:
+        if self.opened is None or not self.accepted:
             return self.boot
         return [*self.boot, ("close", None, {"code": 1006}), self.opened]
 
@@ -186,17 +188,25 @@ def charger_tag(charger: str) -> str:
 
 
 def _remember(lane: Lane, kind: str, text: str | None, data: dict[str, Any]) -> None:
-    """Keep what the next case needs to know: the last boot, and the connection of now."""
-    head = (text or "")[:80]
+    """Keep what the next case needs to know: the last boot, and the connection of now.
+
+    Of a charger that never booted everything is kept: it may talk before it boots.
+    """
+    head, seen = (text or "")[:80], (kind, text, data)
+    booted, first = False, not lane.accepted and len(lane.boot) < MOST_BEFORE_BOOT
     if kind == "open":
-        lane.opened = (kind, text, data)
+        lane.opened = seen
         lane.boot_id = ""
     elif kind == "send" and '"BootNotification"' in head:
         lane.boot_id = head.split('"', 2)[1]
-        lane.boot = [*([lane.opened] if lane.opened else lane.boot[:1]), (kind, text, data)]
+        if lane.accepted:
+            lane.boot = [*([lane.opened] if lane.opened else lane.boot[:1])]
+        booted = True
     elif kind == "recv" and lane.boot_id and f'"{lane.boot_id}"' in head:
-        lane.boot.append((kind, text, data))
-        lane.boot_id, lane.opened = "", None
+        lane.boot_id, lane.opened, lane.accepted = "", None, True
+        booted = True
+    if booted or first:
+        lane.boot.append(seen)
 
 
 def manufacturer() -> Manufacturer:

@@ -95,7 +95,7 @@ class SuiteReport:
         """Return the verdict of the whole."""
         if self.wrong:
             return Verdict.FAIL
-        if self.problem or self.open or not any(one.ran for one in self.cases):
+        if self.problem or self.interrupted or self.open or not any(one.ran for one in self.cases):
             return Verdict.INCONCLUSIVE
         lax = any(not one.announced and (one.failed or one.verdict in _LAX) for one in self.cases)
         return Verdict.NON_STRICT if lax else Verdict.PASS

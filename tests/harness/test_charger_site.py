@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from harness.suites.charger_cases import Pace
+
 
 async def nobody(_charger: str, _what: str) -> bool:
     """Nobody stands beside the charger."""
@@ -47,7 +49,7 @@ async def nobody(_charger: str, _what: str) -> bool:
 
 
 async def rack(
-    folder: Path, *prefixes: str, signed: bool = False, mutant: str = ""
+    folder: Path, *prefixes: str, signed: bool = False, mutant: str = "", pace: Pace = QUICK
 ) -> list[CaseReport]:
     """Run cases on a charger of each version, at the same time."""
     maker, out = manufacturer(), list[CaseReport]()
@@ -65,7 +67,7 @@ async def rack(
             download_ssl=None,
         )  # fmt: skip
         await fleet.start()
-        plan = Plan(chosen(prefixes), QUICK, Equipment(), folder, signed)
+        plan = Plan(chosen(prefixes), pace, Equipment(), folder, signed)
         try:
             await asyncio.gather(*(on_charger(site, s.id, plan, out.append) for s in specs))
         finally:
@@ -100,6 +102,37 @@ def test_a_wrong_charger_is_found_over_sockets(tmp_path: Path) -> None:
     assert [one.verdict for one in reports] == [Verdict.FAIL] * 3
     assert all(one.findings for one in reports)
     assert "another version than 1.0.0" in reports[0].reason
+
+
+def test_a_charger_that_stays_away_is_accused_once(tmp_path: Path) -> None:
+    """By the case in which it went; what follows was not put to the test, and is not waited for."""
+    wanted = ("update/1", "update/2", "download/1")
+    reports = asyncio.run(rack(tmp_path, *wanted, mutant="never_comes_back", pace=_hasty(2.0)))
+    for who in ("CP-1.6", "CP-2.0.1", "CP-2.1"):
+        mine = [one for one in reports if one.who == who]
+        assert [one.verdict for one in mine] == [
+            Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.INCONCLUSIVE,
+        ]  # fmt: skip
+        assert "since update/1 it has not been back" in mine[2].reason
+
+
+def test_a_charger_that_was_named_and_never_came_is_not_accused(tmp_path: Path) -> None:
+    """Nothing was put to the test: exit code 3, not a failure of every case."""
+
+    async def run() -> list[CaseReport]:
+        out = list[CaseReport]()
+        site = ChargerSite(
+            SiteOptions(), signer=OurSigner(manufacturer()), ask=nobody, refused=lambda _: None
+        )
+        await site.start()
+        plan = Plan(chosen(("update/",)), _hasty(), Equipment(), tmp_path)
+        await on_charger(site, "CP-9", plan, out.append)
+        await site.stop()
+        return out
+
+    reports = asyncio.run(run())
+    assert {one.verdict for one in reports} == {Verdict.INCONCLUSIVE}
+    assert SuiteReport("x", cases=reports).exit_code == 3
 
 
 # ---------------------------------------------------------------------- the door
@@ -269,8 +302,17 @@ def test_cases_make_the_verdict(
 
 
 def test_an_interrupt_is_its_own_exit_code() -> None:
-    """Whatever came out until then."""
+    """Whatever came out until then; and what was not run has not passed."""
     assert SuiteReport("x", cases=[report(Verdict.FAIL)], interrupted=True).exit_code == 130
+    suite = SuiteReport("x", cases=[report(Verdict.PASS)], interrupted=True)
+    assert (suite.exit_code, suite.verdict) == (130, Verdict.INCONCLUSIVE)
+    assert matrix.in_words(suite) == "interrupted; until then: 1 cases said something"
+
+
+def test_what_failed_is_told_although_the_rest_could_not_be_run() -> None:
+    """A system that dies in the middle of a suite."""
+    suite = SuiteReport("x", cases=[report(Verdict.FAIL)], problem="nobody answers")
+    assert matrix.in_words(suite) == "1 case failed: a/1; then: nobody answers"
 
 
 def test_what_was_announced_is_attached() -> None:
@@ -281,7 +323,10 @@ def test_what_was_announced_is_attached() -> None:
 
 def test_the_report_escapes_and_counts(tmp_path: Path) -> None:
     """Names of chargers and reasons are hostile in HTML, XML and JSON."""
-    cases = [report(Verdict.FAIL, reason="<script>\x00"), report(Verdict.NOT_APPLICABLE, "b/1")]
+    cases = [
+        report(Verdict.FAIL, reason="<script>\x00\ud800"),
+        report(Verdict.NOT_APPLICABLE, "b/1"),
+    ]
     suite = SuiteReport("x", cases=cases, about={"where": "<i>"})
     matrix.write(tmp_path, suite)
     page = (tmp_path / "report.html").read_text()
@@ -357,5 +402,5 @@ def test_nobody_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no charger connected within 0.1 s" in result.output
 
 
-def _hasty() -> Any:
-    return replace(QUICK, connect=0.1)
+def _hasty(connect: float = 0.1) -> Pace:
+    return replace(QUICK, connect=connect)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness.checkers import REQUIREMENTS
-from harness.mutants.chargers import CHARGERS
+from harness.mutants.chargers import CHARGERS, mutated_charger
 from harness.suites.charger_cases import CASES, VARIANTS, Equipment, Variant, case, inapplicable
 from harness.suites.charger_draws import draw, try_suite
 from harness.suites.charger_register import all_cases, chosen
 from harness.suites.charger_virtual import VIRTUAL, rehearse_case
 from harness.verdict import Verdict
+from simulator.faults import Fixed
 
 if TYPE_CHECKING:
     from harness.mutants import Mutant
@@ -79,6 +80,15 @@ def test_a_wrong_charger_is_found(mutant: Mutant) -> None:
         if fired & set(mutant.kills):
             break
     assert fired & set(mutant.kills), fired
+
+
+def test_a_slow_download_hides_no_hasty_retry() -> None:
+    """The interval ends where a request begins, however long its bytes then take."""
+    (cut_once,) = chosen(("download/1",))
+    rate = Fixed(value=1e5)
+    assert rehearse_case(cut_once, VARIANTS[0], download_rate=rate).verdict is Verdict.PASS
+    with mutated_charger("retries_without_waiting"):
+        assert "C04" in rehearse_case(cut_once, VARIANTS[0], download_rate=rate).fired
 
 
 @pytest.mark.parametrize("mutant", BENIGN, ids=lambda m: m.name)

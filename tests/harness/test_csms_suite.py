@@ -10,10 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
 from harness import targets
 from harness.checkers import REQUIREMENTS
 from harness.cli import main
+from harness.cli.drills import report_folder
+from harness.cli.suite_end import end
+from harness.diagnosis import Diagnosis
 from harness.errors import TargetError, UsageError
 from harness.library import find, names
 from harness.run_record import Ending, ExitCode, Expectation, RunRecord
@@ -22,7 +26,7 @@ from harness.suites import csms_run
 from harness.suites.csms_cases import DRILLED, ENDS
 from harness.suites.csms_probes import PROBES
 from harness.suites.csms_run import Interrupted, Suite, chosen, drilled, inapplicable, searched
-from harness.suites.results import SuiteReport
+from harness.suites.results import CaseReport, SuiteReport
 from harness.target_file import load_target, read_expected
 from harness.verdict import Finding, Grade, Judgement, Result, Subject, Verdict, Witness
 from harness.world import Ok, Refused, Unknown
@@ -106,8 +110,8 @@ def record(*results: Result, expectations: tuple[Expectation, ...] = ()) -> RunR
         ([result("R01", Verdict.FAIL, subject="charger")], Verdict.PASS, ""),
         ([result("R01", Verdict.NON_STRICT)], Verdict.NON_STRICT, "R01"),
         ([result("R01", Verdict.INCONCLUSIVE, 0)], Verdict.INCONCLUSIVE, "did not put R01"),
-        ([result("R01", Verdict.PASS), result("R02", Verdict.INCONCLUSIVE, 0)], Verdict.PASS,
-         "R02 was not put to the test"),
+        ([result("R01", Verdict.PASS), result("R02", Verdict.INCONCLUSIVE, 0)],
+         Verdict.INCONCLUSIVE, "did not put R02"),
         ([result("R01", Verdict.NOT_APPLICABLE, 0)], Verdict.NOT_APPLICABLE, "profile"),
         ([result("R01", Verdict.ERROR), result("R02", Verdict.FAIL)], Verdict.ERROR, "R01"),
     ],
@@ -155,6 +159,22 @@ def test_a_probe_wants_its_refusal(outcome: Any, said: str) -> None:
     unmet = PROBES[0].unmet(outcome)
     assert said in unmet
     assert bool(unmet) is bool(said)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "verdict"),
+    [
+        ("ok", "auth", Verdict.PASS),
+        ("ok", "ok", Verdict.FAIL),
+        ("ok", "tcp", Verdict.INCONCLUSIVE),
+        ("tcp", "tcp", Verdict.INCONCLUSIVE),
+        ("auth", "auth", Verdict.INCONCLUSIVE),
+    ],
+)
+def test_a_door_is_judged_only_where_it_opens(right: str, wrong: str, verdict: Verdict) -> None:
+    """A system that nobody reaches refuses a wrong password, too: that is no pass."""
+    seen = csms_run._admission(Diagnosis(right, "so", ""), Diagnosis(wrong, "so", ""))
+    assert seen[0] is verdict
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=lambda one: one.id)
@@ -374,3 +394,33 @@ def test_a_target_that_nobody_serves_is_not_run(
     outcome = check("api/", "--target", str(file), "--report", str(tmp_path / "r"))
     assert outcome.exit_code == 3, outcome.output
     assert "cannot be reached" in outcome.output
+
+
+def test_a_report_that_cannot_be_written_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The verdict is still printed; what passed without leaving a report has not passed."""
+    (tmp_path / "report.html").mkdir()
+    for verdict, code in ((Verdict.PASS, 3), (Verdict.FAIL, 1)):
+        one = CaseReport("a/1", "t", "e", "s", "MUST", "x", verdict)
+        with pytest.raises(SystemExit) as ended:
+            end(SuiteReport("CSMS", [one]), tmp_path, Console())
+        assert ended.value.code == code
+        said = capsys.readouterr()
+        assert "the report cannot be written" in said.err
+        assert f" {verdict} " in said.out
+
+
+def test_two_suites_of_one_second_do_not_share_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder is made when it is chosen."""
+    monkeypatch.chdir(tmp_path)
+    folders = [report_folder(None, "check-csms") for _ in range(3)]
+    assert len(set(folders)) == 3
+    assert all(one.is_dir() for one in folders)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "firmdrill-reports").touch()
+    with pytest.raises(UsageError, match="cannot be made"):
+        report_folder(None, "check-csms")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from harness import checkers
 from harness.cli.target import TEMPLATE
 from harness.errors import UsageError
 from harness.target_file import Target, load_target
+from harness.target_rules import DECISIONS, INERT
 from simulator.scenario import load
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from simulator.faults import ChargerSpec
 
 PLAIN = "version: 1\nname: theirs\napi: https://h/api/\nocpp: wss://h/{id}/ws\n"
@@ -102,3 +104,120 @@ def test_unreadable_files_are_usage_errors(tmp_path: Path) -> None:
 def test_the_template_is_a_valid_target(tmp_path: Path) -> None:
     """`firmdrill target new` gives something to start from."""
     assert target(tmp_path, TEMPLATE.format(name="t.yaml")).chargers.pattern == "CP-{n:04}"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("chargers: {pattern: CP}", "one place, {n}"),
+        ("chargers: {pattern: 'CP-{m}'}", "one place, {n}"),
+        ("chargers: {pattern: 'CP-{n'}", "this is no pattern"),
+        ("chargers: {pattern: 'CP-{n:zz}'}", "this is no pattern"),
+        ("chargers: {pattern: 'CP-{}'}", "one place, {n}"),
+        ("chargers: {ids: [a, a]}", "'a' is named twice"),
+        ("chargers: {ids: ['']}", "no charger id"),
+        ("chargers: {ids: [a], pattern: 'C-{n}'}", "not both"),
+        ("chargers: {register: nonsense}", "names a host"),
+        ("chargers: {provision: {url: 'http://h/known'}}", "which charger would be made known"),
+        ("profile: {D99: any}", "D99 is no decision"),
+        ("profile: {D2: any}", "nothing that is judged hangs on D2"),
+        ("profile: {D6: banana}", "any (not judged) is the only other value"),
+        ("profile: {D34: {freshness: soon}}", "a number of seconds above 0"),
+        ("profile: {D34: {fresh: 3}}", "D34 has no fresh"),
+        ("profile: {D34: {freshness: 0}}", "a number of seconds above 0"),
+        ("names: {fields: {rollout_id: id, charge_point_id: id}}", "the field 'id' is named twice"),
+        ("names: {statuses: {in_progress: RUN, paused: RUN}}", "the status 'RUN' is named twice"),
+        ("names: {statuses: {running: RUN}}", "no status of the published API"),
+        ("subprotocols: [ocpp1.6, ocpp1.6]", "named twice"),
+        ("firmware: {url: nonsense}", "names a host"),
+        ("firmware: {tls_cert: a.pem}", "need each other"),
+        ("security_profile: 2", "neither password_env nor certificates: that is 0"),
+        ("under_test: []", "at least 1"),
+    ],
+)
+def test_a_slip_is_found_where_it_stands(tmp_path: Path, line: str, said: str) -> None:
+    """Not as a system that cannot be reached, and never as a traceback."""
+    with pytest.raises(UsageError) as caught:
+        target(tmp_path, f"{PLAIN}{line}\n")
+    assert said in str(caught.value)
+    assert "t.yaml:" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("api", "said"),
+    [
+        ("http://user:word@h/api", "no user or password"),
+        ("http://h:99999/api", "this is no url"),
+        ("http://[::1/api", "this is no url"),
+        ("http:///api", "names a host"),
+        ("http://a b/api", "no spaces"),
+        ('"http://h/a\\r\\nX: y"', "no spaces"),
+        ("http://h/api?x=1", "has no ? or #"),
+        ("ftp://h/api", "http:// or https://"),
+        (f"http://{'a' * 64}/api", "longer than 63"),
+    ],
+)
+def test_an_address_is_a_url_without_secrets(tmp_path: Path, api: str, said: str) -> None:
+    """A password in a url would stand in every report."""
+    with pytest.raises(UsageError, match=re.escape(said)):
+        target(tmp_path, PLAIN.replace("https://h/api/", api))
+
+
+def test_the_security_profile_follows_from_the_rest(tmp_path: Path) -> None:
+    """0: nothing, 1: a password, 2: a password over TLS, 3: certificates; a claim is checked."""
+    assert target(tmp_path, PLAIN).secured == 0
+    passwords = PLAIN + "chargers: {password_env: PW}\n"
+    assert target(tmp_path, passwords + "security_profile: 2\n").secured == 2
+    assert target(tmp_path, passwords.replace("wss", "ws")).secured == 1
+    certificates = PLAIN + "chargers: {certificates: .}\nsecurity_profile: 3\n"
+    assert target(tmp_path, certificates).secured == 3
+
+
+def test_files_lie_beside_the_target_file(tmp_path: Path) -> None:
+    """Also those of our firmware server, wherever the command is run."""
+    text = PLAIN + "ca: ca.pem\nfirmware: {tls_cert: c.pem, tls_key: k.pem}\n"
+    found = target(tmp_path, text)
+    assert (found.ca, found.firmware.tls_cert, found.firmware.tls_key) == (
+        tmp_path / "ca.pem", tmp_path / "c.pem", tmp_path / "k.pem",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("ca: nowhere.pem", "cannot use"), ("ca: t.yaml", "cannot use"),
+     ("chargers: {certificates: nowhere}", "is no folder"),
+     ("chargers: {certificates: shown}", "cannot use")],
+)  # fmt: skip
+def test_a_certificate_that_cannot_be_read_is_told(tmp_path: Path, line: str, said: str) -> None:
+    """By its name, before anything is run."""
+    (tmp_path / "shown").mkdir()
+    for end in (".pem", ".key"):
+        (tmp_path / "shown" / f"a-0001{end}").write_text("junk")
+    with pytest.raises(UsageError, match=said):
+        target(tmp_path, f"{PLAIN}{line}\n").address(chargers(1))
+
+
+def test_a_key_that_no_header_can_carry_is_told_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line end at the end of a file that was read into the environment, say."""
+    monkeypatch.setenv("FIRMDRILL_API_KEY", "sesame\n")
+    with pytest.raises(UsageError) as caught:
+        target(tmp_path, PLAIN).address(chargers(1))
+    assert "no HTTP header" in str(caught.value)
+    assert "sesame" not in str(caught.value)
+
+
+def test_an_empty_target_file_says_how_to_begin(tmp_path: Path) -> None:
+    """Not with the words of a scenario."""
+    for text in ("", "~\n", "3\n"):
+        with pytest.raises(UsageError, match="firmdrill target new"):
+            target(tmp_path, text)
+
+
+def test_switches_without_effect_are_the_ones_nothing_hangs_on() -> None:
+    """Every other decision is named by some checker."""
+    told = "".join(
+        path.read_text(encoding="utf-8") for path in Path(checkers.__file__).parent.glob("*.py")
+    )
+    assert {name for name in DECISIONS if f'"{name}"' not in told} == INERT

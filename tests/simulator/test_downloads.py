@@ -92,7 +92,8 @@ async def test_a_download_is_hashed_whole() -> None:
     expected = {"client": "Ärger/../1", "path": "/r1/fw.bin", "range": None, "status": 200,
                 "sent": SIZE, "total": SIZE, "outcome": "complete", "fault": None}  # fmt: skip
     assert {name: line[name] for name in expected} == expected
-    assert set(line) == {*expected, "time"}
+    assert set(line) == {*expected, "time", "began"}
+    assert line["began"] <= line["time"]
 
 
 @pytest.mark.sockets

@@ -184,6 +184,21 @@ def test_no_retries_taken_for_no_attempt(retries: int) -> None:
     assert lab.statuses() == (TRAIN if retries else [])
 
 
+def test_an_unheard_of_action_is_called() -> None:
+    """Once an update, and the train goes on."""
+    lab = updated("unheard_action")
+    assert lab.statuses() == TRAIN
+    assert len(lab.calls("UnheardOf")) == 1
+
+
+def test_an_image_is_taken_for_badly_signed() -> None:
+    """InvalidSignature and its security event, although the image is sound."""
+    lab = updated("doubts_signature")
+    assert lab.statuses() == ["Downloading", "Downloaded", "InvalidSignature"]
+    events = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
+    assert events[-1] == "InvalidFirmwareSignature"
+
+
 def test_the_answer_to_a_status_is_refused() -> None:
     """Each CALLRESULT of the CSMS is met with a CALLRESULTERROR of the same id, 2.1's type 5."""
     lab = updated("refuses_answers")
