@@ -15,6 +15,7 @@ from harness.checkers.facts import (
     TriggerAnswered,
     Triggered,
 )
+from harness.checkers.plan import texts
 from harness.checkers.wirefold import REPORTS
 from harness.verdict import Requirement, Subject
 
@@ -202,7 +203,7 @@ class R43(Checker):
         if op.name != "execute_stage" or rollout is None or op.outcome != "ok":
             return
         body = op.reply if isinstance(op.reply, dict) else {}
-        listed = [c for c in body.get("chargers_triggered") or [] if isinstance(c, str)]
+        listed = texts(body.get("chargers_triggered"))
         self.exercised += 1
         stage = body.get("executed_stage")
         foreign = [c for c in listed if c not in rollout.members]
@@ -307,7 +308,7 @@ class R45(Checker):
     def answered(self, view: View, fact: Answered) -> None:
         """Judge the answer to a probe; its invoke says `key: missing` or `key: wrong`."""
         op = fact.op
-        key = op.invoked.data.get("key")
+        key = str(op.invoked.data.get("key"))
         if key not in {"missing", "wrong"} or op.outcome == "info":
             return
         self.exercised += 1

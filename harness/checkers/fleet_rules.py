@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Booted, Replied
+from harness.checkers.plan import dicts
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class R42(Checker):
     def _problem(
         self, view: View, body: dict[str, Any], query: dict[str, list[str]], asked: int
     ) -> str:
-        rows = [r for r in body.get("versions") or [] if isinstance(r, dict)]
+        rows = dicts(body.get("versions"))
         listed: dict[Group, int] = {}
         for row in rows:
             group = (str(row.get("firmware_version")), row.get("vendor"), row.get("model"))
