@@ -176,6 +176,13 @@ def forked(attempt: Callable[..., int], *arguments: Any) -> int:
 
 def survey() -> dict[str, Any]:
     """Return what the tests call, and that they pass."""
+    # What all forks need is imported once; nothing of the judge may be among it.
+    import hypothesis  # noqa: F401, PLC0415
+
+    import harness.history  # noqa: F401, PLC0415
+    import reference_csms.service  # noqa: F401, PLC0415
+    import simulator.scenario  # noqa: F401, PLC0415
+
     if "harness.checkers" in sys.modules:
         raise RuntimeError("the judge is imported already: no change would be seen")
     with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,19 @@ if TYPE_CHECKING:
     Events = list[Event]
     Leaf = tuple[tuple[Any, ...], Any]  # a path into `data`, and what stands there
 
-DELAYS = (1.0, 10.0, 31.0, 100.0, 700.0)  # seconds
+# Seconds: with times on whole seconds, many of the judge's bounds are met to the dot.
+DELAYS = (0.5, 1.0, 2.0, 3.0, 5.0, 8.0, 10.0, 29.0, 30.0, 31.0, 60.0, 100.0, 700.0)
+HEADERS: tuple[dict[str, Any], ...] = (
+    {"target": {"kind": FIELD_LOG}},
+    {"target": {"kind": FIELD_LOG, "clock": "log"}},
+    {"target": {"kind": FIELD_LOG, "clock": "log", "zone": "assumed"}},
+    {"under_test": ("charger",)},
+    {"under_test": ("csms",)},
+    {"quirky": ("c0-0001", "CP-1")},
+    {"profile": {"D34": {"http": 1.0, "dispatch": 1.0, "freshness": 1.0}}},
+    {"profile": {"D12": {"update_timeout": 30.0}}},
+    *({"profile": {f"D{number}": "any"}} for number in range(1, 35)),
+)
 STRANGE: tuple[Any, ...] = (None, "", "x", 0, -1, 10**9, True, [], {}, ["x"], {"status": "x"})
 
 
@@ -31,15 +43,26 @@ def altered(
 ) -> tuple[str, Header, Events]:
     """Return what the alteration of this name and number is, and the history after it."""
     draw = random.Random(f"{name}/{number}")
-    changed = list(events)
-    if draw.random() < 0.05:
-        header = msgspec.structs.replace(header, target={"kind": FIELD_LOG, **header.target})
-        words = ["as a field log"]
-    else:
-        words = []
+    changed, words = list(events), []
+    if draw.random() < 0.35:
+        words.append("on whole seconds")
+        changed = [msgspec.structs.replace(e, time=float(round(e.time))) for e in changed]
+    if draw.random() < 0.25:
+        said, header = _header(draw, header)
+        words.append(said)
     kinds = draw.choices(tuple(KINDS), tuple(KINDS.values()), k=draw.choice((1, 1, 2, 3)))
     words += [kind(draw, changed) for kind in kinds]
     return "; ".join(words), header, _renumbered(changed)
+
+
+def _header(draw: random.Random, header: Header) -> tuple[str, Header]:
+    """Let the history be of another target."""
+    what = draw.choice(HEADERS)
+    name, value = next(iter(what.items()))
+    old = getattr(header, name)
+    new = {**old, **value} if isinstance(value, dict) else value
+    said = f"{name} {value}"
+    return said, msgspec.structs.replace(header, **{name: new})
 
 
 def _renumbered(events: Events) -> Events:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "corpus"
 VERDICTS = FOLDER / "judgements.txt"
 ALTERATIONS = FOLDER / "altered.txt"
-ALTERED = 4  # alterations of each history
+ALTERED = 6  # alterations of each history
 SOUND = 25  # drills of the unchanged reference
 MOST = 400  # drills tried for a mutant
 ENOUGH = 5  # convictions to choose the shortest from
@@ -87,16 +87,16 @@ def _lines(judgement: Judgement, *, told: bool = False) -> Iterator[str]:
     for result in judgement.results:
         if result.exercised or result.findings:
             yield f"  {result.requirement.id} {result.verdict.name} {result.exercised}"
-            yield from _findings(result)
+            yield from _findings(result, told=told)
             for step in result.findings[0].witness.steps if told and result.findings else ():
                 yield f"      {step.index} {step.time:.3f} {step.source}: {step.text}"
 
 
-def _findings(result: Result) -> Iterator[str]:
+def _findings(result: Result, *, told: bool) -> Iterator[str]:
     for finding in result.findings:
-        told = finding.witness
-        steps = ",".join(str(step.index) for step in told.steps)
-        yield f"    {finding.grade} {finding.who} @{steps}: {told.seen} (not: {told.expected})"
+        steps = ",".join(str(step.index) for step in finding.witness.steps)
+        expected = f" (not: {finding.witness.expected})" if told else ""
+        yield f"    {finding.grade} {finding.who} @{steps}: {finding.witness.seen}{expected}"
     if result.omitted:
         yield f"    and {result.omitted} more"
 
