@@ -177,8 +177,6 @@ def forked(attempt: Callable[..., int], *arguments: Any) -> int:
 def survey() -> dict[str, Any]:
     """Return what the tests call, and that they pass."""
     # What all forks need is imported once; nothing of the judge may be among it.
-    import hypothesis  # noqa: F401, PLC0415
-
     import harness.history  # noqa: F401, PLC0415
     import reference_csms.service  # noqa: F401, PLC0415
     import simulator.scenario  # noqa: F401, PLC0415

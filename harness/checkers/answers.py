@@ -104,7 +104,7 @@ def senseless(body: Any) -> tuple[str, str] | None:
     """Say what makes no sense in the body of a create, and which decision says so; else None."""
     if not isinstance(body, dict):
         return "no object", "D14"
-    ids, strategy = body.get("charger_ids"), body.get("strategy")
+    ids, strategy = body.get("charger_ids"), str(body.get("strategy"))
     if not isinstance(ids, list) or not ids:
         return "no chargers", "D14"
     if len(set(map(str, ids))) < len(ids):

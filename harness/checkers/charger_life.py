@@ -72,9 +72,9 @@ class C06(Checker):
         call = fact.call
         if call is None or fact.frame[0] != 3:  # noqa: PLR2004
             return
-        answer: Any = fact.frame[2]
-        accepted = isinstance(answer, dict) and answer.get("idTagInfo", {}).get("status")
-        if accepted == "Accepted":
+        answer: Any = fact.frame[2] if isinstance(fact.frame[2], dict) else {}
+        info: Any = answer.get("idTagInfo")
+        if isinstance(info, dict) and info.get("status") == "Accepted":
             running = self._running.setdefault(fact.station.id, {})
             running[str(answer.get("transactionId"))] = call.event
 

@@ -151,7 +151,7 @@ def _torn(body: dict[str, Any]) -> str:
         problem = "" if status in TERMINAL else _torn_stage(stage, rows, current)
         if problem:
             return f"stage {stage.get('stage')} is {stage.get('status')} {problem}"
-    if status in {"completed", "pending"} and moving:
+    if status in ("completed", "pending") and moving:
         return f"{status} while {moving} charger(s) are updating"
     return ""
 

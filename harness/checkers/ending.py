@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.checkers.settling import ENDED
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-ENDED = frozenset({"installed", "failed"})
 
 
 def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
@@ -33,7 +33,7 @@ def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
     due = _must_fail(stages, strategy, request.get("failure_threshold"), body.get("current_stage"))
     if status == "failed" and not (due or _may_fail(stages, request)):
         return f"failed although {rows.count('installed')} of {len(rows)} were installed"
-    if status not in {"failed", "pending"} and due:
+    if status not in ("failed", "pending") and due:
         return f"{status} although {due}"
     return ""
 

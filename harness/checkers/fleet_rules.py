@@ -81,7 +81,8 @@ class R42(Checker):
         rows = dicts(body.get("versions"))
         listed: dict[Group, int] = {}
         for row in rows:
-            group = (str(row.get("firmware_version")), row.get("vendor"), row.get("model"))
+            named = (_text(row.get("vendor")), _text(row.get("model")))
+            group = (str(row.get("firmware_version")), *named)
             if group in listed:
                 return f"{group[0]} of {group[1]} {group[2]} is listed twice"
             count, ids = row.get("charger_count"), row.get("charger_ids")
@@ -138,6 +139,11 @@ class R42(Checker):
                 span = f"{low}" if low == high else f"{low} to {high}"
                 return f"{group[0]} of {group[1]} {group[2]}: {count} listed, {span} booted with it"
         return _misplaced(rows, certain, vendor)
+
+
+def _text(value: Any) -> str | None:
+    """Return a name as listed; whatever is no text stands for itself and equals no name."""
+    return value if value is None or isinstance(value, str) else repr(value)
 
 
 def _misplaced(rows: list[dict[str, Any]], certain: dict[str, Group], vendor: str | None) -> str:

@@ -44,7 +44,7 @@ class C05(Checker):
         if line.get("outcome") == "redirected":
             self._redirected.add(client)
         sent, total = line.get("sent"), line.get("total")
-        if isinstance(sent, int) and line.get("status") in {200, 206}:
+        if isinstance(sent, int) and line.get("status") in (200, 206):
             self._sent[key] = self._sent.get(key, 0) + sent
             whole = isinstance(total, int) and self._sent[key] >= total
             self._whole[key] = self._whole.get(key, False) or whole

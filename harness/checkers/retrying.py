@@ -50,7 +50,7 @@ class C04(Checker):
         client, line = unquote(fact.client), fact.event.data
         key = (client, fact.url_path)
         before = self._ended.pop(key, None)
-        if line.get("outcome") in ENDED_BY_SERVER:
+        if str(line.get("outcome")) in ENDED_BY_SERVER:
             self._ended[key] = fact.event
         trigger = _command(view, client, fact.url_path)
         if before is None or trigger is None or trigger.retry_interval is None:
