@@ -45,6 +45,20 @@ MEMORY = 4 << 30  # bytes
 UNMADE = 71  # exit code: the change could not be made
 
 
+class Steady:
+    """A pytest plugin: property-based tests draw the same every time, however busy the machine."""
+
+    def pytest_configure(self) -> None:
+        """Settle how Hypothesis draws, before any test is imported."""
+        from hypothesis import HealthCheck, settings  # noqa: PLC0415
+
+        slow = [HealthCheck.too_slow]
+        settings.register_profile(
+            "steady", deadline=None, derandomize=True, database=None, suppress_health_check=slow
+        )
+        settings.load_profile("steady")
+
+
 # ---------------------------------------------------------------------- the tests, watched
 
 
@@ -88,7 +102,7 @@ def watched(out: Path) -> None:
     """Run the tests over the unchanged judge, watched, and exit with pytest's code."""
     watch = Watch(out)
     sys.setprofile(watch.note)
-    code = pytest.main([*WORDS, *map(str, TESTS)], [watch])
+    code = pytest.main([*WORDS, *map(str, TESTS)], [Steady(), watch])
     sys.setprofile(None)
     os._exit(int(code))
 
@@ -99,7 +113,7 @@ def watched(out: Path) -> None:
 def imported(change: Change) -> int:
     """Run all tests over a changed source; return 0 if none notices."""
     sys.meta_path.insert(0, Changed(change))
-    return int(pytest.main([*WORDS, *map(str, TESTS)]))
+    return int(pytest.main([*WORDS, *map(str, TESTS)], [Steady()]))
 
 
 class Swapped:
@@ -197,7 +211,7 @@ def survivors_of(sample: Sequence[Change], jobs: int) -> list[Change]:
     early = {None, *seen["importing"]}
     found = run([change for change in sample if change.function in early], imported, jobs)
     later = Swapped([change for change in sample if change.function not in early], seen, jobs)
-    pytest.main([*WORDS, *map(str, TESTS)], [later])
+    pytest.main([*WORDS, *map(str, TESTS)], [Steady(), later])
     if not later.ran:
         raise RuntimeError("the tests could not be collected")
     return found + later.survivors
