@@ -80,9 +80,9 @@ class R38(Checker):
             switch = "D28"
         elif op.status == 404 and op.name == "create":  # noqa: PLR2004 - HTTP
             expected, seen, switch = "create exists", "404", None
-        elif op.status < 300 and _unknown(view, op):  # noqa: PLR2004 - HTTP
+        elif op.outcome == "ok" and _unknown(view, op):
             expected, seen, switch = "404 for an unknown rollout", f"{op.status}", "D28"
-        elif op.status < 300 and op.name == "create" and (told := senseless(op.request)):  # noqa: PLR2004
+        elif op.outcome == "ok" and op.name == "create" and (told := senseless(op.request)):
             expected, (seen, switch) = "422 for a create that makes no sense", told
             seen = f"{op.status} for {seen}"
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.checkers.plan import dicts
 from harness.checkers.settling import ENDED
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
     `request` is the body of the create, for the strategy and the optional failure threshold.
     """
     status = body.get("status")
-    stages = [_statuses(stage) for stage in body.get("stages") or () if isinstance(stage, dict)]
+    stages = [_statuses(stage) for stage in dicts(body.get("stages"))]
     rows = [row for stage in stages for row in stage]
     if not rows:
         return ""
@@ -39,7 +40,7 @@ def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
 
 
 def _statuses(stage: dict[str, Any]) -> list[str]:
-    return [str(row.get("status")) for row in stage.get("chargers") or () if isinstance(row, dict)]
+    return [str(row.get("status")) for row in dicts(stage.get("chargers"))]
 
 
 def _must_fail(stages: Sequence[list[str]], strategy: Any, threshold: Any, current: Any) -> str:
