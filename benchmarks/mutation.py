@@ -38,6 +38,7 @@ TESTS = (
     ROOT / "tests" / "harness" / "test_corpus.py",
     *sorted((ROOT / "tests" / "harness").glob("test_checkers_*.py")),
     ROOT / "tests" / "harness" / "test_contract.py",
+    ROOT / "tests" / "harness" / "fieldlog" / "test_judging.py",
 )
 WORDS = ("-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest")
 LIMIT = 60  # seconds of a core: a change that makes a test run for ever is noticed
