@@ -4,7 +4,8 @@
 systems. `corpus/judgements.txt` is the judge's verdict on all of them, property by property. A
 change of the judge that changes any of it shows up as a difference to be read and explained.
 `corpus/altered.txt` is the same for each history changed at drawn places (`altering.py`): only
-what the judge says otherwise than of the history as it was.
+what the judge says otherwise than of the history as it was. `corpus/told.txt` is what it says of
+stories told by hand.
 
     python -m tests.harness.corpus judge      # the judge was changed on purpose
     python -m tests.harness.corpus record     # a mutant is new: adds histories that are missing
@@ -31,6 +32,8 @@ from harness.suites.charger_draws import draw
 from harness.suites.charger_register import all_cases
 from harness.suites.charger_virtual import VIRTUAL, rehearse_case
 from tests.harness.altering import altered
+from tests.harness.test_checkers_bounds import BOUNDS
+from tests.harness.test_checkers_gaps import STORIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,10 +41,12 @@ if TYPE_CHECKING:
     from harness.history import Event, Header, History
     from harness.mutants import Mutant
     from harness.verdict import Judgement, Result
+    from tests.harness.tell import Tale
 
 FOLDER = Path(__file__).parent / "corpus"
 VERDICTS = FOLDER / "judgements.txt"
 ALTERATIONS = FOLDER / "altered.txt"
+TOLD = FOLDER / "told.txt"
 ALTERED = 6  # alterations of each history
 SOUND = 25  # drills of the unchanged reference
 MOST = 400  # drills tried for a mutant
@@ -75,6 +80,24 @@ def alterations(path: Path) -> list[str]:
         out += [f"   -{line}" for line in before if line in gone]
         out += [f"   +{line}" for line in after if line in new]
     return out
+
+
+def told(tale: Tale, name: str) -> list[str]:
+    """Return the verdict on a story told by hand as lines."""
+    judgement = tale.judged()
+    return [f"{name} {judgement.verdict.name}", *_lines(judgement, told=True)]
+
+
+def stories() -> dict[str, Tale]:
+    """Return the stories whose verdicts are remembered, by name."""
+    found = {
+        f"{story.__name__}:{measure}": story(measure)
+        for _, story, verdicts in BOUNDS
+        for measure in verdicts
+    }
+    for story, _ in STORIES.values():
+        found |= {f"{story.__name__}:gap={gap}": story(gap) for gap in (False, True)}
+    return found
 
 
 def named(path: Path) -> str:
@@ -170,6 +193,8 @@ def remember(paths: Sequence[Path]) -> None:
     for memory, lines_of in ((VERDICTS, judged), (ALTERATIONS, alterations)):
         lines = [line for path in paths for line in lines_of(path)]
         memory.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    lines = [line for name, tale in stories().items() for line in told(tale, name)]
+    TOLD.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import pytest
 
 from harness.checkers.ending import wrong_end
 from harness.checkers.judge import Judge
-from harness.history import FIELD_LOG
+from harness.checkers.telling import clean, tell
+from harness.history import FIELD_LOG, Event
 from harness.verdict import Grade, Subject, Verdict
 from tests.harness.tell import Tale
 
@@ -423,3 +424,202 @@ def test_a_log_shows_an_update_for_each_url_in_a_row(urls: str, updates: int) ->
         judge.see(event)
     rollouts = {id(trigger.rollout) for trigger in judge.view.stations["A"].triggers}
     assert len(rollouts) == updates
+
+
+# ---------------------------------------------------------------------- sentences and counts
+
+
+@pytest.mark.parametrize(("length", "cut"), [(240, False), (241, True), (300, True)])
+def test_a_line_of_a_witness_has_at_most_240_characters(length: int, cut: bool) -> None:
+    """What is cut ends in an ellipsis, what is not is whole."""
+    text = clean("x" * length)
+    assert text == ("x" * 239 + "…" if cut else "x" * length)
+    assert clean("a\x1b[31mb") == "a\\x1b[31mb"
+
+
+@pytest.mark.parametrize(
+    ("event", "line"),
+    [
+        (
+            ("charger:A", "send", {"frame": [2, "m", "Heartbeat", {}]}),
+            'sent [2,"m","Heartbeat",{}]',
+        ),
+        (("charger:A", "recv", {"frame": [3, "m", {}]}), 'received [3,"m",{}]'),
+        (("charger:A", "send", {"frame": [3, "m", {}], "line": 7}), 'line 7: sent [3,"m",{}]'),
+        (("charger:A", "send", {"text": "x" * 300}), "sent '" + "x" * 233 + "…"),
+        (("charger:A", "open", {"subprotocol": "ocpp1.6"}), "connected as R (ocpp1.6)"),
+        (("charger:A", "open", {}), "connected as R (no subprotocol)"),
+        (("charger:A", "close", {"code": 1000, "reason": "bye"}), "connection R closed (1000 bye)"),
+        (("operator", "invoke", {"method": "GET", "path": "/x"}), "R: GET /x"),
+        (("operator", "invoke", {"body": {"a": 1}}), 'R: N {"a":1}'),
+        (("operator", "info", {"error": "timeout"}), "R: N: outcome unknown (timeout)"),
+        (("operator", "ok", {"status": 200, "body": {}}), "R: N answered 200 {}"),
+        (("harness", "kill", {}), "kill N {}"),
+    ],
+)
+def test_an_event_is_told_in_one_line(event: tuple[str, str, dict[str, Any]], line: str) -> None:
+    """Each kind of event in its own words."""
+    source, kind, data = event
+    assert tell(Event(0, 0.0, source, kind, "N", "R", data)).startswith(line)
+
+
+@pytest.mark.parametrize(
+    ("reads", "slow", "chargers", "verdict"),
+    [
+        (100, 0, 1000, PASS), (99, 0, 1000, INCONCLUSIVE), (100, 0, 999, INCONCLUSIVE),
+        (200, 1, 1000, PASS), (200, 2, 1000, FAIL), (100, 1, 1000, FAIL),
+    ],
+)  # fmt: skip
+def test_l8_is_the_99th_percentile(reads: int, slow: int, chargers: int, verdict: Verdict) -> None:
+    """Of two hundred reads one may be slow; the slowest is the witness."""
+    t = Tale()
+    for number in range(chargers):
+        t.open(f"C{number}")
+    r = t.create("A", "all_at_once")
+    t.plans[r]["stages"] = []
+    for number in range(reads):
+        ref = t.invoke("read", r)
+        t.wait(6 + number if number < slow else 0)
+        t.ok("read", ref, {})
+    result = t.result("L8")
+    assert result.verdict is verdict
+    assert result.exercised == (0 if verdict is INCONCLUSIVE else reads)
+    if verdict is FAIL:
+        assert result.findings[0].witness.steps[0].text.startswith(f"op-{1 + slow}: POST")
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({}, PASS), ({"reason": "why"}, PASS), ({"pause_reason": "why"}, PASS),
+        ({"reason": "x"}, FAIL), ({"pause_reason": "x"}, FAIL),
+    ],
+)  # fmt: skip
+def test_r46_looks_at_the_reason_that_a_get_shows(fields: dict[str, str], verdict: Verdict) -> None:
+    """Where a GET shows a reason, it is the one that was given."""
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    t.pause(r, "why")
+    t.read(r, **fields)
+    result = t.result("R46")
+    assert result.verdict is verdict
+    if verdict is FAIL:
+        witness = result.findings[0].witness
+        assert (witness.expected, witness.seen) == ("the reason is kept: 'why'", "GET says 'x'")
+        assert [step.text.split()[1] for step in witness.steps] == ["pause", "read"]
+
+
+@pytest.mark.parametrize(
+    ("first", "given", "said", "verdict"),
+    [
+        (None, None, None, INCONCLUSIVE), (None, "x", None, PASS), (None, "x", "x", FAIL),
+        ("one", None, "one", PASS), ("one", None, "two", FAIL), ("one", None, None, FAIL),
+    ],
+)  # fmt: skip
+def test_r46_keeps_the_first_reason_of_two_pauses(
+    first: str | None, given: str | None, said: str | None, verdict: Verdict
+) -> None:
+    """Also where the first gave none; two pauses without any test nothing."""
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    for mine, answer in ((first, first), (given, said)):
+        ref = t.invoke("pause", r, body={"reason": mine} if mine else None)
+        body = {"rollout_id": r, "status": "paused", "paused_at": t.stamp(), "reason": answer}
+        t.ok("pause", ref, body)
+    assert t.result("R46").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("says", "triggers", "seen"),
+    [
+        ((), "AB", "A of stage 1 was triggered (2 chargers unsettled)"),
+        (("Downloading",), "AB", "A of stage 1 was Downloading (2 chargers unsettled)"),
+        ((), "A", "A of stage 1 was triggered (2 chargers unsettled)"),
+        ((), "", "A of stage 1 was not even triggered (2 chargers unsettled)"),
+    ],
+)
+def test_r09_says_who_was_not_settled(says: tuple[str, ...], triggers: str, seen: str) -> None:
+    """The first, how far it was, and how many more."""
+    t = booted("A", "B", "C")
+    r = t.create("ABC", "rolling", batch_size=2)
+    t.execute(r, triggers)
+    if triggers:
+        t.report("A", *says)
+    t.execute(r, "C", stage=2)
+    (finding,) = t.result("R09").findings
+    assert finding.witness.seen == f"C of stage 2 was triggered while {seen}"
+    assert finding.charger == "A"
+
+
+@pytest.mark.parametrize(
+    ("retries", "failures", "waits", "verdict"),
+    [
+        (0, 1, 0, FAIL), (1, 1, 0, PASS), (1, 2, 0, FAIL), (2, 2, 0, PASS), (2, 3, 0, FAIL),
+        (2, 1, 74.9, PASS), (2, 1, 75.2, FAIL),
+    ],
+)  # fmt: skip
+def test_r12_knows_when_a_download_has_failed_for_good(
+    retries: int, failures: int, waits: float, verdict: Verdict
+) -> None:
+    """After retries + 1 failures, or half a minute after one and a half intervals (D30)."""
+    t = booted("A", "B")
+    r = t.create("AB", "canary")
+    ref = t.invoke("execute_stage", r)
+    t.trigger(r, "A", retries=retries)
+    t.executed(r, ref, 1, ["A"])
+    for _ in range(failures):
+        t.report("A", "Downloading", "DownloadFailed")
+    t.wait(waits - 0.05 if waits else 0)
+    t.state[r]["A"]["status"] = "downloading"
+    ref = t.invoke("execute_stage", r)
+    t.trigger(r, "B")
+    t.executed(r, ref, 2, ["B"])
+    assert t.result("R12").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("strategy", "status", "verdict"),
+    [("canary", "failed", PASS), ("rolling", "failed", FAIL), ("canary", "in_progress", FAIL),
+     ("rolling", "paused", PASS)],
+)  # fmt: skip
+def test_r20_lets_a_failed_canary_end_a_pause(strategy: str, status: str, verdict: Verdict) -> None:
+    """Paused, until it ends by itself."""
+    t = booted("A", "B")
+    fields: dict[str, Any] = {"batch_size": 1} if strategy == "rolling" else {}
+    r = t.create("AB", strategy, **fields)
+    t.execute(r)
+    t.pause(r)
+    t.read(r)
+    t.report("A", "Downloading", "Downloaded", "Installing", "InstallationFailed")
+    t.read(r, status=status)
+    assert t.result("R20").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "between", "verdict"),
+    [
+        ("in_progress", "paused", None, FAIL), ("in_progress", "paused", "pause", PASS),
+        ("in_progress", "paused", "execute_stage", FAIL),
+        ("paused", "in_progress", None, FAIL), ("paused", "in_progress", "pause", FAIL),
+        ("paused", "in_progress", "execute_stage", PASS),
+        ("in_progress", "pending", "execute_stage", FAIL),
+        ("completed", "in_progress", "execute_stage", FAIL), ("failed", "completed", None, FAIL),
+        ("completed", "completed", None, PASS),
+    ],
+)  # fmt: skip
+def test_r32_knows_the_edges(old: str, new: str, between: str | None, verdict: Verdict) -> None:
+    """Which request may lie between two statuses that GETs show."""
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    if old == "paused":
+        t.pause(r)
+    t.read(r, status=old)
+    if between == "pause":
+        t.pause(r)
+    elif between:
+        t.execute(r, "B" if old == "paused" else [], stage=1)
+    t.read(r, status=new)
+    assert t.result("R32").verdict is verdict

@@ -40,9 +40,8 @@ def command(t: Tale, *statuses: str, signed: bool = False) -> None:
 def break_off(t: Tale, *, gap: bool) -> None:
     """The connection ends and another begins, perhaps with a gap in between."""
     t.close("A")
-    t.connections["A"] += 1
-    more = {"partial": True} if gap else {}
-    t.event("charger:A", "open", ref=f"A#{t.connections['A']}", subprotocol=t.dialect["A"], **more)
+    t.open("A", t.dialect["A"])
+    t.history.events[-1].data.update({"partial": True} if gap else {})
     t.fence("A")
 
 

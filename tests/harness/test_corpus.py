@@ -8,12 +8,15 @@ import pytest
 
 from tests.harness.corpus import (
     ALTERATIONS,
+    TOLD,
     VERDICTS,
     alterations,
     expected,
     histories,
     judged,
     named,
+    stories,
+    told,
 )
 
 if TYPE_CHECKING:
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 
 REMEMBERED = expected(VERDICTS)
 ALTERED = expected(ALTERATIONS)
+STORIES = stories()
+SAID = expected(TOLD)
 
 
 @pytest.mark.parametrize("history", histories(), ids=named)
@@ -42,6 +47,12 @@ def test_what_an_alteration_changes_is_what_it_changed(history: Path) -> None:
     found = alterations(history)
     assert not [line for line in found if " ERROR" in line]
     assert found == ALTERED[named(history)]
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_story_is_judged_as_it_was(name: str) -> None:
+    """Stories told by hand: with every property's verdict, not only that of the one in question."""
+    assert told(STORIES[name], name) == SAID[name]
 
 
 def test_every_wrong_decision_is_remembered_as_wrong() -> None:
