@@ -270,9 +270,7 @@ class C13(Checker):
     @sees(Called, actions=("SecurityEventNotification",))
     def called(self, _view: View, fact: Called) -> None:
         """An event pays; it may come before the status (errata 6.2.83)."""
-        if fact.call.action != "SecurityEventNotification" or not isinstance(
-            fact.call.payload, dict
-        ):
+        if not isinstance(fact.call.payload, dict):
             return
         key = (fact.station.id, str(fact.call.payload.get("type")))
         if self._owed.pop(key, None) is not None:

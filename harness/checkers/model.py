@@ -174,7 +174,6 @@ class Rollout:
     suspects: list[Trigger] = field(default_factory=list)  # certainly sent after `tentative`
     status: str = ""  # as last shown
     finished: Op | None = None  # the first answer that showed a terminal status
-    first_trigger: Trigger | None = None
 
     @property
     def begun(self) -> int:

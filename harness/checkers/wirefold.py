@@ -272,8 +272,6 @@ def adopt(trigger: Trigger) -> None:
     rollout = trigger.rollout
     if rollout is None:
         return
-    if rollout.first_trigger is None:
-        rollout.first_trigger = trigger
     member = rollout.members.get(trigger.station.id)
     if member is None:
         return

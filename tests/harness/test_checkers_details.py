@@ -623,3 +623,152 @@ def test_r32_knows_the_edges(old: str, new: str, between: str | None, verdict: V
         t.execute(r, "B" if old == "paused" else [], stage=1)
     t.read(r, status=new)
     assert t.result("R32").verdict is verdict
+
+
+# ---------------------------------------------------------------------- repeats and memories
+
+
+@pytest.mark.parametrize(("between", "verdict"), [(998, FAIL), (999, FAIL), (1000, PASS)])
+def test_w02_remembers_a_thousand_ids(between: int, verdict: Verdict) -> None:
+    """An id that a thousand others followed may come again; not sooner."""
+    t = Tale()
+    t.open("A")
+    for name in ("first", *(f"n{number}" for number in range(between)), "first"):
+        t.event("charger:A", "send", "Heartbeat", name, frame=[2, name, "Heartbeat", {}])
+        t.answer("A", name, {"currentTime": t.stamp()}, name="Heartbeat")
+    assert t.result("W02").verdict is verdict
+
+
+def test_a_third_command_is_measured_against_the_second() -> None:
+    """What the charger said before the second command excuses nothing after it."""
+    for kill in (False, True):
+        t = booted("A")
+        r = t.create("A", "all_at_once")
+        ref = t.invoke("execute_stage", r)
+        t.trigger(r, "A")
+        t.executed(r, ref, 1, ["A"])
+        t.trigger(r, "A")
+        if kill:
+            t.event("harness", "kill", "csms")
+            t.close("A")
+            t.event("harness", "up", "csms")
+            t.boot("A")
+        t.report("A", "Downloading")
+        t.trigger(r, "A")
+        first, second = t.result("R13").findings
+        assert "command number 2; the first had reached it and been answered" in first.witness.seen
+        assert "command number 3; A had reported Downloading" in second.witness.seen
+        commands = [
+            e.index for e in t.history.events if e.kind == "recv" and e.name == "UpdateFirmware"
+        ]
+        assert second.witness.steps[0].index == commands[1]
+        assert len(t.result("R39").findings) == kill
+
+
+@pytest.mark.parametrize(("kind", "verdict"), [(6, PASS), (2, FAIL)])
+def test_a_send_wants_no_answer(kind: int, verdict: Verdict) -> None:
+    """SEND (2.1) is never answered; a CALL is."""
+    t = booted("A", dialect="ocpp2.1")
+    t.event("charger:A", "send", "Heartbeat", "s", frame=[kind, "s", "Heartbeat", {}])
+    t.fence("A")
+    t.wait(40)
+    t.fence("A")
+    assert t.result("W04").verdict is verdict
+    assert (t.result("W03").verdict is PASS) is (verdict is PASS)
+
+
+@pytest.mark.parametrize(
+    ("way", "type_", "dangling", "accused"),
+    [
+        ("send", 2, "csms", False), ("recv", 2, "csms", True), ("send", 3, "csms", True),
+        ("recv", 2, "charger", False), ("send", 2, "charger", True), ("recv", 3, "charger", True),
+    ],
+)  # fmt: skip
+def test_a_damaged_call_explains_its_answer(
+    way: str, type_: int, dangling: str, accused: bool
+) -> None:
+    """Of a frame that a log holds in pieces, what can be read counts."""
+    t = Tale(target={"kind": FIELD_LOG, "clock": "log"})
+    t.boot("A")
+    t.event("charger:A", "damaged", "Heartbeat", "d", way=way, type=type_)
+    t.answer("A", "d", {"currentTime": t.stamp()}, by=dangling, name="Heartbeat")
+    assert (t.result("W04").verdict is FAIL) is accused
+
+
+@pytest.mark.parametrize(("way", "type_", "accused"), [("recv", 3, False), ("recv", 2, True),
+                                                       ("send", 3, True)])  # fmt: skip
+def test_a_damaged_answer_is_an_answer(way: str, type_: int, accused: bool) -> None:
+    """A CALL whose answer is in pieces was answered."""
+    t = Tale(target={"kind": FIELD_LOG, "clock": "log"})
+    t.boot("A")
+    ref = t.call("A", "Heartbeat", {})
+    t.event("charger:A", "damaged", "Heartbeat", ref, way=way, type=type_)
+    t.wait(40)
+    t.call("A", "ClearCache", {}, by="csms")
+    assert bool([f for f in t.result("W04").findings if f.subject is Subject.CSMS]) is accused
+
+
+def test_a_log_may_begin_in_the_middle() -> None:
+    """Who talks without a boot at a log's beginning was accepted before; not so in a drill."""
+    for header, verdict in (({"target": {"kind": FIELD_LOG}}, PASS), ({}, FAIL)):
+        t = Tale(**header)
+        t.open("A")
+        body = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+        t.answer("A", t.call("A", "StatusNotification", body), {}, name="StatusNotification")
+        t.fence("A")
+        result = t.result("W09")
+        assert (result.verdict is FAIL) is (verdict is FAIL), result
+
+
+def test_an_unknown_outcome_is_settled_by_a_second_answer_no_more() -> None:
+    """Only the first answer to a request counts, and only kinds that are answers."""
+    for late in ("ok", "fail", "info"):
+        t = booted("A", "B")
+        r = t.create("AB", "all_at_once")
+        t.execute(r, "A")
+        ref = t.invoke("pause", r)
+        t.info("pause", ref)
+        t.event("operator", late, "pause", ref, status=200, body={"status": "paused"})
+        t.fence("B")
+        t.trigger(r, "B")
+        assert t.result("R18").verdict is not FAIL
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    ref = t.invoke("pause", r)
+    t.event("operator", "shrug", "pause", ref, status=200, body={"status": "paused"})
+    t.ok("pause", ref, {"rollout_id": r, "status": "paused", "paused_at": t.stamp()})
+    t.fence("B")
+    t.trigger(r, "B")
+    assert t.result("R18").verdict is FAIL
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_r27_knows_that_a_system_that_is_down_does_nothing(down: bool) -> None:
+    """A pause that met a dead system never acted; one that met a live one may have."""
+    t = booted("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    t.event("harness", "kill", "csms")
+    if not down:
+        t.event("harness", "up", "csms")
+    ref = t.invoke("pause", r)
+    t.info("pause", ref)
+    if down:
+        t.event("harness", "up", "csms")
+    t.read(r, status="paused")
+    assert (t.result("R27").verdict is FAIL) is down
+
+
+@pytest.mark.parametrize("reads", [("paused", "in_progress"), ("in_progress", "paused")])
+def test_r27_settles_at_a_kill_what_was_unknown(reads: tuple[str, str]) -> None:
+    """A pause of unknown outcome acted before the kill or never: it does not act between reads."""
+    t = booted("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    t.info("pause", t.invoke("pause", r))
+    t.event("harness", "kill", "csms")
+    t.event("harness", "up", "csms")
+    for status in reads:
+        t.read(r, status=status)
+    assert t.result("R27").verdict is FAIL
