@@ -3,175 +3,219 @@
     pip install cosmic-ray
     python -m benchmarks.mutation --sample 600 --seed 1 --out reports
 
-cosmic-ray says where `harness/contract.py` and `harness/checkers/` can be changed; a sample of
-those places, drawn by the seed, is changed one at a time. Each change runs the judge's tests in a
-forked process that imports the changed source instead of the file. Changes inside of annotations
-are left out: nothing evaluates them. Prints what survives and writes `mutation.md`.
+A sample of all changes (`benchmarks/judge_changes.py`), drawn by the seed, is tried one at a time,
+each in a forked process. First the judge's tests run over the unchanged code, watched: which
+functions each of them calls, and how long it takes. A change inside of a function then meets only
+the tests that call the function, the quickest first; a change elsewhere meets all. Prints what
+survives and writes `mutation.md`.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
-import importlib.abc
-import importlib.util
+import gc
+import json
 import os
 import random
-import signal
+import resource
 import sys
+import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from importlib.machinery import ModuleSpec
-    from types import ModuleType
+from benchmarks.judge_changes import FILES, ROOT, Changed, changes, live, named, swap
 
-ROOT = Path(__file__).resolve().parent.parent
-FILES = (ROOT / "harness" / "contract.py", *sorted((ROOT / "harness" / "checkers").glob("*.py")))
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from benchmarks.judge_changes import Change
+
 TESTS = (
     ROOT / "tests" / "harness" / "test_corpus.py",
     *sorted((ROOT / "tests" / "harness").glob("test_checkers_*.py")),
     ROOT / "tests" / "harness" / "test_contract.py",
+    ROOT / "tests" / "harness" / "fieldlog" / "test_judging.py",
 )
-LIMIT = 120.0  # seconds: a change that makes a test run for ever is noticed
-# Same for the values that occur: identity of small integers and of interned strings.
-EQUAL = ("Eq_Is", "NotEq_IsNot", "Is_Eq", "IsNot_NotEq")
+WORDS = ("-x", "-q", "-s", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest")
+LIMIT = 60  # seconds of a core: a change that makes a test run for ever is noticed
+MEMORY = 4 << 30  # bytes
+UNMADE = 71  # exit code: the change could not be made
 
 
-@dataclass(frozen=True)
-class Change:
-    """One place and what is done to it."""
+class Steady:
+    """A pytest plugin: property-based tests draw the same every time, however busy the machine."""
 
-    file: Path
-    operator: str
-    occurrence: int
-    line: int
-    column: int
+    def pytest_configure(self) -> None:
+        """Settle how Hypothesis draws, before any test is imported."""
+        from hypothesis import HealthCheck, settings  # noqa: PLC0415
 
-    @property
-    def module(self) -> str:
-        """The module's name."""
-        return ".".join(self.file.relative_to(ROOT).with_suffix("").parts)
-
-    def __str__(self) -> str:
-        """Say where it is."""
-        name = self.operator.removeprefix("core/")
-        return f"{self.file.relative_to(ROOT)}:{self.line}:{self.column + 1} {name}"
-
-
-def changes() -> Iterator[Change]:
-    """Yield every change that cosmic-ray knows for the judge's code."""
-    from cosmic_ray.ast import get_ast  # noqa: PLC0415 - an optional tool
-    from cosmic_ray.plugins import get_operator, operator_names  # noqa: PLC0415
-
-    for file in FILES:
-        source = file.read_text(encoding="utf-8")
-        tree, quiet = get_ast(source), unevaluated(source)
-        for name in operator_names():
-            if name.endswith((*EQUAL, "VariableReplacer", "VariableInserter")):
-                continue
-            for number, (start, _) in enumerate(_places(get_operator(name)(), tree)):
-                if start not in quiet:
-                    yield Change(file, name, number, *start)
-
-
-def _places(operator: Any, tree: Any) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """Yield the places of an operator in the order in which cosmic-ray counts them."""
-    from cosmic_ray.ast import ast_nodes  # noqa: PLC0415
-
-    for node in ast_nodes(tree):
-        yield from operator.mutation_positions(node)
-
-
-def unevaluated(source: str) -> set[tuple[int, int]]:
-    """Return all places (line, column) inside of annotations."""
-    found: set[tuple[int, int]] = set()
-    for node in ast.walk(ast.parse(source)):
-        for name in ("annotation", "returns"):
-            part = getattr(node, name, None)
-            if isinstance(part, ast.expr):
-                found |= _spots(part, source.splitlines())
-    return found
-
-
-def _spots(part: ast.expr, lines: Sequence[str]) -> set[tuple[int, int]]:
-    last = part.end_lineno or part.lineno
-    return {
-        (line, column)
-        for line in range(part.lineno, last + 1)
-        for column in range(
-            part.col_offset if line == part.lineno else 0,
-            (part.end_col_offset or 0) if line == last else len(lines[line - 1]),
+        slow = [HealthCheck.too_slow]
+        settings.register_profile(
+            "steady", deadline=None, derandomize=True, database=None, suppress_health_check=slow
         )
-    }
+        settings.load_profile("steady")
 
 
-class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module from a changed source."""
-
-    def __init__(self, change: Change) -> None:
-        from cosmic_ray.mutating import mutate_code  # noqa: PLC0415
-        from cosmic_ray.plugins import get_operator  # noqa: PLC0415
-
-        self.change = change
-        source = change.file.read_text(encoding="utf-8")
-        self.source = mutate_code(source, get_operator(change.operator)(), change.occurrence)
-
-    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
-        """Answer for the one module."""
-        del path, target
-        if name != self.change.module:
-            return None
-        return importlib.util.spec_from_loader(name, self, origin=str(self.change.file))
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the changed source."""
-        module.__file__ = str(self.change.file)
-        exec(compile(self.source, str(self.change.file), "exec"), module.__dict__)  # noqa: S102
+# ---------------------------------------------------------------------- the tests, watched
 
 
-def noticed(change: Change | None) -> None:
-    """Run the tests over a change, in this (forked) process; exit 0 if none notices."""
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    if change is not None:
-        sys.meta_path.insert(0, Changed(change))
-    words = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:hypothesispytest"]
-    os._exit(int(pytest.main([*words, *map(str, TESTS)])))
+class Watch:
+    """A pytest plugin: which of the judge's functions run at import, and which in each test."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self.files = {str(file) for file in FILES}
+        self.called: set[str] = set()
+        self.importing: set[str] = set()
+        self.tests: dict[str, Any] = {}
+
+    def note(self, frame: Any, event: str, _: object) -> None:
+        """Note a call; called by the interpreter."""
+        if event == "call" and frame.f_code.co_filename in self.files:
+            self.called.add(named(frame.f_code))
+
+    def pytest_collection_finish(self) -> None:
+        """Everything is imported."""
+        self.importing, self.called = self.called, set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        """Watch one test."""
+        self.called = set()
+        began = time.process_time()
+        try:
+            return (yield)
+        finally:
+            took = time.process_time() - began
+            self.tests[item.nodeid] = {"took": took, "calls": sorted(self.called)}
+
+    def pytest_sessionfinish(self) -> None:
+        """Leave what was seen."""
+        found = {"importing": sorted(self.importing), "tests": self.tests}
+        self.out.write_text(json.dumps(found), encoding="utf-8")
 
 
-def run(sample: Sequence[Change], jobs: int) -> list[Change]:
-    """Try all changes of the sample, `jobs` at a time; return those that nobody noticed."""
-    waiting, running = list(reversed(sample)), dict[int, tuple[Change, float]]()
+def watched(out: Path) -> None:
+    """Run the tests over the unchanged judge, watched, and exit with pytest's code."""
+    watch = Watch(out)
+    sys.setprofile(watch.note)
+    code = pytest.main([*WORDS, *map(str, TESTS)], [Steady(), watch])
+    sys.setprofile(None)
+    os._exit(int(code))
+
+
+# ---------------------------------------------------------------------- one change
+
+
+def imported(change: Change) -> int:
+    """Run all tests over a changed source; return 0 if none notices."""
+    sys.meta_path.insert(0, Changed(change))
+    return int(pytest.main([*WORDS, *map(str, TESTS)], [Steady()]))
+
+
+class Swapped:
+    """A pytest plugin that runs the tests over many changes instead of once."""
+
+    def __init__(self, sample: Sequence[Change], seen: dict[str, Any], jobs: int) -> None:
+        self.sample, self.seen, self.jobs = sample, seen, jobs
+        self.survivors: list[Change] = []
+        self.ran = False
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try every change, each in a process of its own."""
+        tests = self.seen["tests"]
+        items = sorted(session.items, key=lambda item: float(tests[item.nodeid]["took"]))
+
+        functions = live()
+        gc.collect()
+        gc.freeze()  # forked processes share what they do not change
+
+        def attempt(change: Change) -> int:
+            swap(change, functions.get(str(change.function), []))
+            for item in items:
+                if change.function in tests[item.nodeid]["calls"]:
+                    item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+                    if session.testsfailed:
+                        return 1
+            return 0
+
+        self.survivors = run(self.sample, attempt, self.jobs)
+        self.ran = True
+        return True
+
+
+# ---------------------------------------------------------------------- all changes
+
+
+def run(sample: Sequence[Change], attempt: Callable[[Change], int], jobs: int) -> list[Change]:
+    """Try all changes, `jobs` at a time; return those that nobody noticed."""
+    waiting = list(reversed(sample))
+    running: dict[int, Change] = {}
     survivors: list[Change] = []
-    done = 0
     while waiting or running:
         while waiting and len(running) < jobs:
             change = waiting.pop()
-            child = os.fork()
-            if child == 0:
-                noticed(change)
-            running[child] = (change, time.monotonic())
-        ended, status = os.waitpid(-1, os.WNOHANG)
-        if ended:
-            change, _ = running.pop(ended)
-            done += 1
-            if status == 0:
-                survivors.append(change)
-                print(f"{done}/{len(sample)} survives: {change}", flush=True)
-            continue
-        for child, (_, began) in running.items():
-            if time.monotonic() - began > LIMIT:
-                os.kill(child, signal.SIGKILL)
-        time.sleep(0.02)
+            running[forked(attempt, change)] = change
+        ended, status = os.wait()
+        change = running.pop(ended)
+        if os.waitstatus_to_exitcode(status) == UNMADE:
+            raise RuntimeError(f"{change} could not be made")
+        if status == 0:
+            survivors.append(change)
+            print(f"{len(waiting)} to go; survives: {change}", flush=True)
     return survivors
+
+
+def forked(attempt: Callable[..., int], *arguments: Any) -> int:
+    """Start an attempt in a quiet process of its own, bounded in time and memory."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70  # whatever goes wrong in here is a change that was noticed
+    try:
+        quiet = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(quiet, 1)
+        os.dup2(quiet, 2)
+        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        code = attempt(*arguments)
+    except LookupError:
+        code = UNMADE
+    finally:
+        os._exit(code)
+
+
+def survey() -> dict[str, Any]:
+    """Return what the tests call, and that they pass."""
+    # What all forks need is imported once; nothing of the judge may be among it.
+    import harness.history  # noqa: F401, PLC0415
+    import reference_csms.service  # noqa: F401, PLC0415
+    import simulator.scenario  # noqa: F401, PLC0415
+
+    if "harness.checkers" in sys.modules:
+        raise RuntimeError("the judge is imported already: no change would be seen")
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "seen.json"
+        forked(watched, out)
+        if os.wait()[1] != 0:
+            raise RuntimeError("the tests fail over the judge as it is: nothing can be measured")
+        return dict(json.loads(out.read_text(encoding="utf-8")))
+
+
+def survivors_of(sample: Sequence[Change], jobs: int) -> list[Change]:
+    """Try a sample; return what nobody noticed."""
+    seen = survey()
+    early = {None, *seen["importing"]}
+    found = run([change for change in sample if change.function in early], imported, jobs)
+    later = Swapped([change for change in sample if change.function not in early], seen, jobs)
+    pytest.main([*WORDS, *map(str, TESTS)], [Steady(), later])
+    if not later.ran:
+        raise RuntimeError("the tests could not be collected")
+    return found + later.survivors
 
 
 def page(sample: Sequence[Change], survivors: Sequence[Change], total: int, words: str) -> str:
@@ -185,8 +229,10 @@ def page(sample: Sequence[Change], survivors: Sequence[Change], total: int, word
         f"judge's tests; the sample was drawn from {total} possible changes of",
         "`harness/contract.py` and `harness/checkers/`.", "",
         f"`{words}` repeats it (with `pip install cosmic-ray`).",
-        "Left out are changes inside of annotations, which nothing evaluates, and `==` turned",
-        "into `is`.", "",
+        "Left out are changes of what no verdict can depend on: inside of annotations, which",
+        "nothing evaluates; of imports for the type checker alone (`if TYPE_CHECKING:`); of the",
+        "options of `@dataclass(...)`, which say how values are kept; and `==` turned into `is`,",
+        "which is the same for the values that occur.", "",
         "| module | tried | noticed |", "|---|---|---|",
         *(f"| `{name}` | {tried[name]} | {tried[name] - left[name]} |" for name in sorted(tried)),
         "", "## Not noticed", "",
@@ -205,17 +251,7 @@ def main() -> None:
     options = parser.parse_args()
     every = list(changes())
     picked = random.Random(options.seed).sample(every, min(options.sample, len(every)))
-    # What all forks need is imported once; nothing of the judge may be among it.
-    import reference_csms.service  # noqa: F401, PLC0415
-    import simulator.scenario  # noqa: F401, PLC0415
-
-    if "harness.checkers" in sys.modules:
-        raise RuntimeError("the judge is imported already: no change would be seen")
-    if os.fork() == 0:
-        noticed(None)
-    if os.wait()[1] != 0:
-        raise RuntimeError("the tests fail over the judge as it is: nothing can be measured")
-    survivors = run(picked, options.jobs)
+    survivors = survivors_of(picked, options.jobs)
     words = f"python -m benchmarks.mutation --sample {options.sample} --seed {options.seed}"
     text = page(picked, survivors, len(every), words)
     (options.out / "mutation.md").write_text(text, encoding="utf-8")

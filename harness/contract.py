@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TERMINAL = frozenset({"completed", "failed"})
-STATUSES = frozenset({"pending", "in_progress", "paused"}) | TERMINAL
+# A tuple: whatever a body says can be looked up in it, unhashable or not.
+TERMINAL = ("completed", "failed")
+STATUSES = frozenset({"pending", "in_progress", "paused", *TERMINAL})
 STRATEGIES = frozenset({"canary", "rolling", "all_at_once"})
 CHARGER_STATUSES = (
     "pending", "scheduled", "downloading", "downloaded", "installing", "rebooting", "installed",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simulator.scenario import Scenario, built
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     Draw = random.Random
     Twist = Callable[[Draw, dict[str, Any]], None]
@@ -65,6 +65,8 @@ def drawn(draw: Draw, number: int) -> dict[str, Any]:
     for twist in TWISTS:
         if _chance(draw, 0.12):
             twist(draw, out)
+    if _chance(draw, 0.3):
+        draw.choices(tuple(THEMES), tuple(THEMES.values()))[0](draw, out)
     return out
 
 
@@ -272,3 +274,89 @@ def _second(draw: Draw, out: dict[str, Any]) -> None:
 TWISTS: tuple[Twist, ...] = (
     _signed, _busy, _repeated, _second, _refused,
 )  # fmt: skip
+
+
+# ---------------------------------------------------------------------- themes
+
+
+def _bereft(draw: Draw, out: dict[str, Any]) -> None:
+    """The CSMS dies while chargers are away and others on their way; nobody calls again."""
+    _away(draw, out, {"after": "execute_stage", "plus": draw.choice(["2 s", "4 s", "8 s"])})
+    death: list[Any] = ["kill", {"hold": draw.choice(["1 ms", "500 ms", "2 s"])}, "restart"]
+    before = {"hold": draw.choice(["1 ms", "300 ms", "1 s", "3 s"])}
+    _follow(out, _execute(draw), before, *death, "read", SETTLED, "read")
+
+
+def _asleep(draw: Draw, out: dict[str, Any]) -> None:
+    """A pause outlasts all patience with those who are away, or everything that is under way."""
+    create = _all_at_once(out)
+    pause = {"pause": {"reason": "asleep", "refused": "maybe"}}
+    steps: list[Any] = [_execute(draw), {"hold": draw.choice(["1 ms", "300 ms"])}, pause]
+    steps += [{"hold": draw.choice(["15 s", "25 s"])}, "read"]
+    if _chance(draw, 0.5):
+        _away(draw, out, {"after": "resume", "plus": draw.choice(["0 s", "300 ms"])})
+        create["offline_timeout"] = draw.choice(["3 s", "10 s"])
+        if _chance(draw, 0.7):
+            steps += [_execute(draw), SETTLED, "read"]
+    _follow(out, *steps)
+
+
+def _unwilling(draw: Draw, out: dict[str, Any]) -> None:
+    """Some refuse, and others of their stage are away until they have."""
+    _away(draw, out, {"after": "execute_stage", "plus": draw.choice(["500 ms", "2 s"])})
+    unwilling = out["fleet"][0]
+    unwilling["quirks"] = [draw.choice(["rejects", "rejects", "answers_callerror"])]
+    unwilling["ocpp"] = draw.choice(DIALECTS[1:])  # 1.6 has no other no than a CALLERROR
+    _follow(out, _execute(draw), {"hold": "4 s"}, "read", {"hold": "9 s"}, "read", SETTLED, "read")
+
+
+def _rivals(draw: Draw, out: dict[str, Any]) -> None:
+    """A second rollout begins in the midst of the first, over others or over some of the same."""
+    if len(out["fleet"]) == 1:
+        out["fleet"].append(_cohort(draw, "rival", draw.randint(1, 4)))
+    *first, last = [cohort["cohort"] for cohort in out["fleet"]]
+    for cohort in out["fleet"]:
+        cohort["install"]["time"] = draw.choice(["2 s", "20 s"])
+        cohort.pop("offline", None)
+    out["fleet"][-1].pop("quirks", None)
+    both = _chance(draw, 0.5)
+    _all_at_once(out)["cohorts"] = [*first, last] if both else first
+    second = {"strategy": "all_at_once", "cohorts": [last], "rollout": "second"}
+    soon = {"hold": draw.choice(["1 ms", "300 ms", "1 s"])}
+    begin = {"execute_stage": {"rollout": "second", "refused": "maybe"}}
+    _follow(out, _execute(draw), soon, {"create": {**second, "refused": "maybe"}}, begin, SETTLED)
+
+
+def _peculiar(draw: Draw, out: dict[str, Any]) -> None:
+    """Everyone has a habit that shows only where requests have ids, and perhaps another one."""
+    for cohort in out["fleet"]:
+        rare = draw.choice(["malformed_json", "late_status", "wrong_request_id"])
+        cohort["ocpp"] = draw.choice(DIALECTS[1:])
+        cohort["quirks"] = sorted({rare, draw.choice(QUIRKS)})
+
+
+SETTLED: dict[str, Any] = {"wait": {"stage": "settled", "within": "1 min"}}
+THEMES: Mapping[Twist, float] = {_bereft: 2, _asleep: 3, _unwilling: 2, _rivals: 4, _peculiar: 3}
+
+
+def _all_at_once(out: dict[str, Any]) -> dict[str, Any]:
+    """Make one stage of everyone, without limits, and return its create."""
+    create: dict[str, Any] = out["operator"][0]["create"]
+    for name in ("canary_count", "batch_size", "max_in_flight", "idempotency_key"):
+        create.pop(name, None)
+    create["strategy"] = "all_at_once"
+    return create
+
+
+def _away(draw: Draw, out: dict[str, Any], until: dict[str, Any]) -> None:
+    """Keep one cohort away until some moment, in a stage with a cohort that is there."""
+    if len(out["fleet"]) == 1:
+        out["fleet"].append(_cohort(draw, "away", draw.randint(1, 4)))
+    out["fleet"][0].pop("offline", None)
+    out["fleet"][-1]["offline"] = {"until": until}
+    _all_at_once(out).pop("cohorts", None)
+
+
+def _follow(out: dict[str, Any], *steps: Any) -> None:
+    """Let the operator do this after the create, and nothing else."""
+    out["operator"][1:] = steps

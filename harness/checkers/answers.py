@@ -15,6 +15,7 @@ from harness.checkers.facts import (
     TriggerAnswered,
     Triggered,
 )
+from harness.checkers.plan import texts
 from harness.checkers.wirefold import REPORTS
 from harness.verdict import Requirement, Subject
 
@@ -79,9 +80,9 @@ class R38(Checker):
             switch = "D28"
         elif op.status == 404 and op.name == "create":  # noqa: PLR2004 - HTTP
             expected, seen, switch = "create exists", "404", None
-        elif op.status < 300 and _unknown(view, op):  # noqa: PLR2004 - HTTP
+        elif op.outcome == "ok" and _unknown(view, op):
             expected, seen, switch = "404 for an unknown rollout", f"{op.status}", "D28"
-        elif op.status < 300 and op.name == "create" and (told := senseless(op.request)):  # noqa: PLR2004
+        elif op.outcome == "ok" and op.name == "create" and (told := senseless(op.request)):
             expected, (seen, switch) = "422 for a create that makes no sense", told
             seen = f"{op.status} for {seen}"
         else:
@@ -103,7 +104,7 @@ def senseless(body: Any) -> tuple[str, str] | None:
     """Say what makes no sense in the body of a create, and which decision says so; else None."""
     if not isinstance(body, dict):
         return "no object", "D14"
-    ids, strategy = body.get("charger_ids"), body.get("strategy")
+    ids, strategy = body.get("charger_ids"), str(body.get("strategy"))
     if not isinstance(ids, list) or not ids:
         return "no chargers", "D14"
     if len(set(map(str, ids))) < len(ids):
@@ -202,7 +203,7 @@ class R43(Checker):
         if op.name != "execute_stage" or rollout is None or op.outcome != "ok":
             return
         body = op.reply if isinstance(op.reply, dict) else {}
-        listed = [c for c in body.get("chargers_triggered") or [] if isinstance(c, str)]
+        listed = texts(body.get("chargers_triggered"))
         self.exercised += 1
         stage = body.get("executed_stage")
         foreign = [c for c in listed if c not in rollout.members]
@@ -307,7 +308,7 @@ class R45(Checker):
     def answered(self, view: View, fact: Answered) -> None:
         """Judge the answer to a probe; its invoke says `key: missing` or `key: wrong`."""
         op = fact.op
-        key = op.invoked.data.get("key")
+        key = str(op.invoked.data.get("key"))
         if key not in {"missing", "wrong"} or op.outcome == "info":
             return
         self.exercised += 1

@@ -72,9 +72,9 @@ class C06(Checker):
         call = fact.call
         if call is None or fact.frame[0] != 3:  # noqa: PLR2004
             return
-        answer: Any = fact.frame[2]
-        accepted = isinstance(answer, dict) and answer.get("idTagInfo", {}).get("status")
-        if accepted == "Accepted":
+        answer: Any = fact.frame[2] if isinstance(fact.frame[2], dict) else {}
+        info: Any = answer.get("idTagInfo")
+        if isinstance(info, dict) and info.get("status") == "Accepted":
             running = self._running.setdefault(fact.station.id, {})
             running[str(answer.get("transactionId"))] = call.event
 
@@ -171,7 +171,7 @@ class C12(Checker):
     def __init__(self) -> None:
         """Start with no connectors."""
         super().__init__()
-        self._states: dict[tuple[str, Any, Any], tuple[str, Event, Trigger | None]] = {}
+        self._states: dict[tuple[str, str, str], tuple[str, Event, Trigger | None]] = {}
 
     @sees(Interrupted)
     def interrupted(self, _view: View, fact: Interrupted) -> None:
@@ -186,7 +186,7 @@ class C12(Checker):
         if not isinstance(payload, dict):
             return
         status = str(payload.get("connectorStatus", payload.get("status")))
-        key = (fact.station.id, payload.get("evseId"), payload.get("connectorId"))
+        key = (fact.station.id, str(payload.get("evseId")), str(payload.get("connectorId")))
         before = self._states.get(key)
         latest = fact.station.triggers[-1] if fact.station.triggers else None
         running = latest is not None and latest.member is not None and not latest.member.final
@@ -270,9 +270,7 @@ class C13(Checker):
     @sees(Called, actions=("SecurityEventNotification",))
     def called(self, _view: View, fact: Called) -> None:
         """An event pays; it may come before the status (errata 6.2.83)."""
-        if fact.call.action != "SecurityEventNotification" or not isinstance(
-            fact.call.payload, dict
-        ):
+        if not isinstance(fact.call.payload, dict):
             return
         key = (fact.station.id, str(fact.call.payload.get("type")))
         if self._owed.pop(key, None) is not None:

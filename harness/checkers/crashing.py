@@ -139,7 +139,7 @@ class R24(Checker):
         if reason == "timeout":
             return "was never triggered, and is shown as timed out"
         limit = rollout.request.get("offline_timeout")
-        if reason not in {"offline", None} or not isinstance(limit, int | float):
+        if reason not in ("offline", None) or not isinstance(limit, int | float):
             return ""
         if not rollout.executes:
             return ""

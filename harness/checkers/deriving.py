@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.ending import wrong_end
 from harness.checkers.facts import Answered, Read, Replied, Reported, Triggered
+from harness.checkers.plan import dicts
 from harness.checkers.settling import ENDED
 from harness.checkers.wirefold import REPORTS
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
@@ -137,22 +138,20 @@ class R33(Checker):
 def _torn(body: dict[str, Any]) -> str:
     """Say what contradicts itself in a body, '' if nothing does."""
     status, current = body.get("status"), body.get("current_stage")
-    stages = body.get("stages") or []
+    stages = dicts(body.get("stages"))
     if status == "pending" and current is None:
         current = 0
     if isinstance(current, int) and current > len(stages):
         return f"current_stage is {current} of {len(stages)}"
     moving = 0
     for stage in stages:
-        if not isinstance(stage, dict):
-            continue
-        rows = [str(r.get("status")) for r in stage.get("chargers") or [] if isinstance(r, dict)]
+        rows = [str(r.get("status")) for r in dicts(stage.get("chargers"))]
         moving += sum(row not in {"pending", "installed", "failed"} for row in rows)
         # A rollout that has ended may have left stages behind in any state.
         problem = "" if status in TERMINAL else _torn_stage(stage, rows, current)
         if problem:
             return f"stage {stage.get('stage')} is {stage.get('status')} {problem}"
-    if status in {"completed", "pending"} and moving:
+    if status in ("completed", "pending") and moving:
         return f"{status} while {moving} charger(s) are updating"
     return ""
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Booted, Replied
+from harness.checkers.plan import dicts
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
@@ -89,11 +90,12 @@ class R42(Checker):
     def _problem(
         self, view: View, body: dict[str, Any], query: dict[str, list[str]], asked: int
     ) -> str:
-        rows = [r for r in body.get("versions") or [] if isinstance(r, dict)]
+        rows = dicts(body.get("versions"))
         listed: Counter[Group] = Counter()
         seen: set[Group] = set()
         for row in rows:
-            group = (str(row.get("firmware_version")), row.get("vendor"), row.get("model"))
+            named = (_text(row.get("vendor")), _text(row.get("model")))
+            group = (str(row.get("firmware_version")), *named)
             if group in seen:
                 return f"{group[0]} of {group[1]} {group[2]} is listed twice"
             seen.add(group)
@@ -151,6 +153,11 @@ class R42(Checker):
                 span = f"{low}" if low == high else f"{low} to {high}"
                 return f"{group[0]} of {group[1]} {group[2]}: {count} listed, {span} booted with it"
         return _misplaced(rows, certain, vendor)
+
+
+def _text(value: Any) -> str | None:
+    """Return a name as listed; whatever is no text stands for itself and equals no name."""
+    return value if value is None or isinstance(value, str) else repr(value)
 
 
 def _misplaced(rows: list[dict[str, Any]], certain: dict[str, Group], vendor: str | None) -> str:

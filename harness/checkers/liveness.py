@@ -10,6 +10,7 @@ from harness.checkers.facts import (
     Read,
 )
 from harness.checkers.knowing import known_settled
+from harness.checkers.plan import dicts
 from harness.checkers.settling import ENDED, SLACK, last_sign
 from harness.contract import TERMINAL
 from harness.verdict import Requirement
@@ -42,7 +43,7 @@ class L3(Checker):
         fresh = view.profile.number("D34", "freshness")
         if fresh is None:
             return
-        shown = [s for s in fact.body.get("stages") or [] if isinstance(s, dict)]
+        shown = dicts(fact.body.get("stages"))
         at = fact.op.invoked.time
         for stage, row in zip(fact.rollout.stages, shown, strict=False):
             if not stage.triggered or not all(known_settled(m, at, fresh) for m in stage.members):

@@ -174,7 +174,6 @@ class Rollout(msgspec.Struct, eq=False):
     status: str = ""  # as last shown
     finished: Op | None = None  # the first answer that showed a terminal status
     asked_for_end: tuple[int, bool] = (-1, False)  # whether it may have ended, as of which event
-    first_trigger: Trigger | None = None
 
     @property
     def begun(self) -> int:

@@ -149,7 +149,7 @@ class PlanFold:
         if rollout.stages:
             return
         rollout.strategy = str(body.get("strategy") or rollout.request.get("strategy") or "")
-        for position, shown in enumerate(_dicts(body.get("stages"))):
+        for position, shown in enumerate(dicts(body.get("stages"))):
             stage = Stage(position + 1, str(shown.get("label", "")), [])
             for charger in charger_ids(shown):
                 member = rollout.members.get(charger)
@@ -174,8 +174,8 @@ class PlanFold:
         earlier: Op | None = None  # most rows were last shown by the same read
         overlapping = False
         one: facts.ShownRow
-        for stage in _dicts(body.get("stages")):
-            for row in _dicts(stage.get("chargers")):
+        for stage in dicts(body.get("stages")):
+            for row in dicts(stage.get("chargers")):
                 member = members.get(str(row.get("charge_point_id")))
                 if member is None:
                     continue
@@ -281,12 +281,11 @@ def _answered_pause(rollout: Rollout) -> bool:
 
 def charger_ids(stage: dict[str, Any]) -> list[str]:
     """Return the charger ids of one stage of a create or a read body, in the order shown."""
-    listed = stage.get("charger_ids")
-    if isinstance(listed, list):
-        return [c for c in listed if isinstance(c, str)]
+    if isinstance(stage.get("charger_ids"), list):
+        return texts(stage["charger_ids"])
     return [
         row["charge_point_id"]
-        for row in _dicts(stage.get("chargers"))
+        for row in dicts(stage.get("chargers"))
         if isinstance(row.get("charge_point_id"), str)
     ]
 
@@ -301,8 +300,14 @@ def _says_paused(op: Op) -> bool:
     return isinstance(op.reply, dict) and op.reply.get("status") == "paused"
 
 
-def _dicts(value: Any) -> list[dict[str, Any]]:
+def dicts(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in what should be a list of objects."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def texts(value: Any) -> list[str]:
+    """Return the texts in what should be a list of texts."""
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _status(value: Any) -> int:

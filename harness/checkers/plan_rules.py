@@ -131,7 +131,7 @@ class R02(Checker):
         if fact.op.name != "create" or fact.op.outcome != "ok" or rollout is None:
             return
         asked = rollout.request
-        strategy, total = asked.get("strategy"), len(requested(rollout))
+        strategy, total = str(asked.get("strategy")), len(requested(rollout))
         batch, canary = asked.get("batch_size"), asked.get("canary_count")
         if strategy not in STRATEGIES or not total or not _counts(batch, canary):
             return

@@ -7,7 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.charger_rules import charger_rule, is_full
-from harness.checkers.facts import Booted, Closed, Interrupted, Reported, Served
+from harness.checkers.facts import Booted, Interrupted, Reported, Served
 from harness.checkers.settling import failed_for_good
 from harness.verdict import Grade
 
@@ -44,7 +44,7 @@ class C05(Checker):
         if line.get("outcome") == "redirected":
             self._redirected.add(client)
         sent, total = line.get("sent"), line.get("total")
-        if isinstance(sent, int) and line.get("status") in {200, 206}:
+        if isinstance(sent, int) and line.get("status") in (200, 206):
             self._sent[key] = self._sent.get(key, 0) + sent
             whole = isinstance(total, int) and self._sent[key] >= total
             self._whole[key] = self._whole.get(key, False) or whole
@@ -96,7 +96,6 @@ class C07(Checker):
         """Start with nothing installing."""
         super().__init__()
         self._installing: dict[str, tuple[Event, str | None]] = {}  # event, the version then
-        self._closed: dict[str, Event] = {}
         self._booted: dict[str, Booted] = {}
         self._early: dict[str, Reported] = {}  # Installed came first
 
@@ -105,13 +104,6 @@ class C07(Checker):
         """A boot may have come unseen."""
         self._forget(fact.station.id)
         self._early.pop(fact.station.id, None)
-
-    @sees(Closed)
-    def closed(self, _view: View, fact: Closed) -> None:
-        """Remember a closed connection while installing."""
-        charger = fact.connection.station.id
-        if charger in self._installing:
-            self._closed[charger] = fact.event
 
     @sees(Booted)
     def booted(self, view: View, fact: Booted) -> None:
@@ -198,7 +190,7 @@ class C07(Checker):
         )
 
     def _forget(self, charger: str) -> None:
-        for memory in (self._installing, self._closed, self._booted):
+        for memory in (self._installing, self._booted):
             memory.pop(charger, None)
 
 

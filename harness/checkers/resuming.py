@@ -134,7 +134,7 @@ class R23(Checker):
         """Whether a charger was connected throughout, beyond the dispatch bound, with a slot."""
         station = view.stations.get(charger)
         connection = station.connection if station else None
-        if connection is None or op.answered is None or op.answered is None:
+        if connection is None or op.answered is None:
             return False
         if connection.opened.index > op.invoked.index or not station or not station.accepted:
             return False

@@ -25,8 +25,8 @@ class C04(Checker):
 
     The interval is measured where nothing blurs it: between requests at the firmware server, by
     the server's clock: from the end of a request that the server broke off to the beginning of the
-    next (its end, in histories whose server did not tell when requests came). Without a server's log the statuses have to do,
-    with room for the charger's latency.
+    next (its end, in histories whose server did not tell when requests came). Without a server's
+    log the statuses have to do, with room for the charger's latency.
     """
 
     requirement = charger_rule(
@@ -50,7 +50,7 @@ class C04(Checker):
         client, line = unquote(fact.client), fact.event.data
         key = (client, fact.url_path)
         before = self._ended.pop(key, None)
-        if line.get("outcome") in ENDED_BY_SERVER:
+        if str(line.get("outcome")) in ENDED_BY_SERVER:
             self._ended[key] = fact.event
         trigger = _command(view, client, fact.url_path)
         if before is None or trigger is None or trigger.retry_interval is None:

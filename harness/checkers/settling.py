@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.checkers.model import Member
     from harness.contract import Profile
 
-ENDED = frozenset({"installed", "failed"})
+ENDED = ("installed", "failed")
 SLACK = 0.5  # seconds by which two clocks' idea of a time-out may differ here
 
 

@@ -136,7 +136,7 @@ class R14(Checker):
             member.final not in {"", "Installed"}
             or any(t.refused for t in member.triggers)
             or timed_out(member, view.now, view.profile)
-            or reason in {"removed", "cancelled"}
+            or reason in ("removed", "cancelled")
             or (reason == "offline" and not member.triggers)
             or view.interfered
         )

@@ -215,11 +215,11 @@ class W10(Checker):
     @sees(Turned)
     def turned(self, view: View, fact: Turned) -> None:
         """A probe that was turned away exercises the rule; it should be with 401."""
-        if fact.event.data.get("credentials") not in {"wrong", "missing"}:
+        if fact.event.data.get("credentials") not in ("wrong", "missing"):
             return
         self.exercised += 1
         status = fact.event.data.get("status")
-        if status not in {401, 403, 404}:
+        if status not in (401, 403, 404):
             self.accuse(
                 view,
                 who=fact.charger,

@@ -272,8 +272,6 @@ def adopt(trigger: Trigger) -> None:
     rollout = trigger.rollout
     if rollout is None:
         return
-    if rollout.first_trigger is None:
-        rollout.first_trigger = trigger
     member = rollout.members.get(trigger.station.id)
     if member is None:
         return
@@ -338,7 +336,8 @@ def _problem(frame: Any) -> str:
     if not isinstance(frame, list) or not frame:
         return "no JSON array"
     kind = frame[0]
-    if isinstance(kind, bool) or kind not in {2, 3, 4, 5, 6}:
+    number = isinstance(kind, int | float) and not isinstance(kind, bool)
+    if not number or kind not in {2, 3, 4, 5, 6}:
         return f"unknown message type {kind!r}"
     shortest = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}[kind]
     if len(frame) != shortest:

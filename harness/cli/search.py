@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -68,8 +69,9 @@ def explore(
         now = time.monotonic()
         if now - told >= TELL_EVERY:
             told = now
-            click.echo(_line(seen, now - began))
-    click.echo(_line(seen, time.monotonic() - began))
+            click.echo(_line(seen, seed, now - began))
+    click.echo(_line(seen, seed, time.monotonic() - began))
+    click.echo(_coverage(seen))
     for number, error in seen.broken:
         click.echo(f"drill {number} could not be run: {error}", err=True)
     for failure in seen.failures.values():
@@ -96,18 +98,27 @@ def _outcomes(
             yield from pool.map(try_one, part, itertools.repeat(mutant), chunksize=_CHUNK)
 
 
-def _line(seen: Search, seconds: float) -> str:
+def _line(seen: Search, first: int, seconds: float) -> str:
     tested = sum(requirement.id in seen.exercised for requirement in REQUIREMENTS)
+    numbers = f" (numbers {first} to {first + seen.runs - 1})" if seen.runs else ""
     return (
-        f"{seconds:6.1f} s  {seen.runs} drills ({seen.runs / max(seconds, 0.001):.0f}/s), "
+        f"{seconds:6.1f} s  {seen.runs} drills{numbers}, {seen.runs / max(seconds, 0.001):.0f}/s, "
         f"{tested} of {len(REQUIREMENTS)} properties put to the test, "
         f"{len(seen.failures)} distinct failures"
     )
 
 
+def _coverage(seen: Search) -> str:
+    """Say how many drills put each property to the test."""
+    told = ", ".join(f"{one.id} {seen.exercised[one.id]}" for one in REQUIREMENTS)
+    words = f"drills that put a property to the test: {told}"
+    return textwrap.fill(words, 100, subsequent_indent="  ", break_on_hyphens=False)
+
+
 def _write(failure: Failure, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    name = f"{failure.requirement.lower()}-{slug(failure.mutant or 'reference')}.yaml"
+    parts = (failure.requirement.lower(), failure.subject, slug(failure.mutant or "reference"))
+    name = "-".join(parts) + ".yaml"  # the wire rules may accuse either side
     path = out / name
     path.write_text(failure.yaml(), encoding="utf-8")
     with_mutant = f" --mutant {failure.mutant}" if failure.mutant else ""

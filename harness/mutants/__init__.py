@@ -56,7 +56,7 @@ CSMS = (
     Mutant(
         "late_status_overwrites",
         "a status that arrives after the end moves a charger back",
-        ("R29",),
+        ("R29", "R31", "R33"),
         "late",
     ),
     Mutant("last_come_first_served", "a stage is dispatched from its end", (), "smoke"),

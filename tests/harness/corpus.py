@@ -2,7 +2,10 @@
 
 `corpus/*.ndjson.gz` are histories: the shortest found that convicts each mutant, and a few of sound
 systems. `corpus/judgements.txt` is the judge's verdict on all of them, property by property. A
-change of the judge that changes any of it shows up as a difference to be read and explained:
+change of the judge that changes any of it shows up as a difference to be read and explained.
+`corpus/altered.txt` is the same for each history changed at drawn places (`altering.py`): only
+what the judge says otherwise than of the history as it was. `corpus/told.txt` is what it says of
+stories told by hand.
 
     python -m tests.harness.corpus judge      # the judge was changed on purpose
     python -m tests.harness.corpus record     # a mutant is new: adds histories that are missing
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,40 +31,95 @@ from harness.suites.charger_cases import inapplicable
 from harness.suites.charger_draws import draw
 from harness.suites.charger_register import all_cases
 from harness.suites.charger_virtual import VIRTUAL, rehearse_case
+from tests.harness.altering import altered
+from tests.harness.test_checkers_bounds import BOUNDS
+from tests.harness.test_checkers_gaps import STORIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
-    from harness.history import History
+    from harness.history import Event, Header, History
     from harness.mutants import Mutant
     from harness.verdict import Judgement, Result
+    from tests.harness.tell import Tale
 
 FOLDER = Path(__file__).parent / "corpus"
 VERDICTS = FOLDER / "judgements.txt"
+ALTERATIONS = FOLDER / "altered.txt"
+TOLD = FOLDER / "told.txt"
+ALTERED = 6  # alterations of each history
 SOUND = 25  # drills of the unchanged reference
 MOST = 400  # drills tried for a mutant
 ENOUGH = 5  # convictions to choose the shortest from
 
 
-def judged(path: Path) -> list[str]:
-    """Return the verdict on one recorded history as lines."""
+def recorded(path: Path) -> tuple[Header, list[Event]]:
+    """Read one history of the corpus."""
     with gzip.open(path, "rb") as file:
         header, events = read(file)
-        judgement = judge(header, events)
-    return [f"{path.name.removesuffix('.ndjson.gz')} {judgement.verdict.name}", *_lines(judgement)]
+        return header, list(events)
 
 
-def _lines(judgement: Judgement) -> Iterator[str]:
+def judged(path: Path) -> list[str]:
+    """Return the verdict on one recorded history as lines."""
+    judgement = judge(*recorded(path))
+    return [f"{named(path)} {judgement.verdict.name}", *_lines(judgement, told=True)]
+
+
+def alterations(path: Path) -> list[str]:
+    """Return as lines what the verdict on a recorded history becomes when it is altered."""
+    header, events = recorded(path)
+    before = list(_lines(judge(header, events)))
+    out = [named(path)]
+    for number in range(ALTERED):
+        words, other, changed = altered(header, events, named(path), number)
+        judgement = judge(other, changed)
+        after = list(_lines(judgement))
+        gone, new = Counter(before) - Counter(after), Counter(after) - Counter(before)
+        out += [f"  {number}: {words}: {judgement.verdict.name}"]
+        out += [f"   -{line}" for line in before if line in gone]
+        out += [f"   +{line}" for line in after if line in new]
+    return out
+
+
+def told(tale: Tale, name: str) -> list[str]:
+    """Return the verdict on a story told by hand as lines."""
+    judgement = tale.judged()
+    return [f"{name} {judgement.verdict.name}", *_lines(judgement, told=True)]
+
+
+def stories() -> dict[str, Tale]:
+    """Return the stories whose verdicts are remembered, by name."""
+    found = {
+        f"{story.__name__}:{measure}": story(measure)
+        for _, story, verdicts in BOUNDS
+        for measure in verdicts
+    }
+    for story, _ in STORIES.values():
+        found |= {f"{story.__name__}:gap={gap}": story(gap) for gap in (False, True)}
+    return found
+
+
+def named(path: Path) -> str:
+    """Return the name of a recorded history."""
+    return path.name.removesuffix(".ndjson.gz")
+
+
+def _lines(judgement: Judgement, *, told: bool = False) -> Iterator[str]:
+    """Yield what was said of each property; `told`: with the events of the first witness."""
     for result in judgement.results:
         if result.exercised or result.findings:
             yield f"  {result.requirement.id} {result.verdict.name} {result.exercised}"
-            yield from _findings(result)
+            yield from _findings(result, told=told)
+            for step in result.findings[0].witness.steps if told and result.findings else ():
+                yield f"      {step.index} {step.time:.3f} {step.source}: {step.text}"
 
 
-def _findings(result: Result) -> Iterator[str]:
+def _findings(result: Result, *, told: bool) -> Iterator[str]:
     for finding in result.findings:
         steps = ",".join(str(step.index) for step in finding.witness.steps)
-        yield f"    {finding.grade} {finding.who} @{steps}: {finding.witness.seen}"
+        expected = f" (not: {finding.witness.expected})" if told else ""
+        yield f"    {finding.grade} {finding.who} @{steps}: {finding.witness.seen}{expected}"
     if result.omitted:
         yield f"    and {result.omitted} more"
 
@@ -70,11 +129,11 @@ def histories() -> list[Path]:
     return sorted(FOLDER.glob("*.ndjson.gz"))
 
 
-def expected() -> dict[str, list[str]]:
-    """Return the remembered verdicts by the history's name."""
+def expected(memory: Path) -> dict[str, list[str]]:
+    """Return the remembered lines by the history's name."""
     found: dict[str, list[str]] = {}
     lines: list[str] = []
-    for line in VERDICTS.read_text(encoding="utf-8").splitlines():
+    for line in memory.read_text(encoding="utf-8").splitlines():
         if not line.startswith(" "):
             lines = found[line.split(" ")[0]] = []
         lines.append(line)
@@ -129,10 +188,13 @@ def _write(path: Path, history: History) -> None:
     path.write_bytes(gzip.compress(text, mtime=0))
 
 
-def remember(paths: Iterable[Path]) -> None:
+def remember(paths: Sequence[Path]) -> None:
     """Write what the judge says now."""
-    lines = [line for path in paths for line in judged(path)]
-    VERDICTS.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    for memory, lines_of in ((VERDICTS, judged), (ALTERATIONS, alterations)):
+        lines = [line for path in paths for line in lines_of(path)]
+        memory.write_text("\n".join([*lines, ""]), encoding="utf-8")
+    lines = [line for name, tale in stories().items() for line in told(tale, name)]
+    TOLD.write_text("\n".join([*lines, ""]), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.contract import Profile, stage_sizes
@@ -31,6 +31,7 @@ def test_stage_sizes(
     assert stage_sizes(strategy, total, batch, canary) == sizes
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["canary", "rolling", "all_at_once"]),
     st.integers(1, 300),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from harness import generate
 from harness.cli import main
 from harness.explore import Failure, Outcome, Search, search, smallest, try_one
 from harness.mutants.csms import mutated
@@ -68,6 +69,27 @@ def test_a_drill_that_breaks_our_own_code_is_told(monkeypatch: pytest.MonkeyPatc
     assert try_one(1).error == "ZeroDivisionError: oops"
 
 
+def test_both_sides_may_break_the_same_property(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Failures of the same property by two sides are two files."""
+
+    def two(number: int, mutant: str | None) -> Outcome:
+        fields = generate.fields(number)
+        return Outcome(
+            number,
+            tuple(
+                Failure("W01", side, number, mutant, fields, "x") for side in ("csms", "charger")
+            ),
+        )
+
+    monkeypatch.setattr("harness.cli.search.try_one", two)
+    options = ["explore", "--runs", "1", "--jobs", "1", "--tries", "0", "--out", str(tmp_path)]
+    assert CliRunner().invoke(main, options).exit_code == 1
+    names = sorted(path.name for path in tmp_path.glob("*.yaml"))
+    assert names == ["w01-charger-reference.yaml", "w01-csms-reference.yaml"]
+
+
 @pytest.mark.parametrize(("words", "code"), [([], 0), (["--mutant", "url_is_changed"], 1)])
 def test_the_command_ends_as_documented(words: list[str], code: int, tmp_path: Path) -> None:
     """0 if nothing was found, 1 if something was; every find is a file with its command."""
@@ -75,7 +97,9 @@ def test_the_command_ends_as_documented(words: list[str], code: int, tmp_path: P
     options = ["explore", "--runs", "12", "--jobs", "1", "--tries", "20", "--out", str(out), *words]
     result = CliRunner().invoke(main, options)
     assert result.exit_code == code
-    assert "12 drills" in result.stdout
+    assert "12 drills (numbers 0 to 11)" in result.stdout
+    assert "put a property to the test: R01 12, " in result.stdout
+    assert ", L8 0, " in " ".join(result.stdout.split())
     assert out.exists() == bool(code)
     for path in out.glob("*.yaml"):
         assert f"firmdrill run {path} --virtual --mutant url_is_changed" in result.stdout
