@@ -19,6 +19,7 @@ from harness.library import find
 from harness.load import compare as compared
 from harness.load.command import Words, environment, line
 from harness.load.limit import Probe, in_words, search
+from harness.load.options import RATES
 from harness.load.verdict import LoadExit
 from harness.run_record import ExitCode
 from harness.target_file import load_target
@@ -63,6 +64,9 @@ def _needs_locust() -> None:
 @click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
 @click.option("--chargers", type=click.IntRange(min=1), help="This many, in the same proportions.")
 @click.option("--heartbeats", type=click.FloatRange(min=0), help="A second, of the whole fleet.")
+@click.option(
+    "--statuses", type=click.FloatRange(min=0), help="StatusNotifications a second, likewise."
+)
 @click.option("--repeat", metavar="DURATION", help="Begin the plan anew for this long: 30 min.")
 @click.option(
     "--readers", type=click.IntRange(min=0), help="Dashboards, instead of the scenario's."
@@ -119,7 +123,7 @@ def worker(master: str, *, processes: int, verbose: bool) -> None:
 @load.command("find-limit")
 @click.argument("scenario")
 @click.option(
-    "--raise", "what", type=click.Choice(["chargers", "heartbeats"]), default="chargers",
+    "--raise", "what", type=click.Choice(["chargers", *RATES]), default="chargers",
     show_default=True, help="What is raised until something breaks.",
 )  # fmt: skip
 @click.option("--from", "low", type=click.FloatRange(min=1), default=100, show_default=True)
@@ -129,7 +133,7 @@ def worker(master: str, *, processes: int, verbose: bool) -> None:
     help="How near to the limit, as a share of it.",
 )  # fmt: skip
 @click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
-@click.option("--chargers", type=click.IntRange(min=1), help="While heartbeats are raised.")
+@click.option("--chargers", type=click.IntRange(min=1), help="While a rate is raised.")
 @click.option("--mutant", metavar="NAME", help="Our CSMS, wrong or slow in this way.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Workers on this machine.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder for limit.json.")
@@ -138,7 +142,7 @@ def find_limit(
     scenario: str, *, what: str, low: float, high: float, within: float, report: Path | None,
     **said: Any,
 ) -> None:  # fmt: skip
-    """Raise chargers or heartbeats until a threshold or a property breaks; say where and why.
+    """Raise chargers or a rate until a threshold or a property breaks; say where and why.
 
     Every level is a run of its own, on a CSMS of its own unless there is a --target.
     """
@@ -151,7 +155,7 @@ def find_limit(
     limit = search(attempt, low, high, within=within, whole=what == "chargers")
     text = json.dumps({**limit.to_dict(), "what": what, "scenario": scenario}, indent=1)
     (folder / "limit.json").write_text(text + "\n", encoding="utf-8")
-    unit = "chargers" if what == "chargers" else "heartbeats a second"
+    unit = "chargers" if what == "chargers" else f"{what} a second"
     click.echo(in_words(limit, unit))
     click.echo(f"report     {folder / 'limit.json'}")
     # Finding the limit is what was asked for; not even the lowest level holding is a failure.

@@ -31,6 +31,7 @@ class Words:
     target: Path | None = None
     chargers: int | None = None
     heartbeats: float | None = None
+    statuses: float | None = None
     repeat: float | None = None
     readers: int = 1
     seed: int | None = None
@@ -85,6 +86,7 @@ def _ours(words: Words) -> list[str]:
         "--target-file": words.target,
         "--chargers": words.chargers,
         "--heartbeats": words.heartbeats,
+        "--statuses": words.statuses,
         "--repeat": words.repeat,
         "--seed": words.seed,
         "--mutant": words.mutant,

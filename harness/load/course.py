@@ -29,7 +29,7 @@ from harness.load.partition import shares
 from harness.load.remote import RemoteFleet
 from harness.load.share import Dashboard, Share
 from harness.load.slices import SliceWriter
-from harness.load.world import Heartbeats, LoadDrill, LoadWorld
+from harness.load.world import STEADY_FROM, LoadDrill, LoadWorld, SteadyCalls, rates
 from harness.mapping import PATHS
 from harness.progress import Progress
 from harness.recorder import Recorder
@@ -37,6 +37,7 @@ from harness.site import Builder
 from simulator.certificates import client_context
 from simulator.charger import Charger
 from simulator.errors import SimulatorError
+from simulator.event_loop import tidy
 from simulator.sockets import Fleet
 
 if TYPE_CHECKING:
@@ -248,6 +249,7 @@ class Course:
         token = secrets.token_hex(16)
         (options.folder / "token").write_text(token, encoding="ascii")
         parts = shares(self._chargers, len(self.engine.workers))
+        whole = max(1, len(self._chargers))
         return [
             Share(
                 worker=number,
@@ -257,8 +259,8 @@ class Course:
                 begun=clock.begun,
                 urls={spec.id: address.charger_url(spec.id) for spec in part},
                 passwords={s.id: p for s in part if (p := address.passwords.get(s.id))},
-                connect_rate=load.connect_rate * len(part) / max(1, len(self._chargers)),
-                heartbeats=load.heartbeats * len(part) / max(1, len(self._chargers)),
+                connect_rate=load.connect_rate * len(part) / whole,
+                rates={action: rate * len(part) / whole for action, rate in rates(load).items()},
                 ca=_pem(address.ca),
                 download_ca=_pem(site.authority),
                 folder=str(options.folder.resolve()),
@@ -286,18 +288,20 @@ class Course:
     # ------------------------------------------------------------------ what is heard
 
     def _watch(self, clock: SharedClock) -> None:
-        """Look at ourselves."""
+        """Look at ourselves, and tidy up."""
         number = -1 if self.engine.workers else 0
         looking = usage.watch(number, clock.now, self.ran.uses.append)
-        self._tasks = [asyncio.create_task(looking)]
+        self._tasks = [asyncio.create_task(looking), asyncio.create_task(tidy())]
 
     def _marked(self, fleet: Fleet | RemoteFleet, clock: SharedClock) -> Callable[[str], None]:
-        rate = self.options.scenario.load.heartbeats
+        wanted = rates(self.options.scenario.load)
 
         def marked(name: str) -> None:
-            if name == Heartbeats.BEGIN and isinstance(fleet, Fleet) and rate:
-                beats = Heartbeats(list(fleet.slots), rate, fleet.ask, clock.now, self.taken)
-                self._tasks.append(asyncio.create_task(beats.run()))
+            if name != STEADY_FROM or not isinstance(fleet, Fleet):
+                return
+            for action, rate in wanted.items():
+                calls = SteadyCalls(fleet, action, rate, clock.now, self.taken)
+                self._tasks.append(asyncio.create_task(calls.run()))
 
         return marked
 

@@ -121,7 +121,7 @@ def judge(ran: Ran, options: LoadOptions, breathe: Callable[[], None] = lambda: 
     """
     record = LoadRecord(options, ran, Figures(ran.asked))
     if ran.slices:
-        reviewer = Reviewer(ran.header)
+        reviewer = Reviewer(ran.header, record.figures.progress)
         for event in _events(record):
             if event.index % EVENTS_A_BREATH == 0:
                 breathe()

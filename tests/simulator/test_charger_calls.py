@@ -174,3 +174,16 @@ def test_a_status_about_to_be_sent_is_the_one_that_was_asked_for() -> None:
     asked(lab, FIRMWARE)
     lab.run(60.0)
     assert lab.statuses()[-1] == "Installed"
+
+
+@pytest.mark.parametrize(
+    ("ocpp", "name"), [("ocpp1.6", "status"), ("ocpp2.0.1", "connectorStatus")]
+)
+def test_a_connector_status_that_the_harness_wants_is_the_true_one(ocpp: str, name: str) -> None:
+    """Load asks for StatusNotifications without saying what they hold."""
+    lab, said = Lab(ocpp=ocpp).boot(), list[str]()
+    lab.fleet.ask("CP-1", "StatusNotification", {}, said.append)
+    lab.run(5.0)
+    assert said == ["answered"]
+    first, second = (payload for _, payload in lab.calls("StatusNotification"))
+    assert (second[name], set(second)) == ("Available", set(first))

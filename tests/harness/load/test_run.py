@@ -103,13 +103,15 @@ def free_port() -> int:
 
 def test_one_process_runs_a_whole_drill_and_measures_both_directions(tmp_path: Path) -> None:
     """Calls of chargers, commands of the CSMS, the operator and dashboards all become figures."""
-    code, record, said = load(tmp_path, "smoke")
+    code, record, said = load(tmp_path, "smoke", "--statuses", "30", "--heartbeats", "20")
     assert code == 0, said
     assert record["chargers"] == {"asked": 10, "booted": 10}
+    assert "--heartbeats 20 --statuses 30" in record["reproduce"]
     assert names(record) >= {
         ("OCPP call", "BootNotification"), ("OCPP call", "FirmwareStatusNotification"),
         ("OCPP command", "UpdateFirmware"), ("REST", "pause"), ("dashboard", "dashboard rollout"),
-        ("time", "boot"), ("time", "connect"), ("time", "dispatch"),
+        ("time", "boot"), ("time", "connect"), ("time", "dispatch"), ("time", "heartbeat"),
+        ("time", "status"),
     }  # fmt: skip
     locust = json.loads((tmp_path / "locust.json").read_text("utf-8"))
     assert {"BootNotification", "UpdateFirmware", "execute_stage"} <= {
