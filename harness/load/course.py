@@ -26,7 +26,7 @@ from harness.load import news, usage
 from harness.load.clock import SharedClock
 from harness.load.latency import TIMED, Timer, carry
 from harness.load.partition import shares
-from harness.load.remote import RemoteFleet
+from harness.load.remote import LostWorker, RemoteFleet
 from harness.load.share import Dashboard, Share
 from harness.load.slices import SliceWriter
 from harness.load.world import STEADY_FROM, LoadDrill, LoadWorld, SteadyCalls, rates
@@ -89,6 +89,7 @@ class Ran:
     clock_error: float = 0.0
     problem: str = ""  # why it could not run, or not to its end
     too_few: str = ""  # which chargers never came up
+    incomplete: bool = False  # a worker's slice is missing: nobody can be judged by the rest
     interrupted: bool = False
 
 
@@ -176,7 +177,14 @@ class Course:
         recorder.stop()
         writer.close()
         if isinstance(fleet, RemoteFleet):
-            self.ran.slices += await fleet.gather(options.folder)
+            await self._gather(fleet)
+
+    async def _gather(self, fleet: RemoteFleet) -> None:
+        try:
+            self.ran.slices += await fleet.gather(self.options.folder)
+        except LostWorker:
+            self.ran.incomplete = True
+            raise
 
     async def _drill(self, site: Site) -> None:
         assert self.world is not None  # noqa: S101 - made just before
@@ -343,6 +351,7 @@ class Course:
             self._abandon(child.ended)
 
     def _lost(self, worker: int) -> None:
+        self.ran.incomplete = True
         if self.recorder is None or not self.recorder.stopped:
             self._abandon(f"worker {worker} is gone: what its chargers saw is lost with it")
 

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from locust import runners
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.errors import HarnessError
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from harness.load.share import Dashboard
 
 LOOK_FOR_WORKERS = 1.0
+GONE_AFTER = 20  # seconds of silence: a worker on a busy machine may well be late by some
 WIND_UP_WITHIN = 60.0
 _log = logging.getLogger("firmdrill")
 
@@ -83,6 +85,8 @@ class Coordinator:
         self._fleet: RemoteFleet | None = None
         self._alone = not isinstance(runner, MasterRunner)
         if not self._alone:
+            # Locust gives up on a worker after three seconds, and what it saw would be lost.
+            runners.HEARTBEAT_LIVENESS = GONE_AFTER
             runner.register_message(MESSAGE, self._heard)
 
     def begin(self) -> None:
@@ -163,7 +167,9 @@ class Coordinator:
     def _heard(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
         fleet, loop = self._fleet, self._loop
-        if fleet is not None and loop is not None and msg.node_id in self.workers:
+        if fleet is None or loop is None or loop.is_closed():
+            return  # before the first command, or after the last slice
+        if msg.node_id in self.workers:
             number = self.workers.index(msg.node_id)
             loop.call_soon_threadsafe(fleet.heard, number, msg.data)
 
@@ -172,8 +178,7 @@ class Coordinator:
         while not self.finished:
             gevent.sleep(LOOK_FOR_WORKERS)
             clients = getattr(self._runner, "clients")  # noqa: B009 - only a master has them
-            here = {one.id for state in (clients.ready, clients.spawning, clients.running)
-                    for one in state}  # fmt: skip
+            here = {one.id for one in clients.all} - {one.id for one in clients.missing}
             for worker in set(self.workers) - here - missing:
                 missing.add(worker)
                 number = self.workers.index(worker)
