@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +151,44 @@ def test_a_master_and_two_workers_drive_300_chargers_with_a_pause(tmp_path: Path
     history = (tmp_path / "history.ndjson").read_bytes()
     assert history.count(b'"UpdateFirmware"') >= 300
     assert not list(tmp_path.glob("slice-*"))
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started."""
+    told = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(one) for one in told.split()]
+
+
+def workers_of(command: subprocess.Popen[str]) -> list[int]:
+    """Return the workers of a running `firmdrill load --processes`."""
+    return [
+        pid
+        for coordinator in children(command.pid)
+        for pid in children(coordinator)
+        if b"locustfile.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
+def test_a_worker_that_is_late_is_not_given_up(tmp_path: Path) -> None:
+    """On a busy machine a worker may be silent for seconds: its slice counts all the same."""
+    command = [
+        sys.executable, "-m", "harness", "load", "smoke", "--chargers", "20", "--processes", "2",
+        "--report", str(tmp_path),
+    ]  # fmt: skip
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
+        for _ in range(600):
+            if (tmp_path / "token").exists():
+                break
+            time.sleep(0.1)
+        late = workers_of(running)[0]
+        os.kill(late, signal.SIGSTOP)
+        time.sleep(6.0)
+        os.kill(late, signal.SIGCONT)
+        _, said = running.communicate(timeout=60)
+    assert running.returncode == 0, said
+    record = json.loads((tmp_path / "load.json").read_text("utf-8"))
+    assert record["chargers"] == {"asked": 20, "booted": 20}
 
 
 def test_a_pause_that_leaks_only_under_load_is_caught_and_named(tmp_path: Path) -> None:
