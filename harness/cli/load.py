@@ -17,7 +17,7 @@ from harness.cli.problems import reported
 from harness.errors import TargetError, UsageError
 from harness.library import find
 from harness.load import compare as compared
-from harness.load.command import Words, environment, line
+from harness.load.command import Words, become, environment, line
 from harness.load.limit import Probe, in_words, search
 from harness.load.options import RATES
 from harness.load.verdict import LoadExit
@@ -97,7 +97,7 @@ def run(scenario: str, *, target: Path | None, report: Path | None, **said: Any)
         readers=readers,
         **{name: value for name, value in said.items() if name != "readers"},
     )
-    sys.exit(subprocess.call(line(words), env=environment()))  # noqa: S603 - our own interpreter
+    become(line(words), environment())
 
 
 def _duration(text: str) -> float:
@@ -117,7 +117,7 @@ def worker(master: str, *, processes: int, verbose: bool) -> None:
     _needs_locust()
     words = Words(scenario="", folder=Path(os.curdir), master_at=master, processes=processes,
                   verbose=verbose)  # fmt: skip
-    sys.exit(subprocess.call(line(words), env=environment()))  # noqa: S603 - our own interpreter
+    become(line(words), environment())
 
 
 @load.command("find-limit")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from harness.errors import UsageError
 from harness.load.options import LOCUSTFILE
@@ -48,6 +50,15 @@ class Words:
 def environment() -> dict[str, str]:
     """Return the environment of Locust: ours, without its complaint about being imported late."""
     return {**os.environ, "LOCUST_SKIP_URL_CHECK": "1"}
+
+
+def become(command: list[str], variables: dict[str, str]) -> NoReturn:
+    """Turn this process into that of a command: signals reach it, and its exit code is ours."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        os.execve(command[0], command, variables)  # noqa: S606 - our own interpreter
+    sys.exit(subprocess.call(command, env=variables))  # noqa: S603 - likewise
 
 
 def line(words: Words) -> list[str]:

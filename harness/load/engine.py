@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 LOOK_FOR_WORKERS = 1.0
 GONE_AFTER = 20  # seconds of silence: a worker on a busy machine may well be late by some
+LOOK_FOR_PARENT = 1.0
 WIND_UP_WITHIN = 60.0
 _log = logging.getLogger("firmdrill")
 
@@ -200,6 +203,26 @@ class WorkerSide:
         self._early: list[dict[str, Any]] = []
         environment.runner.register_message(MESSAGE, self._heard)
         self._greenlet = in_greenlet(self._whole)
+        said = environment.parsed_options
+        self._interrupted = False
+        if said is not None and said.processes:  # Locust forked us
+            gevent.spawn(self._outlive_nobody)
+            if said.scenario:  # from a coordinator on the same terminal
+                signal.signal(signal.SIGINT, self._interrupt)
+
+    def _outlive_nobody(self) -> None:
+        """Quit once the process that forked us is gone, however it went."""
+        parent = os.getppid()
+        while os.getppid() == parent:
+            gevent.sleep(LOOK_FOR_PARENT)
+        self._runner.quit()
+
+    def _interrupt(self, *_: Any) -> None:
+        """Leave the first Ctrl-C to the coordinator: it still wants what we saw, and ends us."""
+        if self._interrupted or self._greenlet.dead:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        gevent.spawn_later(WIND_UP_WITHIN, self._runner.quit)
 
     async def _whole(self) -> None:
         self._commands = asyncio.Queue()

@@ -163,8 +163,7 @@ def workers_of(command: subprocess.Popen[str]) -> list[int]:
     """Return the workers of a running `firmdrill load --processes`."""
     return [
         pid
-        for coordinator in children(command.pid)
-        for pid in children(coordinator)
+        for pid in children(command.pid)
         if b"locustfile.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
 
