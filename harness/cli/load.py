@@ -19,12 +19,13 @@ from harness.library import find
 from harness.load import compare as compared
 from harness.load.command import Words, become, environment, line
 from harness.load.limit import Probe, in_words, search
-from harness.load.options import RATES
+from harness.load.options import MOST_CHARGERS, RATES
 from harness.load.verdict import LoadExit
 from harness.run_record import ExitCode
 from harness.target_file import load_target
 from simulator.units import read_duration
 
+CHARGERS = click.IntRange(1, MOST_CHARGERS)
 CONCLUSIVE = {
     ExitCode.PASSED, ExitCode.FAILED, LoadExit.NO_TRAFFIC, LoadExit.TOO_FEW_CHARGERS,
 }  # fmt: skip
@@ -62,7 +63,7 @@ def _needs_locust() -> None:
 @load.command()
 @click.argument("scenario")
 @click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
-@click.option("--chargers", type=click.IntRange(min=1), help="This many, in the same proportions.")
+@click.option("--chargers", type=CHARGERS, help="This many, in the same proportions.")
 @click.option("--heartbeats", type=click.FloatRange(min=0), help="A second, of the whole fleet.")
 @click.option(
     "--statuses", type=click.FloatRange(min=0), help="StatusNotifications a second, likewise."
@@ -133,7 +134,7 @@ def worker(master: str, *, processes: int, verbose: bool) -> None:
     help="How near to the limit, as a share of it.",
 )  # fmt: skip
 @click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
-@click.option("--chargers", type=click.IntRange(min=1), help="While a rate is raised.")
+@click.option("--chargers", type=CHARGERS, help="While a rate is raised.")
 @click.option("--mutant", metavar="NAME", help="Our CSMS, wrong or slow in this way.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Workers on this machine.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder for limit.json.")

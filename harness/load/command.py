@@ -74,7 +74,7 @@ def line(words: Words) -> list[str]:
            "--html", os.fspath(words.folder / LOCUST_PAGE),
            "--json-file", os.fspath(words.folder / "locust"), *_ours(words)]  # fmt: skip
     if words.master:
-        host, port = _place(words.bind)
+        host, port = _free(words.bind)
         out += ["--master", "--expect-workers", str(words.expect_workers),
                 "--master-bind-host", host, "--master-bind-port", port]  # fmt: skip
     elif words.processes:
@@ -111,3 +111,13 @@ def _place(place: str) -> tuple[str, str]:
     if not host or not port.isdigit():
         raise UsageError(f"{place} is not a place; write it as host:port")
     return host, port
+
+
+def _free(place: str) -> tuple[str, str]:
+    """Return where a master can listen; Locust itself would end there with a traceback."""
+    host, port = _place(place)
+    try:
+        with socket.create_server((host, int(port))):
+            return host, port
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"--bind {place}: nobody can listen there ({error})") from error

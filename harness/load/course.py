@@ -36,6 +36,7 @@ from harness.recorder import Recorder
 from harness.site import Builder
 from simulator.certificates import client_context
 from simulator.charger import Charger
+from simulator.descriptors import budget
 from simulator.errors import SimulatorError
 from simulator.event_loop import tidy
 from simulator.sockets import Fleet
@@ -115,6 +116,7 @@ class Course:
         self._main = asyncio.current_task()
         self.ran.workers = len(self.engine.workers)
         try:
+            self._check_size()
             written = options.scenario.chargers(options.actual_seed)
             target = options.target
             self._chargers = written if target is None else target.rename(written)
@@ -129,6 +131,12 @@ class Course:
                 raise
             self.ran.problem = "interrupted during set-up"
         return self.ran
+
+    def _check_size(self) -> None:
+        """Refuse at once what this machine cannot hold; DescriptorLimit says the remedy."""
+        if self.options.target is None or not self.engine.workers:
+            # One process holds an end of every connection: our CSMS, or the only driver.
+            budget(sum(cohort.count for cohort in self.options.scenario.fleet), 0)
 
     def interrupt(self) -> None:
         """End the phase that runs, as Ctrl-C does; inside the loop."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.target_file import Target
     from simulator.scenario import Scenario
 
+MOST_CHARGERS = 1_000_000
 RATES = ("heartbeats", "statuses")
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
@@ -84,6 +85,8 @@ def options_from(said: Mapping[str, Any]) -> LoadOptions:
     if mutant and not known_mutant(mutant):
         told = ", ".join([*(one.name for one in UNDER_LOAD), "slow_answers=RATE", *names()])
         raise UsageError(f"no mutant is called {mutant}; known: {told}")
+    if chargers is not None and not 1 <= chargers <= MOST_CHARGERS:
+        raise UsageError(f"--chargers {chargers}: from 1 to {MOST_CHARGERS}")
     repeat = said.get("repeat")
     changes = {name: float(said[name]) for name in RATES if said.get(name) is not None}
     changes |= {} if repeat is None else {"repeat": float(repeat)}

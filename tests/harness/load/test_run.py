@@ -6,6 +6,7 @@ What takes longer was run by hand and is told in reports/benchmarks.md (2 000 an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -78,10 +79,12 @@ def quick(path: Path, count: int, *, boot_within: str = "30 s", more: str = "") 
 
 
 def load(
-    folder: Path, *words: str, within: float = 90.0, key: str = ""
+    folder: Path, *words: str, within: float = 90.0, key: str = "", descriptors: int = 0
 ) -> tuple[int, dict[str, Any], str]:
     """Run `firmdrill load …`; return its exit code, its load.json and what it said."""
     command = [sys.executable, "-m", "harness", "load", *words, "--report", str(folder)]
+    if descriptors:
+        command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=within,
         env={**os.environ, targets.KEY_VARIABLE: key},
@@ -168,26 +171,63 @@ def workers_of(command: subprocess.Popen[str]) -> list[int]:
     ]
 
 
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run 20 chargers in two workers, in a process group as a terminal's; it has begun."""
+    command = [
+        sys.executable, "-m", "harness", "load", "smoke", "--chargers", "20", "--processes", "2",
+        "--heartbeats", "50", "--report", str(folder),
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        for _ in range(600):
+            if (folder / "slice-002.ndjson").exists():
+                break
+            time.sleep(0.1)
+        yield process
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
 def test_a_worker_that_is_late_is_not_given_up(tmp_path: Path) -> None:
     """On a busy machine a worker may be silent for seconds: its slice counts all the same."""
-    command = [
-        sys.executable, "-m", "harness", "load", "smoke", "--chargers", "20", "--processes", "2",
-        "--report", str(tmp_path),
-    ]  # fmt: skip
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
-        for _ in range(600):
-            if (tmp_path / "token").exists():
-                break
-            time.sleep(0.1)
-        late = workers_of(running)[0]
+    with running(tmp_path) as process:
+        late = workers_of(process)[0]
         os.kill(late, signal.SIGSTOP)
         time.sleep(6.0)
         os.kill(late, signal.SIGCONT)
-        _, said = running.communicate(timeout=60)
-    assert running.returncode == 0, said
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
     record = json.loads((tmp_path / "load.json").read_text("utf-8"))
     assert record["chargers"] == {"asked": 20, "booted": 20}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a process group")
+def test_ctrl_c_ends_a_run_with_a_report_of_all_workers(tmp_path: Path) -> None:
+    """A terminal tells every process at once: the workers still hand over what they saw."""
+    with running(tmp_path) as process:
+        time.sleep(1.0)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED, said
+    record = json.loads((tmp_path / "load.json").read_text("utf-8"))
+    assert record["reasons"] == ["interrupted"], said
+    assert record["ocpp_calls"] > 0
+    assert (tmp_path / "load.html").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
+def test_no_worker_outlives_a_coordinator_that_was_killed(tmp_path: Path) -> None:
+    """Nothing of ours keeps loading a CSMS that nobody watches."""
+    with running(tmp_path) as process:
+        workers = workers_of(process)
+        process.kill()
+        process.communicate(timeout=60)
+    for _ in range(200):
+        if not any(Path(f"/proc/{pid}").exists() for pid in workers):
+            break
+        time.sleep(0.1)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
 def test_a_pause_that_leaks_only_under_load_is_caught_and_named(tmp_path: Path) -> None:
@@ -253,6 +293,26 @@ def test_fewer_chargers_than_asked_is_no_pass(tmp_path: Path, csms: targets.Addr
     assert code == 7, said
     assert record["chargers"] == {"asked": 9, "booted": 4}
     assert record["reasons"][0].startswith("fewer chargers than asked: 4 of 9 came up. 5 of 9")
+
+
+def test_a_fleet_that_this_machine_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
+    """Our CSMS could not take that many sockets: said before anything starts, with the remedy."""
+    code, record, said = load(tmp_path / "r", "smoke", "--chargers", "600", descriptors=512)
+    assert code == ExitCode.NOT_RUN, said
+    assert "run `ulimit -n" in record["reasons"][0]
+    assert not (tmp_path / "r" / "csms.log").exists()
+    code, _, said = load(tmp_path / "q", "smoke", "--chargers", "1000000000")
+    assert code == ExitCode.USAGE
+    assert "1<=x<=1000000" in said
+
+
+def test_a_place_where_no_master_can_listen_is_wrong_usage(tmp_path: Path) -> None:
+    """Not a traceback of Locust with the exit code of a broken property."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, _, said = load(tmp_path, "smoke", "--master", "--bind", place)
+    assert code == ExitCode.USAGE
+    assert f"--bind {place}: nobody can listen there" in said
 
 
 def test_zero_traffic_is_no_pass(tmp_path: Path, csms: targets.Address) -> None:
