@@ -18,6 +18,7 @@ from harness.errors import TargetError, UsageError
 from harness.library import find
 from harness.load import compare as compared
 from harness.load.command import Words, become, environment, line
+from harness.load.document import checked
 from harness.load.limit import Probe, in_words, search
 from harness.load.options import MOST_CHARGERS, RATES
 from harness.load.verdict import LoadExit
@@ -227,6 +228,4 @@ def _record(path: Path) -> dict[str, Any]:
         said = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {file}: {error}") from error
-    if not isinstance(said, dict):
-        raise UsageError(f"{file} is no load.json")
-    return said
+    return checked(said, str(file))

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from harness.load import usage
+from harness.load.document import FORMAT
 from harness.load.figures import Figures
 from harness.load.latency import TIMED
 from harness.load.slices import merged, write_history
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from harness.review import Review
     from harness.verdict import Result
 
-FORMAT = "firmdrill-load/1"
 HISTORY = "history.ndjson"
 EVENTS_A_BREATH = 5_000
 

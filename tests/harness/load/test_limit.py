@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from harness.errors import UsageError
 from harness.load import compare
+from harness.load.document import checked, schema
 from harness.load.limit import Probe, in_words, search
 
 
@@ -83,7 +86,24 @@ def test_slower_is_what_matters_and_is_no_chance(
         before, after)))  # fmt: skip
 
 
-def test_only_load_reports_are_compared() -> None:
-    """Another JSON file is refused by what it says it is."""
-    with pytest.raises(UsageError, match=r"not a load\.json of format firmdrill-load/1"):
-        compare.rows({"format": "firmdrill-run/1"}, record(1.0))
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (
+            {"format": "firmdrill-run/1"},
+            "is not a load.json of format firmdrill-load/1: it says 'f",
+        ),
+        ([], "is not a load.json of format firmdrill-load/1: it says 'list'"),
+        ({"format": "firmdrill-load/1"}, "is a damaged load.json: .*passed"),
+    ],
+)
+def test_only_load_reports_are_compared(said: object, wrong: str) -> None:
+    """Another JSON file is refused by what it says it is, a damaged one by what is wrong."""
+    with pytest.raises(UsageError, match=f"a.json {wrong}"):
+        checked(said, "a.json")
+
+
+def test_the_committed_schema_of_load_json_is_current() -> None:
+    """docs/load.schema.json is what `schema()` returns; its module tells how to refresh it."""
+    committed = Path(__file__).parents[3] / "docs" / "load.schema.json"
+    assert json.loads(committed.read_text(encoding="utf-8")) == schema()

@@ -21,6 +21,7 @@ import pytest
 
 from harness import targets
 from harness.library import find
+from harness.load.document import checked
 from harness.load.options import LOCUSTFILE
 from harness.run_record import ExitCode
 from harness.world import Ok, Request
@@ -91,7 +92,9 @@ def load(
     )  # fmt: skip
     said = done.stdout + done.stderr
     path = folder / "load.json"
-    return done.returncode, json.loads(path.read_text("utf-8")) if path.exists() else {}, said
+    if not path.exists():
+        return done.returncode, {}, said
+    return done.returncode, checked(json.loads(path.read_text("utf-8")), str(path)), said
 
 
 def names(record: dict[str, Any]) -> set[tuple[str, str]]:
