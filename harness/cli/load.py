@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from harness.library import find
 from harness.load import compare as compared
 from harness.load.command import Words, become, environment, line
 from harness.load.document import checked
-from harness.load.limit import Probe, in_words, search
+from harness.load.limit import Limit, Probe, in_words, search
 from harness.load.options import MOST_CHARGERS, RATES
 from harness.load.verdict import LoadExit
 from harness.run_record import ExitCode
@@ -154,9 +155,13 @@ def find_limit(
         raise UsageError(f"--to {high:g} is less than --from {low:g}")
     folder = report_folder(report, f"limit {found.scenario.name}")
     attempt = Attempts(scenario, what, folder, found.scenario.load.readers, said)
-    limit = search(attempt, low, high, within=within, whole=what == "chargers")
-    text = json.dumps({**limit.to_dict(), "what": what, "scenario": scenario}, indent=1)
-    (folder / "limit.json").write_text(text + "\n", encoding="utf-8")
+    limit = Limit()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the level that runs as well
+    try:
+        search(attempt, low, high, within=within, whole=what == "chargers", limit=limit)
+    finally:  # what was found is worth keeping
+        text = json.dumps({**limit.to_dict(), "what": what, "scenario": scenario}, indent=1)
+        (folder / "limit.json").write_text(text + "\n", encoding="utf-8")
     unit = "chargers" if what == "chargers" else f"{what} a second"
     click.echo(in_words(limit, unit))
     click.echo(f"report     {folder / 'limit.json'}")
@@ -192,8 +197,10 @@ class Attempts:
             line(words), env=environment(), capture_output=True, text=True, check=False
         )
         if done.returncode not in CONCLUSIVE:
-            last = done.stderr.strip().splitlines()[-3:]
-            raise TargetError(f"the run ended with {done.returncode}: {' | '.join(last)}")
+            click.echo(f"ended with {done.returncode}")
+            last = [word for word in done.stderr.splitlines() if word.strip()]
+            told = [word for word in last if word.startswith("ERROR ")] or last[-3:]
+            raise TargetError(f"the run ended with {done.returncode}: {' | '.join(told)}")
         record = json.loads((folder / "load.json").read_text(encoding="utf-8"))
         reason = next(iter(record["reasons"]), "")
         click.echo("held" if done.returncode == 0 else reason)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
+from harness.errors import TargetError, UsageError
 from harness.load import compare
 from harness.load.document import checked, schema
-from harness.load.limit import Probe, in_words, search
+from harness.load.limit import Limit, Probe, in_words, search
 
 
 @given(st.floats(60.0, 9_000.0), st.sampled_from([0.05, 0.1, 0.3]))
@@ -56,6 +56,20 @@ def test_a_system_that_breaks_at_once_has_no_knee() -> None:
     limit = search(lambda n: Probe(n, held=False, reason="p99"), 100.0, 400.0)
     assert limit.knee is None
     assert in_words(limit, "chargers") == "already 100 chargers are too many: p99"
+
+
+def test_what_was_found_is_kept_when_a_level_cannot_be_tried() -> None:
+    """A search takes long, and ends in the middle when the target goes away."""
+    found = Limit()
+
+    def attempt(level: float) -> Probe:
+        if level > 150.0:
+            raise TargetError("gone")
+        return Probe(level, held=True)
+
+    with pytest.raises(TargetError):
+        search(attempt, 100.0, 400.0, limit=found)
+    assert (found.held, found.broke, len(found.probes)) == (100.0, None, 1)
 
 
 def record(p95: float, count: int = 100, errors: int = 0) -> dict[str, Any]:
