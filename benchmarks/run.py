@@ -1,10 +1,10 @@
 """Run the benchmarks and publish them: `python benchmarks/run.py [name ...] [--quick]`.
 
-Every module beside this one that does not begin with an underscore is a benchmark. It has a
-`TITLE`, a `REASON` (what was chosen because of it, by hand) and `main(*, quick) -> rows` of one
-table. Yardsticks run in the same call as what they measure, so that ratios mean something on any
-machine. Results are kept in reports/benchmarks.json and shown in reports/benchmarks.md; a run of
-some benchmarks leaves the others' last results in place.
+Every module beside this one that has a `TITLE` is a benchmark. It also has a `REASON` (what was
+chosen because of it, by hand) and `main(*, quick) -> rows` of one table. Yardsticks run in the same
+call as what they measure, so that ratios mean something on any machine. Results are kept in
+reports/benchmarks.json and shown in reports/benchmarks.md; a run of some benchmarks leaves the
+others' last results in place.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ MARKDOWN = REPORTS / "benchmarks.md"
 
 
 def names() -> list[str]:
-    """Return the benchmarks there are."""
+    """Return the benchmarks there are; a module without a TITLE measures something else."""
     return sorted(
-        path.stem for path in HERE.glob("*.py") if path.stem != "run" and path.stem[0] != "_"
+        path.stem
+        for path in HERE.glob("[!_]*.py")
+        if "\nTITLE = " in path.read_text(encoding="utf-8")
     )
 
 

@@ -29,10 +29,21 @@ STOP_WITHIN = 5.0
 _LINE_LIMIT = 1 << 20
 _ROOT = Path(__file__).resolve().parents[1]
 # `-I -m`, but found where we were found: an isolated interpreter does not know a source checkout.
-_BOOT = (
-    "import runpy, sys; root, name = sys.argv[1:3]; sys.path.insert(0, root); "
-    "del sys.argv[1:3]; runpy.run_module(name, run_name='__main__', alter_sys=True)"
-)
+# A child ends in good order once its parent is gone, even if that was killed.
+_BOOT = """
+import os, runpy, signal, sys, threading, time
+
+def outlive_nobody(parent=os.getppid()):
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=outlive_nobody, daemon=True).start()
+root, name = sys.argv[1:3]
+sys.path.insert(0, root)
+del sys.argv[1:3]
+runpy.run_module(name, run_name="__main__", alter_sys=True)
+"""
 
 
 class Child:

@@ -39,7 +39,7 @@ class Progress:
         self.trouble: dict[str, str] = {}  # charger -> why it could not connect, the last reason
         self.triggered: dict[str, int] = {}  # charger -> update commands received
         self.state: dict[str, str] = {}  # charger -> its last firmware status
-        self.rollouts: dict[str, dict[str, Any]] = {}  # id -> the last body that GET showed
+        self.rollouts: dict[str, dict[str, Any]] = {}  # id -> what the last GET showed: `_kept`
         self.in_flight: set[str] = set()  # triggered, and no end reported yet
         self.movement = 0  # grows whenever a GET may show something new
         self.bytes_served = 0
@@ -68,7 +68,10 @@ class Progress:
         return 0
 
     def rollout(self, rollout_id: str) -> dict[str, Any]:
-        """Return the last body that a GET of this rollout showed ({} if none)."""
+        """Return the last body that a GET of this rollout showed ({} if none).
+
+        Of chargers that are through only the status is kept: a soak has many rollouts of thousands.
+        """
         return self.rollouts.get(rollout_id, {})
 
     def states(self) -> Counter[str]:
@@ -101,7 +104,7 @@ class Progress:
             return
         rollout_id = body.get("rollout_id")
         if event.name == "read" and isinstance(rollout_id, str):
-            self.rollouts[rollout_id] = body
+            self.rollouts[rollout_id] = _kept(body)
 
     def _opened(self, charger: str, _: Event) -> None:
         self.online.add(charger)
@@ -168,6 +171,28 @@ def _boot_status(frame: list[Any]) -> str:
 
 
 # ---------------------------------------------------------------------- reading a rollout's body
+
+_SETTLED = {status: {"status": status} for status in SETTLED_ROW}
+
+
+def _kept(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a body whose settled chargers share one row a status."""
+    stages = body.get("stages")
+    if not isinstance(stages, list):
+        return body
+    return {**body, "stages": [_kept_stage(stage) for stage in stages]}
+
+
+def _kept_stage(stage: Any) -> Any:
+    rows = stage.get("chargers") if isinstance(stage, dict) else None
+    return (
+        {**stage, "chargers": [_kept_row(row) for row in rows]} if isinstance(rows, list) else stage
+    )
+
+
+def _kept_row(row: Any) -> Any:
+    status = row.get("status") if isinstance(row, dict) else None
+    return _SETTLED.get(status, row) if isinstance(status, str) else row
 
 
 def finished(body: dict[str, Any]) -> bool:

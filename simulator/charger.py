@@ -256,7 +256,10 @@ class Charger(Frames):
             why = "offline" if not self._online else "not booted"
             self.note("unanswered", ref=asked.ref, why=why)
             return
-        self.endpoint.queue(asked.action, asked.payload, f"{ASK}{asked.ref}")
+        payload = asked.payload
+        if asked.action == "StatusNotification" and not payload:
+            payload = self.dialect.connector(self.connector_status, self.clock)
+        self.endpoint.queue(asked.action, payload, f"{ASK}{asked.ref}")
 
     def _fetch_ended(self, end: effects.Fetched | effects.FetchFailed) -> None:
         if self.update is not None:

@@ -38,7 +38,10 @@ class Dialled:
             else:
                 self._socket = candidate
                 return candidate
-        raise refused or OSError(f"{host} has no address")
+        try:
+            raise refused or OSError(f"{host} has no address")
+        finally:
+            refused = None  # else the error and this frame keep each other alive
 
     def give_up(self) -> None:
         """End the connection: its transport, if it has one by now, sees the end of the stream."""

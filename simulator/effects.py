@@ -86,7 +86,8 @@ class FetchFailed(Value, frozen=True):
 class Asked(Value, frozen=True):
     """The harness wants this charger to send one CALL (a fence's Heartbeat, a scripted message).
 
-    The charger queues it behind its outstanding CALL and answers with
+    A StatusNotification with an empty payload says how the charger's connector is. The charger
+    queues the CALL behind its outstanding one and answers with
     `Note("asked", {"ref": ref, "message_id": ...})` when it is sent, and
     `Note("answered", {"ref": ref, "message_id": ...})` when its CALLRESULT arrived, or
     `Note("unanswered", {"ref": ref, "why": ...})` when the socket is closed or the CALL timed out.

@@ -159,6 +159,7 @@ async def work(part: Part) -> None:
     worker = Worker(part, writer)
     threading.Thread(target=_read_commands, args=(loop, commands), daemon=True).start()
     running: set[asyncio.Task[None]] = set()
+    tidying = asyncio.create_task(event_loop.tidy())
     while (command := await commands.get()).do != "stop":
         if command.do in {"start", "ask"}:
             task = asyncio.create_task(worker.obey(command))
@@ -166,6 +167,7 @@ async def work(part: Part) -> None:
             task.add_done_callback(running.discard)
         else:
             await worker.obey(command)
+    tidying.cancel()
     await worker.obey(command)
     writer.close()
 

@@ -40,6 +40,9 @@ class Load(Frozen):
     heartbeats: float = Field(
         0.0, ge=0.0, description="Heartbeats a second that the fleet sends beside everything else."
     )
+    statuses: float = Field(
+        0.0, ge=0.0, description="StatusNotifications a second that the fleet sends as well."
+    )
     readers: Count = Field(2, ge=0, description="Dashboards that read rollouts and the fleet list.")
     read_every: Duration = Field(1.0, description="How often each of them reads.")
     repeat: Duration = Field(
@@ -48,5 +51,6 @@ class Load(Frozen):
     thresholds: dict[str, Threshold] = Field(
         {},
         description="By name: an OCPP action, a request (`create`, `execute_stage`, `pause`, "
-        "`read`, `fleet`), `dashboard`, or a time (`connect`, `boot`, `dispatch`), or `all`.",
+        "`read`, `fleet`), `dashboard`, or a time (`connect`, `boot`, `dispatch`, `heartbeat`, "
+        "`status`), or `all`.",
     )

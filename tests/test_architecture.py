@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,18 @@ def test_nobody_imports_against_the_law(path: Path) -> None:
     if name(path).startswith(DOORS):
         return
     assert not imports(path) & FORBIDDEN[package]
+
+
+def test_locust_is_only_ever_imported_by_processes_of_locust() -> None:
+    """It patches the standard library: not inside pytest, and by no module that others import."""
+    patching, doors = {"locust", "gevent"}, {"engine", "locustfile"}
+    assert not patching & set(sys.modules)
+    for path in [*SOURCES, *(ROOT / "tests").rglob("*.py")]:
+        inside = name(path) in {f"harness/load/{door}.py" for door in doors}
+        assert inside or not imports(path) & patching, name(path)
+        text = path.read_text(encoding="utf-8")
+        opened = re.findall(r"from harness\.load(?:\.| import .*?\b)(engine|locustfile)\b", text)
+        assert inside or not opened, name(path)
 
 
 def test_the_oracle_and_the_defendant_share_no_code() -> None:

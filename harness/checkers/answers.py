@@ -16,6 +16,7 @@ from harness.checkers.facts import (
     Triggered,
 )
 from harness.checkers.plan import texts
+from harness.checkers.sense import senseless
 from harness.checkers.wirefold import REPORTS
 from harness.verdict import Requirement, Subject
 
@@ -95,31 +96,6 @@ class R38(Checker):
             events=(op.invoked, fact.event),
             switch=switch,
         )
-
-
-STRATEGIES = {"canary": "canary_count", "rolling": "batch_size", "all_at_once": None}
-
-
-def senseless(body: Any) -> tuple[str, str] | None:
-    """Say what makes no sense in the body of a create, and which decision says so; else None."""
-    if not isinstance(body, dict):
-        return "no object", "D14"
-    ids, strategy = body.get("charger_ids"), str(body.get("strategy"))
-    if not isinstance(ids, list) or not ids:
-        return "no chargers", "D14"
-    if len(set(map(str, ids))) < len(ids):
-        return "a charger named twice", "D14"
-    if strategy not in STRATEGIES:
-        return f"the strategy {strategy!r:.40}", "D14"
-    for name in ("canary_count", "batch_size"):
-        count = body.get(name)
-        if count is None:
-            continue
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            return f"{name} {count!r:.40}", "D15"
-        if STRATEGIES[strategy] != name:
-            return f"{name} beside the strategy {strategy}", "D15"
-    return None
 
 
 ROLLOUT_OPS = frozenset({"read", "execute_stage", "pause"})

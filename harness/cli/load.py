@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +18,16 @@ from harness.cli.problems import reported
 from harness.errors import TargetError, UsageError
 from harness.library import find
 from harness.load import compare as compared
-from harness.load.command import Words, environment, line
-from harness.load.limit import Probe, in_words, search
+from harness.load.command import Words, become, environment, line
+from harness.load.document import checked
+from harness.load.limit import Limit, Probe, in_words, search
+from harness.load.options import MOST_CHARGERS, RATES
 from harness.load.verdict import LoadExit
 from harness.run_record import ExitCode
 from harness.target_file import load_target
 from simulator.units import read_duration
 
+CHARGERS = click.IntRange(1, MOST_CHARGERS)
 CONCLUSIVE = {
     ExitCode.PASSED, ExitCode.FAILED, LoadExit.NO_TRAFFIC, LoadExit.TOO_FEW_CHARGERS,
 }  # fmt: skip
@@ -61,8 +65,11 @@ def _needs_locust() -> None:
 @load.command()
 @click.argument("scenario")
 @click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
-@click.option("--chargers", type=click.IntRange(min=1), help="This many, in the same proportions.")
+@click.option("--chargers", type=CHARGERS, help="This many, in the same proportions.")
 @click.option("--heartbeats", type=click.FloatRange(min=0), help="A second, of the whole fleet.")
+@click.option(
+    "--statuses", type=click.FloatRange(min=0), help="StatusNotifications a second, likewise."
+)
 @click.option("--repeat", metavar="DURATION", help="Begin the plan anew for this long: 30 min.")
 @click.option(
     "--readers", type=click.IntRange(min=0), help="Dashboards, instead of the scenario's."
@@ -93,7 +100,7 @@ def run(scenario: str, *, target: Path | None, report: Path | None, **said: Any)
         readers=readers,
         **{name: value for name, value in said.items() if name != "readers"},
     )
-    sys.exit(subprocess.call(line(words), env=environment()))  # noqa: S603 - our own interpreter
+    become(line(words), environment())
 
 
 def _duration(text: str) -> float:
@@ -113,13 +120,13 @@ def worker(master: str, *, processes: int, verbose: bool) -> None:
     _needs_locust()
     words = Words(scenario="", folder=Path(os.curdir), master_at=master, processes=processes,
                   verbose=verbose)  # fmt: skip
-    sys.exit(subprocess.call(line(words), env=environment()))  # noqa: S603 - our own interpreter
+    become(line(words), environment())
 
 
 @load.command("find-limit")
 @click.argument("scenario")
 @click.option(
-    "--raise", "what", type=click.Choice(["chargers", "heartbeats"]), default="chargers",
+    "--raise", "what", type=click.Choice(["chargers", *RATES]), default="chargers",
     show_default=True, help="What is raised until something breaks.",
 )  # fmt: skip
 @click.option("--from", "low", type=click.FloatRange(min=1), default=100, show_default=True)
@@ -129,7 +136,7 @@ def worker(master: str, *, processes: int, verbose: bool) -> None:
     help="How near to the limit, as a share of it.",
 )  # fmt: skip
 @click.option("--target", type=click.Path(path_type=Path), help="A CSMS that is not ours.")
-@click.option("--chargers", type=click.IntRange(min=1), help="While heartbeats are raised.")
+@click.option("--chargers", type=CHARGERS, help="While a rate is raised.")
 @click.option("--mutant", metavar="NAME", help="Our CSMS, wrong or slow in this way.")
 @click.option("--processes", type=click.IntRange(1, 64), help="Workers on this machine.")
 @click.option("--report", type=click.Path(path_type=Path), help="Folder for limit.json.")
@@ -138,7 +145,7 @@ def find_limit(
     scenario: str, *, what: str, low: float, high: float, within: float, report: Path | None,
     **said: Any,
 ) -> None:  # fmt: skip
-    """Raise chargers or heartbeats until a threshold or a property breaks; say where and why.
+    """Raise chargers or a rate until a threshold or a property breaks; say where and why.
 
     Every level is a run of its own, on a CSMS of its own unless there is a --target.
     """
@@ -148,10 +155,14 @@ def find_limit(
         raise UsageError(f"--to {high:g} is less than --from {low:g}")
     folder = report_folder(report, f"limit {found.scenario.name}")
     attempt = Attempts(scenario, what, folder, found.scenario.load.readers, said)
-    limit = search(attempt, low, high, within=within, whole=what == "chargers")
-    text = json.dumps({**limit.to_dict(), "what": what, "scenario": scenario}, indent=1)
-    (folder / "limit.json").write_text(text + "\n", encoding="utf-8")
-    unit = "chargers" if what == "chargers" else "heartbeats a second"
+    limit = Limit()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the level that runs as well
+    try:
+        search(attempt, low, high, within=within, whole=what == "chargers", limit=limit)
+    finally:  # what was found is worth keeping
+        text = json.dumps({**limit.to_dict(), "what": what, "scenario": scenario}, indent=1)
+        (folder / "limit.json").write_text(text + "\n", encoding="utf-8")
+    unit = "chargers" if what == "chargers" else f"{what} a second"
     click.echo(in_words(limit, unit))
     click.echo(f"report     {folder / 'limit.json'}")
     # Finding the limit is what was asked for; not even the lowest level holding is a failure.
@@ -186,8 +197,10 @@ class Attempts:
             line(words), env=environment(), capture_output=True, text=True, check=False
         )
         if done.returncode not in CONCLUSIVE:
-            last = done.stderr.strip().splitlines()[-3:]
-            raise TargetError(f"the run ended with {done.returncode}: {' | '.join(last)}")
+            click.echo(f"ended with {done.returncode}")
+            last = [word for word in done.stderr.splitlines() if word.strip()]
+            told = [word for word in last if word.startswith("ERROR ")] or last[-3:]
+            raise TargetError(f"the run ended with {done.returncode}: {' | '.join(told)}")
         record = json.loads((folder / "load.json").read_text(encoding="utf-8"))
         reason = next(iter(record["reasons"]), "")
         click.echo("held" if done.returncode == 0 else reason)
@@ -222,6 +235,4 @@ def _record(path: Path) -> dict[str, Any]:
         said = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {file}: {error}") from error
-    if not isinstance(said, dict):
-        raise UsageError(f"{file} is no load.json")
-    return said
+    return checked(said, str(file))

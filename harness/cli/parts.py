@@ -27,6 +27,7 @@ from harness.socket_world import Clock, interrupted_by_signals
 from simulator.certificates import client_context
 from simulator.charger import Charger
 from simulator.dialect import dialect_of
+from simulator.event_loop import tidy
 from simulator.sockets import Fleet
 
 if TYPE_CHECKING:
@@ -154,9 +155,11 @@ async def _fleet(
         download_ssl=None if ca is None else client_context(ca),  # type: ignore[arg-type]
     )
     stopped = asyncio.Event()
+    tidying = asyncio.create_task(tidy())  # it may run for days
     with interrupted_by_signals(stopped.set):
         await driver.start()
         await tell(chargers, address, progress, stopped)
+    tidying.cancel()
     await driver.stop()
 
 

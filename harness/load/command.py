@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from harness.errors import UsageError
 from harness.load.options import LOCUSTFILE
@@ -31,6 +33,7 @@ class Words:
     target: Path | None = None
     chargers: int | None = None
     heartbeats: float | None = None
+    statuses: float | None = None
     repeat: float | None = None
     readers: int = 1
     seed: int | None = None
@@ -49,6 +52,15 @@ def environment() -> dict[str, str]:
     return {**os.environ, "LOCUST_SKIP_URL_CHECK": "1"}
 
 
+def become(command: list[str], variables: dict[str, str]) -> NoReturn:
+    """Turn this process into that of a command: signals reach it, and its exit code is ours."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if os.name == "posix":
+        os.execve(command[0], command, variables)  # noqa: S606 - our own interpreter
+    sys.exit(subprocess.call(command, env=variables))  # noqa: S603 - likewise
+
+
 def line(words: Words) -> list[str]:
     """Return the whole command line."""
     start = [sys.executable, "-c", _BOOT, os.fspath(_ROOT), "-f", os.fspath(LOCUSTFILE)]
@@ -62,7 +74,7 @@ def line(words: Words) -> list[str]:
            "--html", os.fspath(words.folder / LOCUST_PAGE),
            "--json-file", os.fspath(words.folder / "locust"), *_ours(words)]  # fmt: skip
     if words.master:
-        host, port = _place(words.bind)
+        host, port = _free(words.bind)
         out += ["--master", "--expect-workers", str(words.expect_workers),
                 "--master-bind-host", host, "--master-bind-port", port]  # fmt: skip
     elif words.processes:
@@ -85,6 +97,7 @@ def _ours(words: Words) -> list[str]:
         "--target-file": words.target,
         "--chargers": words.chargers,
         "--heartbeats": words.heartbeats,
+        "--statuses": words.statuses,
         "--repeat": words.repeat,
         "--seed": words.seed,
         "--mutant": words.mutant,
@@ -98,3 +111,13 @@ def _place(place: str) -> tuple[str, str]:
     if not host or not port.isdigit():
         raise UsageError(f"{place} is not a place; write it as host:port")
     return host, port
+
+
+def _free(place: str) -> tuple[str, str]:
+    """Return where a master can listen; Locust itself would end there with a traceback."""
+    host, port = _place(place)
+    try:
+        with socket.create_server((host, int(port))):
+            return host, port
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"--bind {place}: nobody can listen there ({error})") from error

@@ -5,9 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UsageError
-from harness.load.verdict import FORMAT
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -39,8 +36,6 @@ def rows(before: dict[str, Any], after: dict[str, Any]) -> list[Row]:
 
 
 def _by_name(said: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
-    if said.get("format") != FORMAT:
-        raise UsageError(f"not a load.json of format {FORMAT}: it says {said.get('format')!r}")
     return {(row["type"], row["name"]): row for row in said["latencies"]}
 
 

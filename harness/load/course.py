@@ -26,17 +26,19 @@ from harness.load import news, usage
 from harness.load.clock import SharedClock
 from harness.load.latency import TIMED, Timer, carry
 from harness.load.partition import shares
-from harness.load.remote import RemoteFleet
+from harness.load.remote import LostWorker, RemoteFleet
 from harness.load.share import Dashboard, Share
 from harness.load.slices import SliceWriter
-from harness.load.world import Heartbeats, LoadDrill, LoadWorld
+from harness.load.world import STEADY_FROM, LoadDrill, LoadWorld, SteadyCalls, rates
 from harness.mapping import PATHS
 from harness.progress import Progress
 from harness.recorder import Recorder
 from harness.site import Builder
 from simulator.certificates import client_context
 from simulator.charger import Charger
+from simulator.descriptors import budget
 from simulator.errors import SimulatorError
+from simulator.event_loop import tidy
 from simulator.sockets import Fleet
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ class Ran:
     clock_error: float = 0.0
     problem: str = ""  # why it could not run, or not to its end
     too_few: str = ""  # which chargers never came up
+    incomplete: bool = False  # a worker's slice is missing: nobody can be judged by the rest
     interrupted: bool = False
 
 
@@ -113,6 +116,7 @@ class Course:
         self._main = asyncio.current_task()
         self.ran.workers = len(self.engine.workers)
         try:
+            self._check_size()
             written = options.scenario.chargers(options.actual_seed)
             target = options.target
             self._chargers = written if target is None else target.rename(written)
@@ -127,6 +131,12 @@ class Course:
                 raise
             self.ran.problem = "interrupted during set-up"
         return self.ran
+
+    def _check_size(self) -> None:
+        """Refuse at once what this machine cannot hold; DescriptorLimit says the remedy."""
+        if self.options.target is None or not self.engine.workers:
+            # One process holds an end of every connection: our CSMS, or the only driver.
+            budget(sum(cohort.count for cohort in self.options.scenario.fleet), 0)
 
     def interrupt(self) -> None:
         """End the phase that runs, as Ctrl-C does; inside the loop."""
@@ -175,7 +185,14 @@ class Course:
         recorder.stop()
         writer.close()
         if isinstance(fleet, RemoteFleet):
-            self.ran.slices += await fleet.gather(options.folder)
+            await self._gather(fleet)
+
+    async def _gather(self, fleet: RemoteFleet) -> None:
+        try:
+            self.ran.slices += await fleet.gather(self.options.folder)
+        except LostWorker:
+            self.ran.incomplete = True
+            raise
 
     async def _drill(self, site: Site) -> None:
         assert self.world is not None  # noqa: S101 - made just before
@@ -248,6 +265,7 @@ class Course:
         token = secrets.token_hex(16)
         (options.folder / "token").write_text(token, encoding="ascii")
         parts = shares(self._chargers, len(self.engine.workers))
+        whole = max(1, len(self._chargers))
         return [
             Share(
                 worker=number,
@@ -257,8 +275,8 @@ class Course:
                 begun=clock.begun,
                 urls={spec.id: address.charger_url(spec.id) for spec in part},
                 passwords={s.id: p for s in part if (p := address.passwords.get(s.id))},
-                connect_rate=load.connect_rate * len(part) / max(1, len(self._chargers)),
-                heartbeats=load.heartbeats * len(part) / max(1, len(self._chargers)),
+                connect_rate=load.connect_rate * len(part) / whole,
+                rates={action: rate * len(part) / whole for action, rate in rates(load).items()},
                 ca=_pem(address.ca),
                 download_ca=_pem(site.authority),
                 folder=str(options.folder.resolve()),
@@ -286,18 +304,20 @@ class Course:
     # ------------------------------------------------------------------ what is heard
 
     def _watch(self, clock: SharedClock) -> None:
-        """Look at ourselves."""
+        """Look at ourselves, and tidy up."""
         number = -1 if self.engine.workers else 0
         looking = usage.watch(number, clock.now, self.ran.uses.append)
-        self._tasks = [asyncio.create_task(looking)]
+        self._tasks = [asyncio.create_task(looking), asyncio.create_task(tidy())]
 
     def _marked(self, fleet: Fleet | RemoteFleet, clock: SharedClock) -> Callable[[str], None]:
-        rate = self.options.scenario.load.heartbeats
+        wanted = rates(self.options.scenario.load)
 
         def marked(name: str) -> None:
-            if name == Heartbeats.BEGIN and isinstance(fleet, Fleet) and rate:
-                beats = Heartbeats(list(fleet.slots), rate, fleet.ask, clock.now, self.taken)
-                self._tasks.append(asyncio.create_task(beats.run()))
+            if name != STEADY_FROM or not isinstance(fleet, Fleet):
+                return
+            for action, rate in wanted.items():
+                calls = SteadyCalls(fleet, action, rate, clock.now, self.taken)
+                self._tasks.append(asyncio.create_task(calls.run()))
 
         return marked
 
@@ -339,6 +359,7 @@ class Course:
             self._abandon(child.ended)
 
     def _lost(self, worker: int) -> None:
+        self.ran.incomplete = True
         if self.recorder is None or not self.recorder.stopped:
             self._abandon(f"worker {worker} is gone: what its chargers saw is lost with it")
 

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from locust import runners
 from locust.runners import MasterRunner, WorkerRunner
 
 from harness.errors import HarnessError
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
     from harness.load.share import Dashboard
 
 LOOK_FOR_WORKERS = 1.0
+GONE_AFTER = 20  # seconds of silence: a worker on a busy machine may well be late by some
+LOOK_FOR_PARENT = 1.0
 WIND_UP_WITHIN = 60.0
 _log = logging.getLogger("firmdrill")
 
@@ -83,6 +88,8 @@ class Coordinator:
         self._fleet: RemoteFleet | None = None
         self._alone = not isinstance(runner, MasterRunner)
         if not self._alone:
+            # Locust gives up on a worker after three seconds, and what it saw would be lost.
+            runners.HEARTBEAT_LIVENESS = GONE_AFTER
             runner.register_message(MESSAGE, self._heard)
 
     def begin(self) -> None:
@@ -163,7 +170,9 @@ class Coordinator:
     def _heard(self, environment: Environment, msg: Any, **_: Any) -> None:
         del environment
         fleet, loop = self._fleet, self._loop
-        if fleet is not None and loop is not None and msg.node_id in self.workers:
+        if fleet is None or loop is None or loop.is_closed():
+            return  # before the first command, or after the last slice
+        if msg.node_id in self.workers:
             number = self.workers.index(msg.node_id)
             loop.call_soon_threadsafe(fleet.heard, number, msg.data)
 
@@ -172,8 +181,7 @@ class Coordinator:
         while not self.finished:
             gevent.sleep(LOOK_FOR_WORKERS)
             clients = getattr(self._runner, "clients")  # noqa: B009 - only a master has them
-            here = {one.id for state in (clients.ready, clients.spawning, clients.running)
-                    for one in state}  # fmt: skip
+            here = {one.id for one in clients.all} - {one.id for one in clients.missing}
             for worker in set(self.workers) - here - missing:
                 missing.add(worker)
                 number = self.workers.index(worker)
@@ -195,6 +203,26 @@ class WorkerSide:
         self._early: list[dict[str, Any]] = []
         environment.runner.register_message(MESSAGE, self._heard)
         self._greenlet = in_greenlet(self._whole)
+        said = environment.parsed_options
+        self._interrupted = False
+        if said is not None and said.processes:  # Locust forked us
+            gevent.spawn(self._outlive_nobody)
+            if said.scenario:  # from a coordinator on the same terminal
+                signal.signal(signal.SIGINT, self._interrupt)
+
+    def _outlive_nobody(self) -> None:
+        """Quit once the process that forked us is gone, however it went."""
+        parent = os.getppid()
+        while os.getppid() == parent:
+            gevent.sleep(LOOK_FOR_PARENT)
+        self._runner.quit()
+
+    def _interrupt(self, *_: Any) -> None:
+        """Leave the first Ctrl-C to the coordinator: it still wants what we saw, and ends us."""
+        if self._interrupted or self._greenlet.dead:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        gevent.spawn_later(WIND_UP_WITHIN, self._runner.quit)
 
     async def _whole(self) -> None:
         self._commands = asyncio.Queue()

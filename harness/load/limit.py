@@ -72,13 +72,14 @@ def search(
     *,
     within: float = 0.1,
     whole: bool = False,
+    limit: Limit | None = None,
 ) -> Limit:
     """Look for the limit between `low` and `high`; the gap left is at most `within` (a share).
 
     `whole` levels are integers. Nothing breaks at `high`: `broke` is None. Already `low` breaks:
-    `held` is None.
+    `held` is None. `limit` takes the result, so that it is there even if an attempt raises.
     """
-    limit = Limit()
+    limit = Limit() if limit is None else limit
 
     def hold(level: float) -> bool:
         probe = attempt(level)

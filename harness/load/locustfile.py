@@ -34,6 +34,7 @@ def options(parser: LocustArgumentParser) -> None:
         ("--target-file", "A CSMS that is not ours.", {"default": ""}),
         ("--chargers", "This many instead of the scenario's own.", {"type": int}),
         ("--heartbeats", "A second, of the whole fleet.", {"type": float}),
+        ("--statuses", "A second, of the whole fleet.", {"type": float}),
         ("--repeat", "Seconds for which the plan begins anew.", {"type": float}),
         ("--seed", "Instead of the scenario's own.", {"type": int}),
         ("--mutant", "Our CSMS, wrong in this way.", {"default": ""}),

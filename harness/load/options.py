@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from harness.target_file import Target
     from simulator.scenario import Scenario
 
+MOST_CHARGERS = 1_000_000
+RATES = ("heartbeats", "statuses")
 LOCUSTFILE = Path(__file__).with_name("locustfile.py")
 
 
@@ -48,8 +50,9 @@ class LoadOptions:
         words = ["firmdrill", "load", self.source, "--seed", str(self.actual_seed)]
         if self.chargers is not None:
             words += ["--chargers", str(self.chargers)]
-        if "heartbeats" in self.changes:
-            words += ["--heartbeats", f"{self.changes['heartbeats']:g}"]
+        for name in RATES:
+            if name in self.changes:
+                words += [f"--{name}", f"{self.changes[name]:g}"]
         if "repeat" in self.changes:
             words += ["--repeat", f"{self.changes['repeat']:g} s"]
         if processes:
@@ -75,15 +78,17 @@ def options_from(said: Mapping[str, Any]) -> LoadOptions:
     if not source:
         raise UsageError("name a scenario: --scenario NAME (a file, or a shipped one)")
     found = find(source)
-    chargers, target, beat = said.get("chargers"), said.get("target_file"), said.get("heartbeats")
+    chargers, target = said.get("chargers"), said.get("target_file")
     mutant = said.get("mutant") or None
     if target and mutant:
         raise UsageError("--target is a system of yours: no --mutant of ours")
     if mutant and not known_mutant(mutant):
         told = ", ".join([*(one.name for one in UNDER_LOAD), "slow_answers=RATE", *names()])
         raise UsageError(f"no mutant is called {mutant}; known: {told}")
+    if chargers is not None and not 1 <= chargers <= MOST_CHARGERS:
+        raise UsageError(f"--chargers {chargers}: from 1 to {MOST_CHARGERS}")
     repeat = said.get("repeat")
-    changes = {} if beat is None else {"heartbeats": float(beat)}
+    changes = {name: float(said[name]) for name in RATES if said.get(name) is not None}
     changes |= {} if repeat is None else {"repeat": float(repeat)}
     scenario = scaled(found.scenario, chargers)
     if changes:

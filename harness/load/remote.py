@@ -100,13 +100,20 @@ class RemoteFleet:
         self._tell(Command(do="rollout", name=rollout_id))
 
     async def gather(self, folder: Path) -> list[Path]:
-        """End the recording everywhere; return the slices, fetched where they are elsewhere."""
-        async with asyncio.timeout(GATHER_WITHIN):
-            await self._all(Command(do="end"))
-            paths = []
-            for worker in range(len(self._workers)):
-                answers = await self._call(worker, Command(do="slice"))
-                paths.append(_kept(answers, folder / f"slice-{worker + 1:03}.ndjson"))
+        """End the recording everywhere; return the slices, fetched where they are elsewhere.
+
+        Of workers that are gone there is none. Raises `LostWorker` if one goes meanwhile.
+        """
+        here = [number for number in range(len(self._workers)) if number not in self._lost]
+        paths = []
+        try:
+            async with asyncio.timeout(GATHER_WITHIN):
+                await asyncio.gather(*(self._call(w, Command(do="end")) for w in here))
+                for worker in here:
+                    answers = await self._call(worker, Command(do="slice"))
+                    paths.append(_kept(answers, folder / f"slice-{worker + 1:03}.ndjson"))
+        except TimeoutError as error:
+            raise LostWorker(f"no slice within {GATHER_WITHIN:.0f} s: a worker hangs") from error
         return paths
 
     async def stop(self) -> None:

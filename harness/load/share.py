@@ -37,7 +37,7 @@ class Share(msgspec.Struct, kw_only=True):
     urls: dict[str, str]
     passwords: dict[str, str]
     connect_rate: float
-    heartbeats: float
+    rates: dict[str, float]  # CALLs a second, by action
     ca: str = ""  # PEM text
     download_ca: str = ""  # PEM text
     folder: str = ""  # where the coordinator would like to find the slice

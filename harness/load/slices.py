@@ -7,6 +7,7 @@ events of one slice never change their order, and the merge reads one event of e
 from __future__ import annotations
 
 import heapq
+from sys import intern
 from typing import TYPE_CHECKING
 
 from harness.history import Event, encode, read
@@ -43,7 +44,9 @@ def merged(paths: Iterable[Path]) -> Iterator[Event]:
     streams = [_numbered(path, place) for place, path in enumerate(paths)]
     # Keys are compared before events: time, then the slice, then the place in it.
     for number, (_, _, _, event) in enumerate(heapq.merge(*streams)):
-        yield Event(number, event.time, event.source, event.kind, event.name, event.ref, event.data)
+        # The judge keeps some events of every update: words that all share are one object.
+        source, kind, name = intern(event.source), intern(event.kind), intern(event.name)
+        yield Event(number, event.time, source, kind, name, event.ref, event.data)
 
 
 def _numbered(path: Path, place: int) -> Iterator[tuple[float, int, int, Event]]:

@@ -11,6 +11,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from harness.load import usage
+from harness.load.document import FORMAT
 from harness.load.figures import Figures
 from harness.load.latency import TIMED
 from harness.load.slices import merged, write_history
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from harness.review import Review
     from harness.verdict import Result
 
-FORMAT = "firmdrill-load/1"
 HISTORY = "history.ndjson"
 EVENTS_A_BREATH = 5_000
 
@@ -121,18 +121,18 @@ def judge(ran: Ran, options: LoadOptions, breathe: Callable[[], None] = lambda: 
     """
     record = LoadRecord(options, ran, Figures(ran.asked))
     if ran.slices:
-        reviewer = Reviewer(ran.header)
+        reviewer = None if ran.incomplete else Reviewer(ran.header, record.figures.progress)
         for event in _events(record):
             if event.index % EVENTS_A_BREATH == 0:
                 breathe()
             record.figures.see(event)
-            if event.kind != TIMED:
+            if reviewer is not None and event.kind != TIMED:
                 reviewer.see(event)
-        record.review = reviewer.review()
+        record.review = None if reviewer is None else reviewer.review()
     record.figures.end()
     record.thresholds = measured(options.scenario.load.thresholds, record.figures)
     decide(record)
-    for path in ran.slices:
+    for path in options.folder.glob("slice-*.ndjson"):  # those of workers that are gone as well
         path.unlink(missing_ok=True)
     (options.folder / "token").unlink(missing_ok=True)
     return record
@@ -190,7 +190,7 @@ def _not_run(record: LoadRecord) -> Iterator[tuple[str, int, str]]:
         yield str(Verdict.INCONCLUSIVE), int(ExitCode.INTERRUPTED), "interrupted"
     if ran.problem:
         yield error, int(ExitCode.NOT_RUN), ran.problem
-    if ran.slices and not record.figures.calls:
+    if ran.slices and not ran.incomplete and not record.figures.calls:
         told = "zero traffic: not one OCPP call was answered, so nothing was loaded"
         yield error, int(LoadExit.NO_TRAFFIC), told
     if ran.too_few:

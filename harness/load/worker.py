@@ -23,11 +23,12 @@ from harness.load.latency import TIMED, Timer, carry
 from harness.load.news import News
 from harness.load.share import Command, Told
 from harness.load.slices import SliceWriter
-from harness.load.world import Heartbeats
+from harness.load.world import STEADY_FROM, SteadyCalls
 from harness.recorder import Recorder
 from simulator.certificates import client_context
 from simulator.charger import Charger
 from simulator.errors import SimulatorError
+from simulator.event_loop import tidy
 from simulator.faults import ChargerSpec
 from simulator.sockets import Fleet
 
@@ -172,24 +173,20 @@ class Worker:
         assert self.share is not None  # noqa: S101 - a share comes first
         self._beside(self._telling())
         self._beside(usage.watch(self.share.worker, self._clock.now, self._used))
+        self._beside(tidy())
         await self._fleet.start()
         gc.freeze()  # thousands of chargers live as long as the process
 
     def _mark(self, name: str) -> None:
         self._fleet.mark(name)
-        if name == Heartbeats.BEGIN:
-            self._beat()
+        if name == STEADY_FROM:
+            self._call_steadily()
 
-    def _beat(self) -> None:
+    def _call_steadily(self) -> None:
         assert self.share is not None  # noqa: S101 - a share comes first
-        beats = Heartbeats(
-            list(self._fleet.slots),
-            self.share.heartbeats,
-            self._fleet.ask,
-            self._clock.now,
-            self.taken,
-        )
-        self._beside(beats.run())
+        for action, rate in self.share.rates.items():
+            calls = SteadyCalls(self._fleet, action, rate, self._clock.now, self.taken)
+            self._beside(calls.run())
 
     # ------------------------------------------------------------------ telling
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.drill import Drill
 from harness.load.latency import REST, TIME, TIMED, Sample, carry
@@ -12,9 +12,11 @@ from harness.socket_world import SocketWorld
 from harness.world import Ok, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable
 
     from harness.world import Outcome, Request
+    from simulator.scenario_load import Load
+    from simulator.sockets import Fleet
 
 
 class LoadWorld(SocketWorld):
@@ -67,27 +69,36 @@ class LoadDrill(Drill):
                 return
 
 
-class Heartbeats:
-    """Sends Heartbeats at a steady rate, whatever the CSMS does with them.
+STEADY = {"Heartbeat": "heartbeat", "StatusNotification": "status"}  # action -> name of its time
+STEADY_FROM = "act"  # the mark behind the boots: they are measured by themselves
 
-    A Heartbeat's time runs from the moment it was due: a charger that still waits for an earlier
+
+def rates(load: Load) -> dict[str, float]:
+    """Return how many CALLs of which action the whole fleet sends a second, whatever happens."""
+    return {"Heartbeat": load.heartbeats, "StatusNotification": load.statuses}
+
+
+class SteadyCalls:
+    """Sends CALLs of one action at a steady rate, whatever the CSMS does with them.
+
+    A CALL's time runs from the moment it was due: a charger that still waits for an earlier
     answer sends it late, and that is the CSMS's doing (no coordinated omission).
     """
 
     TICK = 0.02
-    BEGIN = "act"  # the mark behind the boots: they are measured by themselves
 
     def __init__(
         self,
-        ids: Sequence[str],
+        fleet: Fleet,
+        action: str,
         rate: float,
-        ask: Callable[[list[str], str, dict[str, Any]], Coroutine[Any, Any, dict[str, str]]],
         now: Callable[[], float],
         taken: Callable[[Sample], None],
     ) -> None:
-        self._ids = ids
+        self._ids = list(fleet.slots)
+        self._action = action
         self._rate = rate
-        self._ask = ask
+        self._ask = fleet.ask
         self._now = now
         self._taken = taken
         self._running: set[asyncio.Task[None]] = set()
@@ -106,9 +117,9 @@ class Heartbeats:
 
     async def _one(self, charger: str) -> None:
         begun = self._now()
-        outcome = (await self._ask([charger], "Heartbeat", {}))[charger]
+        outcome = (await self._ask([charger], self._action, {}))[charger]
         if outcome == "not booted":
             return  # it may not speak yet
         error = "" if outcome == "answered" else outcome
         ended = self._now()
-        self._taken(Sample(TIME, "heartbeat", ended, ended - begun, error))
+        self._taken(Sample(TIME, STEADY[self._action], ended, ended - begun, error))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -13,9 +17,7 @@ import pytest
 from harness import processes
 from harness.errors import TargetError
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.sockets
 SERVER = "simulator.firmware_server"
 SPEC = json.dumps({"images": {"f": {"version": "2", "size": 4096}}}).encode()
@@ -97,3 +99,33 @@ def test_only_json_objects_count_as_lines() -> None:
     assert processes.parse(b"[1]") is None
     assert processes.parse(b"hello") is None
     assert processes.parse(b"\xff") is None
+
+
+PARENT = """
+import asyncio, sys
+from harness import processes
+
+async def main(folder):
+    options = ["--database", folder + "/csms.sqlite"]
+    child = await processes.start("the CSMS", "reference_csms", options)
+    print(child.pid, flush=True)
+    await asyncio.sleep(60.0)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="only there a parent can be seen to be gone")
+def test_a_child_ends_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    """A load run that is killed leaves no CSMS behind that listens for ever."""
+    command = [sys.executable, "-c", PARENT, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+        assert not gone(pid)
+        parent.kill()
+    for _ in range(200):
+        if gone(pid):
+            break
+        time.sleep(0.05)
+    assert gone(pid)

@@ -108,3 +108,20 @@ def test_a_body_is_read_forgivingly() -> None:
     assert finished(body)
     assert in_flight(body) == 1
     assert by_status(body)[0] == {"installed": 1, "failed": 1}
+
+
+def test_of_chargers_that_are_through_only_the_status_is_kept() -> None:
+    """A soak has many rollouts of thousands: what is over must not cost memory for ever."""
+    rows = [{"charge_point_id": f"CP-{n}", "status": "installed", "x": n} for n in range(50)]
+    rows += [{"charge_point_id": "CP-50", "status": "downloading"}, {"status": "failed"}]
+    body = {"rollout_id": "r", "status": "running", "stages": [{"stage": 1, "chargers": rows}]}
+    progress = told(("operator", "ok", "read", {"body": body}))
+    (stage,) = progress.rollout("r")["stages"]
+    assert by_status(progress.rollout("r")) == by_status(body)
+    assert len({id(row) for row in stage["chargers"]}) == 3
+    assert stage["chargers"][50] == rows[50]  # who is on the way is named in messages
+    odd = {
+        "rollout_id": "o",
+        "stages": [None, {"chargers": "x"}, {"chargers": [3, {"status": []}]}],
+    }
+    assert told(("operator", "ok", "read", {"body": odd})).rollout("o") == odd

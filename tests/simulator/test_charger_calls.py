@@ -254,3 +254,16 @@ def test_numbers_beyond_reason_are_only_large() -> None:
     answer = lab.update(retryInterval=10**400, retries=10**400)
     assert isinstance(answer, wire.CallResult)
     assert lab.run(600.0).statuses() == ["Downloading"]
+
+
+@pytest.mark.parametrize(
+    ("ocpp", "name"), [("ocpp1.6", "status"), ("ocpp2.0.1", "connectorStatus")]
+)
+def test_a_connector_status_that_the_harness_wants_is_the_true_one(ocpp: str, name: str) -> None:
+    """Load asks for StatusNotifications without saying what they hold."""
+    lab, said = Lab(ocpp=ocpp).boot(), list[str]()
+    lab.fleet.ask("CP-1", "StatusNotification", {}, said.append)
+    lab.run(5.0)
+    assert said == ["answered"]
+    first, second = (payload for _, payload in lab.calls("StatusNotification"))
+    assert (second[name], set(second)) == ("Available", set(first))

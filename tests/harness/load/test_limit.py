@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.errors import UsageError
+from harness.errors import TargetError, UsageError
 from harness.load import compare
-from harness.load.limit import Probe, in_words, search
+from harness.load.document import checked, schema
+from harness.load.limit import Limit, Probe, in_words, search
 
 
 @given(st.floats(60.0, 9_000.0), st.sampled_from([0.05, 0.1, 0.3]))
@@ -55,6 +58,20 @@ def test_a_system_that_breaks_at_once_has_no_knee() -> None:
     assert in_words(limit, "chargers") == "already 100 chargers are too many: p99"
 
 
+def test_what_was_found_is_kept_when_a_level_cannot_be_tried() -> None:
+    """A search takes long, and ends in the middle when the target goes away."""
+    found = Limit()
+
+    def attempt(level: float) -> Probe:
+        if level > 150.0:
+            raise TargetError("gone")
+        return Probe(level, held=True)
+
+    with pytest.raises(TargetError):
+        search(attempt, 100.0, 400.0, limit=found)
+    assert (found.held, found.broke, len(found.probes)) == (100.0, None, 1)
+
+
 def record(p95: float, count: int = 100, errors: int = 0) -> dict[str, Any]:
     """Return the part of a load.json that a comparison reads."""
     row = {"type": "REST", "name": "read", "count": count, "errors": errors, "mean": p95,
@@ -83,7 +100,24 @@ def test_slower_is_what_matters_and_is_no_chance(
         before, after)))  # fmt: skip
 
 
-def test_only_load_reports_are_compared() -> None:
-    """Another JSON file is refused by what it says it is."""
-    with pytest.raises(UsageError, match=r"not a load\.json of format firmdrill-load/1"):
-        compare.rows({"format": "firmdrill-run/1"}, record(1.0))
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        (
+            {"format": "firmdrill-run/1"},
+            "is not a load.json of format firmdrill-load/1: it says 'f",
+        ),
+        ([], "is not a load.json of format firmdrill-load/1: it says 'list'"),
+        ({"format": "firmdrill-load/1"}, "is a damaged load.json: .*passed"),
+    ],
+)
+def test_only_load_reports_are_compared(said: object, wrong: str) -> None:
+    """Another JSON file is refused by what it says it is, a damaged one by what is wrong."""
+    with pytest.raises(UsageError, match=f"a.json {wrong}"):
+        checked(said, "a.json")
+
+
+def test_the_committed_schema_of_load_json_is_current() -> None:
+    """docs/load.schema.json is what `schema()` returns; its module tells how to refresh it."""
+    committed = Path(__file__).parents[3] / "docs" / "load.schema.json"
+    assert json.loads(committed.read_text(encoding="utf-8")) == schema()

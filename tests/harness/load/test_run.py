@@ -6,11 +6,14 @@ What takes longer was run by hand and is told in reports/benchmarks.md (2 000 an
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,7 @@ import pytest
 
 from harness import targets
 from harness.library import find
+from harness.load.document import checked
 from harness.load.options import LOCUSTFILE
 from harness.run_record import ExitCode
 from harness.world import Ok, Request
@@ -76,17 +80,21 @@ def quick(path: Path, count: int, *, boot_within: str = "30 s", more: str = "") 
 
 
 def load(
-    folder: Path, *words: str, within: float = 90.0, key: str = ""
+    folder: Path, *words: str, within: float = 90.0, key: str = "", descriptors: int = 0
 ) -> tuple[int, dict[str, Any], str]:
     """Run `firmdrill load …`; return its exit code, its load.json and what it said."""
     command = [sys.executable, "-m", "harness", "load", *words, "--report", str(folder)]
+    if descriptors:
+        command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
     done = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=within,
         env={**os.environ, targets.KEY_VARIABLE: key},
     )  # fmt: skip
     said = done.stdout + done.stderr
     path = folder / "load.json"
-    return done.returncode, json.loads(path.read_text("utf-8")) if path.exists() else {}, said
+    if not path.exists():
+        return done.returncode, {}, said
+    return done.returncode, checked(json.loads(path.read_text("utf-8")), str(path)), said
 
 
 def names(record: dict[str, Any]) -> set[tuple[str, str]]:
@@ -103,13 +111,15 @@ def free_port() -> int:
 
 def test_one_process_runs_a_whole_drill_and_measures_both_directions(tmp_path: Path) -> None:
     """Calls of chargers, commands of the CSMS, the operator and dashboards all become figures."""
-    code, record, said = load(tmp_path, "smoke")
+    code, record, said = load(tmp_path, "smoke", "--statuses", "30", "--heartbeats", "20")
     assert code == 0, said
     assert record["chargers"] == {"asked": 10, "booted": 10}
+    assert "--heartbeats 20 --statuses 30" in record["reproduce"]
     assert names(record) >= {
         ("OCPP call", "BootNotification"), ("OCPP call", "FirmwareStatusNotification"),
         ("OCPP command", "UpdateFirmware"), ("REST", "pause"), ("dashboard", "dashboard rollout"),
-        ("time", "boot"), ("time", "connect"), ("time", "dispatch"),
+        ("time", "boot"), ("time", "connect"), ("time", "dispatch"), ("time", "heartbeat"),
+        ("time", "status"),
     }  # fmt: skip
     locust = json.loads((tmp_path / "locust.json").read_text("utf-8"))
     assert {"BootNotification", "UpdateFirmware", "execute_stage"} <= {
@@ -147,6 +157,80 @@ def test_a_master_and_two_workers_drive_300_chargers_with_a_pause(tmp_path: Path
     history = (tmp_path / "history.ndjson").read_bytes()
     assert history.count(b'"UpdateFirmware"') >= 300
     assert not list(tmp_path.glob("slice-*"))
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that a process started."""
+    told = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(one) for one in told.split()]
+
+
+def workers_of(command: subprocess.Popen[str]) -> list[int]:
+    """Return the workers of a running `firmdrill load --processes`."""
+    return [
+        pid
+        for pid in children(command.pid)
+        if b"locustfile.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run 20 chargers in two workers, in a process group as a terminal's; it has begun."""
+    command = [
+        sys.executable, "-m", "harness", "load", "smoke", "--chargers", "20", "--processes", "2",
+        "--heartbeats", "50", "--report", str(folder),
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        for _ in range(600):
+            if (folder / "slice-002.ndjson").exists():
+                break
+            time.sleep(0.1)
+        yield process
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
+def test_a_worker_that_is_late_is_not_given_up(tmp_path: Path) -> None:
+    """On a busy machine a worker may be silent for seconds: its slice counts all the same."""
+    with running(tmp_path) as process:
+        late = workers_of(process)[0]
+        os.kill(late, signal.SIGSTOP)
+        time.sleep(6.0)
+        os.kill(late, signal.SIGCONT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    record = json.loads((tmp_path / "load.json").read_text("utf-8"))
+    assert record["chargers"] == {"asked": 20, "booted": 20}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a process group")
+def test_ctrl_c_ends_a_run_with_a_report_of_all_workers(tmp_path: Path) -> None:
+    """A terminal tells every process at once: the workers still hand over what they saw."""
+    with running(tmp_path) as process:
+        time.sleep(1.0)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.INTERRUPTED, said
+    record = json.loads((tmp_path / "load.json").read_text("utf-8"))
+    assert record["reasons"] == ["interrupted"], said
+    assert record["ocpp_calls"] > 0
+    assert (tmp_path / "load.html").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
+def test_no_worker_outlives_a_coordinator_that_was_killed(tmp_path: Path) -> None:
+    """Nothing of ours keeps loading a CSMS that nobody watches."""
+    with running(tmp_path) as process:
+        workers = workers_of(process)
+        process.kill()
+        process.communicate(timeout=60)
+    for _ in range(200):
+        if not any(Path(f"/proc/{pid}").exists() for pid in workers):
+            break
+        time.sleep(0.1)
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
 
 
 def test_a_pause_that_leaks_only_under_load_is_caught_and_named(tmp_path: Path) -> None:
@@ -212,6 +296,26 @@ def test_fewer_chargers_than_asked_is_no_pass(tmp_path: Path, csms: targets.Addr
     assert code == 7, said
     assert record["chargers"] == {"asked": 9, "booted": 4}
     assert record["reasons"][0].startswith("fewer chargers than asked: 4 of 9 came up. 5 of 9")
+
+
+def test_a_fleet_that_this_machine_cannot_hold_is_refused_at_once(tmp_path: Path) -> None:
+    """Our CSMS could not take that many sockets: said before anything starts, with the remedy."""
+    code, record, said = load(tmp_path / "r", "smoke", "--chargers", "600", descriptors=512)
+    assert code == ExitCode.NOT_RUN, said
+    assert "run `ulimit -n" in record["reasons"][0]
+    assert not (tmp_path / "r" / "csms.log").exists()
+    code, _, said = load(tmp_path / "q", "smoke", "--chargers", "1000000000")
+    assert code == ExitCode.USAGE
+    assert "1<=x<=1000000" in said
+
+
+def test_a_place_where_no_master_can_listen_is_wrong_usage(tmp_path: Path) -> None:
+    """Not a traceback of Locust with the exit code of a broken property."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        code, _, said = load(tmp_path, "smoke", "--master", "--bind", place)
+    assert code == ExitCode.USAGE
+    assert f"--bind {place}: nobody can listen there" in said
 
 
 def test_zero_traffic_is_no_pass(tmp_path: Path, csms: targets.Address) -> None:
