@@ -16,6 +16,7 @@ from harness.checkers.facts import (
     Triggered,
 )
 from harness.checkers.wirefold import REPORTS
+from harness.contract import reason_of
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
@@ -202,7 +203,8 @@ class R43(Checker):
         if op.name != "execute_stage" or rollout is None or op.outcome != "ok":
             return
         body = op.reply if isinstance(op.reply, dict) else {}
-        listed = [c for c in body.get("chargers_triggered") or [] if isinstance(c, str)]
+        given = body.get("chargers_triggered")
+        listed = [c for c in given if isinstance(c, str)] if isinstance(given, list) else []
         self.exercised += 1
         stage = body.get("executed_stage")
         foreign = [c for c in listed if c not in rollout.members]
@@ -385,16 +387,12 @@ class R46(Checker):
         if kept is None or fact.rollout.paused_since is None:
             return
         for name in ("reason", "pause_reason"):
-            if fact.body.get(name) is not None and fact.body[name] not in kept[0]:
+            said = reason_of(fact.body, name)
+            if said is not None and said not in kept[0]:
                 self.accuse(
                     view,
                     who=fact.rollout.name,
                     expected="the reason is kept: " + " or ".join(map(repr, kept[0])),
-                    seen=f"GET says {fact.body[name]!r}",
+                    seen=f"GET says {said!r}",
                     events=(kept[1].answered, fact.event),
                 )
-
-
-def reason_of(body: Any) -> Any:
-    """Return the reason in a pause's body."""
-    return body.get("reason") if isinstance(body, dict) else None

@@ -171,7 +171,7 @@ class C12(Checker):
     def __init__(self) -> None:
         """Start with no connectors."""
         super().__init__()
-        self._states: dict[tuple[str, Any, Any], tuple[str, Event, Trigger | None]] = {}
+        self._states: dict[tuple[str, str, str], tuple[str, Event, Trigger | None]] = {}
 
     @sees(Interrupted)
     def interrupted(self, _view: View, fact: Interrupted) -> None:
@@ -186,7 +186,7 @@ class C12(Checker):
         if not isinstance(payload, dict):
             return
         status = str(payload.get("connectorStatus", payload.get("status")))
-        key = (fact.station.id, payload.get("evseId"), payload.get("connectorId"))
+        key = (fact.station.id, str(payload.get("evseId")), str(payload.get("connectorId")))
         before = self._states.get(key)
         latest = fact.station.triggers[-1] if fact.station.triggers else None
         running = latest is not None and latest.member is not None and not latest.member.final

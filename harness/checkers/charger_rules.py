@@ -311,7 +311,7 @@ class C11(Checker):
         payload = call.payload if isinstance(call.payload, dict) else {}
         answer = fact.frame[2] if fact.frame[0] == 3 else {}  # noqa: PLR2004 - CALLRESULT
         accepted = isinstance(answer, dict) and answer.get("status") == "Accepted"
-        if payload.get("requestedMessage") in REPORTS and accepted:
+        if str(payload.get("requestedMessage")) in REPORTS and accepted:
             last = self._last.get(fact.station.id, "")
             self._asked[fact.station.id] = (fact.event, last)
 

@@ -53,7 +53,7 @@ class R22(Checker):
         """What a read shows after a kill contains what was acknowledged before."""
         rollout, start = fact.rollout, fact.op.invoked.index
         since = rollout.paused_since
-        status = fact.body.get("status")
+        status = str(fact.body.get("status"))
         if since is not None and view.killed_between(since.index, start):
             self.exercised += 1
             if status != "paused" and not (status in TERMINAL and may_have_ended(view, rollout)):
@@ -139,7 +139,7 @@ class R24(Checker):
         if reason == "timeout":
             return "was never triggered, and is shown as timed out"
         limit = rollout.request.get("offline_timeout")
-        if reason not in {"offline", None} or not isinstance(limit, int | float):
+        if not (reason is None or reason == "offline") or not isinstance(limit, int | float):
             return ""
         if not rollout.executes:
             return ""

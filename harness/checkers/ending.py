@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.contract import objects
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,7 +23,7 @@ def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
     `request` is the body of the create, for the strategy and the optional failure threshold.
     """
     status = body.get("status")
-    stages = [_statuses(stage) for stage in body.get("stages") or () if isinstance(stage, dict)]
+    stages = [_statuses(stage) for stage in objects(body.get("stages"))]
     rows = [row for stage in stages for row in stage]
     if not rows:
         return ""
@@ -33,13 +35,13 @@ def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
     due = _must_fail(stages, strategy, request.get("failure_threshold"), body.get("current_stage"))
     if status == "failed" and not (due or _may_fail(stages, request)):
         return f"failed although {rows.count('installed')} of {len(rows)} were installed"
-    if status not in {"failed", "pending"} and due:
+    if str(status) not in {"failed", "pending"} and due:
         return f"{status} although {due}"
     return ""
 
 
 def _statuses(stage: dict[str, Any]) -> list[str]:
-    return [str(row.get("status")) for row in stage.get("chargers") or () if isinstance(row, dict)]
+    return [str(row.get("status")) for row in objects(stage.get("chargers"))]
 
 
 def _must_fail(stages: Sequence[list[str]], strategy: Any, threshold: Any, current: Any) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Booted, Replied
+from harness.contract import objects
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ Group = tuple[str, str | None, str | None]  # version, vendor, model
 def group_of(station: Station) -> Group:
     """Return the group that a booted station belongs to; no version counts as `unknown`."""
     return (station.version or "unknown", station.vendor, station.model)
+
+
+def _text(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else repr(value)
 
 
 class R42(Checker):
@@ -77,10 +82,14 @@ class R42(Checker):
     def _problem(
         self, view: View, body: dict[str, Any], query: dict[str, list[str]], asked: int
     ) -> str:
-        rows = [r for r in body.get("versions") or [] if isinstance(r, dict)]
+        rows = objects(body.get("versions"))
         listed: dict[Group, int] = {}
         for row in rows:
-            group = (str(row.get("firmware_version")), row.get("vendor"), row.get("model"))
+            group = (
+                str(row.get("firmware_version")),
+                _text(row.get("vendor")),
+                _text(row.get("model")),
+            )
             if group in listed:
                 return f"{group[0]} of {group[1]} {group[2]} is listed twice"
             count, ids = row.get("charger_count"), row.get("charger_ids")

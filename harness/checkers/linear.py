@@ -221,7 +221,7 @@ def what_it_said(op: Op) -> Answer:
     body = op.reply if isinstance(op.reply, dict) else {}
     if op.name == "read":
         status, stage = body.get("status"), body.get("current_stage")
-        ended = status in {"completed", "failed"}
+        ended = str(status) in {"completed", "failed"}
         number = stage if isinstance(stage, int) and not ended else None
         return Answer("ok", str(status), number)
     return Answer("ok", stage=executed_stage(op))

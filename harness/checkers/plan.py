@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
 from harness.checkers.model import Member, Op, Rollout, Shown, Stage, Trigger
-from harness.contract import TERMINAL
+from harness.contract import TERMINAL, objects
 
 if TYPE_CHECKING:
     from harness.checkers.facts import Fact
@@ -147,7 +147,7 @@ class PlanFold:
         if rollout.stages:
             return
         rollout.strategy = str(body.get("strategy") or rollout.request.get("strategy") or "")
-        for position, shown in enumerate(_dicts(body.get("stages"))):
+        for position, shown in enumerate(objects(body.get("stages"))):
             stage = Stage(position + 1, str(shown.get("label", "")), [])
             for charger in charger_ids(shown):
                 member = rollout.members.get(charger)
@@ -167,8 +167,8 @@ class PlanFold:
         """Remember what a read shows of every charger."""
         rows: list[tuple[Member, dict[str, Any], dict[str, Any] | None]] = []
         event = op.answered or op.invoked
-        for stage in _dicts(body.get("stages")):
-            for row in _dicts(stage.get("chargers")):
+        for stage in objects(body.get("stages")):
+            for row in objects(stage.get("chargers")):
                 member = rollout.members.get(str(row.get("charge_point_id")))
                 if member is None:
                     continue
@@ -272,7 +272,7 @@ def charger_ids(stage: dict[str, Any]) -> list[str]:
         return [c for c in listed if isinstance(c, str)]
     return [
         row["charge_point_id"]
-        for row in _dicts(stage.get("chargers"))
+        for row in objects(stage.get("chargers"))
         if isinstance(row.get("charge_point_id"), str)
     ]
 
@@ -285,10 +285,6 @@ def _ends_things(data: dict[str, Any]) -> bool:
 
 def _says_paused(op: Op) -> bool:
     return isinstance(op.reply, dict) and op.reply.get("status") == "paused"
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _status(value: Any) -> int:

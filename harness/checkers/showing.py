@@ -136,7 +136,7 @@ def _times(member: Member, row: dict[str, Any], before: dict[str, Any], *, swall
         if before.get(name) is not None and value != before[name]:
             return f"{name} changed from {before[name]} to {value}"
     started, completed = instant(row.get("started_at")), instant(row.get("completed_at"))
-    ended = row.get("status") in {"installed", "failed"}
+    ended = str(row.get("status")) in {"installed", "failed"}
     if started is not None and row.get("status") == "pending":
         return "pending, yet started_at is set"
     if completed is not None and not ended:
@@ -240,7 +240,7 @@ class R37(Checker):
             if stray is None or member.triggers or view.swallowed(member):
                 continue
             self.exercised += 1
-            if row.get("status") not in {"pending", "failed"}:
+            if str(row.get("status")) not in {"pending", "failed"}:
                 self.accuse(
                     view,
                     who=member.rollout.name,

@@ -328,7 +328,7 @@ class W05(Checker):
         if not version:  # a field log that never showed it
             codes = OLD_CODES | NEW_CODES
         problem = ""
-        if code not in codes:
+        if not isinstance(code, str) or code not in codes:
             problem = f"error code {code!r}"
         elif not isinstance(description, str) or len(description) > 255:  # noqa: PLR2004
             problem = "the description is no text of at most 255 characters"

@@ -338,7 +338,7 @@ def _problem(frame: Any) -> str:
     if not isinstance(frame, list) or not frame:
         return "no JSON array"
     kind = frame[0]
-    if isinstance(kind, bool) or kind not in {2, 3, 4, 5, 6}:
+    if type(kind) is not int or kind not in {2, 3, 4, 5, 6}:  # a list or an object has no hash
         return f"unknown message type {kind!r}"
     shortest = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}[kind]
     if len(frame) != shortest:

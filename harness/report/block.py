@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 STYLES = {"PASS": "bold white on green", "NON_STRICT": "bold black on yellow",
           "INCONCLUSIVE": "bold black on yellow"}  # fmt: skip
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Controls, what turns the direction of writing round, and halves of characters.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 MOST_FINDINGS = 3
 MOST_STEPS = 12
 
@@ -126,5 +129,5 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def cleaned(text: str) -> str:
-    """Return the text without control characters: they could rewrite the terminal."""
+    """Return the text without what could rewrite the terminal or cannot be printed."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
