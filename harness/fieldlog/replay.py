@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from harness.fieldlog.frames import CALL, ERROR, LENGTHS, RESULT
+from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, decoded, misshapen
 from harness.fieldlog.replay_turns import (
     CHARGER,
     CSMS,
@@ -113,11 +113,10 @@ class Player:
     def heard(self, text: str, now: float) -> None:
         """A frame arrived."""
         try:
-            frame = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            self._diverge("an OCPP-J frame", f"{text[:80]!r}")
-            return
-        if not isinstance(frame, list) or len(frame) < 3 or frame[0] not in LENGTHS:  # noqa: PLR2004
+            frame = decoded(text)
+        except NotAFrame:
+            frame = None
+        if misshapen(frame):
             self._diverge("an OCPP-J frame", f"{text[:80]!r}")
         elif frame[0] == CALL and not self._awaited(str(frame[2])):
             self._unasked(frame, now)

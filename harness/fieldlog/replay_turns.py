@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from harness.fieldlog.frames import CALL, ERROR, LENGTHS, RESULT
+from harness.fieldlog.frames import CALL, ERROR, RESULT, misshapen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,7 +73,7 @@ def _turn(event: Event, ours: str, open_calls: dict[tuple[str, str], str]) -> Tu
     frame, line = event.data.get("frame"), event.data.get("line")
     turn = Turn("out" if mine else "in", event.time, event.index, event.name,
                 line=line if isinstance(line, int) else None)  # fmt: skip
-    if not isinstance(frame, list) or not frame or frame[0] not in LENGTHS:
+    if not isinstance(frame, list) or misshapen(frame):
         text = event.data.get("text")
         turn.text = text if isinstance(text, str) else msgspec.json.encode(frame).decode()
         return turn if mine else None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.fieldlog.formats_trace import META
-from harness.fieldlog.frames import CALL, ERROR, RESULT, strict
+from harness.fieldlog.frames import CALL, ERROR, RESULT, misshapen, strict
 from harness.history import CHARGER
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ def _record(event: Event, start: datetime, version: str) -> dict[str, Any] | Non
 
 def _fits(frame: Any) -> bool:
     """Whether a record can hold the frame as it is."""
-    if not isinstance(frame, list) or len(frame) < 3 or isinstance(frame[0], bool):  # noqa: PLR2004
-        return False
-    if frame[0] not in NAMES or not isinstance(frame[1], str) or not strict(frame):
+    if misshapen(frame) or frame[0] not in NAMES or not strict(frame):
         return False
     try:
         _encode(frame)

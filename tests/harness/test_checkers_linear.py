@@ -106,7 +106,7 @@ def test_an_unknown_outcome_may_act_later() -> None:
     assert run(machine, ("read", Answer("ok", RUNNING, 1))) == [[Answer("ok", PAUSED, 1)]]
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_whatever_an_honest_system_does_is_explained(data: st.DataObject) -> None:
     """A system that applies the table at some moment of each call is never accused."""
