@@ -165,7 +165,8 @@ def import_command(
     # Files are named after customers, too, and the folder's name stands in the report.
     folder = report_folder(report, "import-anonymised" if anonymise else f"import-{log.stem}")
     with writing(folder), blaming(importer):
-        running = _Import(folder, console, Anonymiser() if anonymise else None, quiet=quiet)
+        hidden = _names(log, encoding, options, quiet=quiet) if anonymise else None
+        running = _Import(folder, console, hidden, quiet=quiet)
         summary = _run(file, options, running)
         if file.stopped:
             running.say("Interrupted: what was read until now is kept and judged.")
@@ -176,6 +177,19 @@ def import_command(
         _write_scenario(scenario, record, chargers)
         running.say(f"scenario   {scenario}: firmdrill run {scenario} --virtual")
     sys.exit(int(record.exit_code))
+
+
+def _names(log: Path, encoding: str, options: Options, *, quiet: bool) -> Anonymiser:
+    """Read the log once for its names: one may stand in a text before it is known to be one."""
+    hidden, file = Anonymiser(), LogFile(log, encoding)
+
+    def see(event: Event) -> None:
+        hidden.event(event)
+
+    with progress(file, quiet=quiet):
+        import_log(file, options, begin=lambda header: hidden.learn(header, ()), see=see,
+                   report=lambda *_: None)  # fmt: skip
+    return hidden
 
 
 def _run(file: LogFile, options: Options, running: _Import) -> Summary:
