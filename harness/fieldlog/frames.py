@@ -66,6 +66,14 @@ def decoded(text: str) -> Any:
     return whole
 
 
+def written(value: Any) -> bytes:
+    """Return a value as JSON; halves of characters, which UTF-8 cannot carry, as escapes."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
 def deep(text: str, whole: Any, start: int = 0, end: int | None = None) -> str:
     """Say if what was decoded from this text is nested too deeply to be handled, else ''."""
     if text.count("[", start, end) + text.count("{", start, end) <= DEEPEST:

@@ -168,7 +168,7 @@ class Intake:
         if name.lower() in SERVERS:  # the charger's own log names its peer
             name = ""
         if not name:
-            self.summary.nameless = True
+            self.summary.nameless = not self._options.charger
             alone = f"{NAMELESS}-{piece.session}" if piece.session else NAMELESS
             name = self._options.charger or alone
         track = self._tracks.get(name)

@@ -12,9 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, decoded, misshapen
+from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, decoded, misshapen, written
 from harness.fieldlog.replay_turns import (
     CHARGER,
     CSMS,
@@ -178,7 +176,7 @@ class Player:
         else:
             frame[1] = self._ids.get(recorded, recorded)
         frame[-1] = self._translated(frame[-1])
-        return msgspec.json.encode(frame).decode()
+        return written(frame).decode()
 
     def _translated(self, value: Any) -> Any:
         """Put in the ids that the other side has chosen this time."""
@@ -257,7 +255,7 @@ class Player:
             reply = [RESULT, frame[1], pleasantry(action, now)]
         if action not in SMALL_TALK:
             self.remarks.append(f"{action} came, which the recording does not have")
-        self._replies.append(Act("send", msgspec.json.encode(reply).decode()))
+        self._replies.append(Act("send", written(reply).decode()))
 
     @staticmethod
     def _wanted(turn: Turn) -> str:

@@ -8,14 +8,13 @@ importer gives the same history back.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.fieldlog.formats_trace import META
-from harness.fieldlog.frames import CALL, ERROR, RESULT, misshapen, strict
+from harness.fieldlog.frames import CALL, ERROR, RESULT, misshapen, strict, written
 from harness.history import CHARGER
 
 if TYPE_CHECKING:
@@ -62,10 +61,7 @@ def records(header: Header, events: Iterable[Event]) -> Iterator[dict[str, Any]]
 
 def line(record: dict[str, Any]) -> bytes:
     r"""Return one record as a line, ending in `\n`."""
-    try:
-        return _encode(record) + b"\n"
-    except UnicodeEncodeError:  # lone surrogates of a hostile charger
-        return json.dumps(record).encode() + b"\n"
+    return written(record) + b"\n"
 
 
 def _start(header: Header) -> datetime:

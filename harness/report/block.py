@@ -78,11 +78,11 @@ def _summary(run: RunRecord, console: Console) -> None:
 
 def _as_planned(run: RunRecord) -> str:
     """Return what the scenario's own chargers broke, as it says they do."""
-    broken = {
-        result.requirement.id: len({f.charger for f in result.findings if f.expected_by_scenario})
-        for result in (run.judgement.results if run.judgement else ())
-    }
-    said = [f"{name} broken by {count}" for name, count in broken.items() if count]
+    said = []
+    for result in run.judgement.results if run.judgement else ():
+        count = len({f.charger for f in result.findings if f.expected_by_scenario})
+        more = " or more" if result.omitted else ""  # only the first findings are kept
+        said += [f"{result.requirement.id} broken by {count}{more}"] if count else []
     return f"{', '.join(said)} of the scenario's own odd chargers" if said else ""
 
 

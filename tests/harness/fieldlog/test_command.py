@@ -222,6 +222,23 @@ def test_the_report_goes_to_a_new_folder_unless_one_is_named(
             assert not [p for p in folder.iterdir() if "arbour" in p.read_text(encoding="utf-8")]
 
 
+def test_a_charger_that_was_named_is_not_asked_for(tmp_path: Path) -> None:
+    """The advice to name it is for those who did not."""
+    words = ["import", str(SAMPLES / "microocpp.log"), "--report", str(tmp_path / "r")]
+    assert "names no charger" in call(*words).output
+    assert "names no charger" not in call(*words, "--charge-point-id", "mullein-7").output
+
+
+def test_a_scaled_scenario_says_that_more_were_broken_than_are_kept(tmp_path: Path) -> None:
+    """Sixty chargers of which each breaks the same: the report keeps the first findings only."""
+    out = tmp_path / "out.yaml"
+    words = ["--report", str(tmp_path / "r"), "--scenario", str(out), "--chargers", "60", "-q"]
+    call("import", str(SAMPLES / "microocpp.log"), *words)
+    done = call("run", str(out), "--virtual", "--report", str(tmp_path / "again"))
+    assert done.exit_code == 0
+    assert "C01 broken by 25 or more" in done.output
+
+
 def test_a_wrapped_log_is_called_by_what_is_inside(tmp_path: Path) -> None:
     """JSON around the lines of mobilityhouse/ocpp."""
     done = call("import", str(SAMPLES / "mobilityhouse.jsonl"), "--report", str(tmp_path / "r"))
