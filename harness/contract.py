@@ -42,6 +42,17 @@ REACHED = {
 """The shown rank that a GET must have reached once this OCPP status was answered."""
 
 
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list in a body; nothing of what is no list, for a body may be odd."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def reason_of(body: Any, name: str = "reason") -> str | None:
+    """Return the reason that a body gives, None if it gives none; an odd one as it is written."""
+    reason = body.get(name) if isinstance(body, dict) else None
+    return reason if reason is None or isinstance(reason, str) else repr(reason)
+
+
 def stage_sizes(
     strategy: str, total: int, batch_size: int | None = None, canary_count: int | None = None
 ) -> list[int]:

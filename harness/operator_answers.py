@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from harness.contract import objects
 from harness.progress import begun_stage, finished, settled_stages
 from harness.world import Ok, Outcome, Refused, Unknown
 
@@ -44,10 +45,10 @@ def outline(body: Mapping[str, Any]) -> str:
         return "nothing"
     unsettled = [
         str(row.get("charge_point_id"))
-        for stage in body.get("stages") or ()
-        if isinstance(stage, dict) and stage.get("stage") == body.get("current_stage")
-        for row in stage.get("chargers") or ()
-        if isinstance(row, dict) and row.get("status") not in {"installed", "failed"}
+        for stage in objects(body.get("stages"))
+        if stage.get("stage") == body.get("current_stage")
+        for row in objects(stage.get("chargers"))
+        if str(row.get("status")) not in {"installed", "failed"}
     ]
     named = ", ".join(unsettled[:5]) + (", …" if len(unsettled) > 5 else "")  # noqa: PLR2004
     return f"{body.get('status')}, stage {body.get('current_stage')}" + (

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from harness.contract import TERMINAL
+from harness.contract import TERMINAL, objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,14 +197,14 @@ def _kept_row(row: Any) -> Any:
 
 def finished(body: dict[str, Any]) -> bool:
     """Whether a GET body shows a terminal rollout."""
-    return body.get("status") in TERMINAL
+    return str(body.get("status")) in TERMINAL
 
 
 def settled_stages(body: dict[str, Any]) -> list[bool]:
     """Say for each stage of a GET body whether all of its chargers are installed or failed."""
     return [
-        all(row.get("status") in SETTLED_ROW for row in _dicts(stage.get("chargers")))
-        for stage in _dicts(body.get("stages"))
+        all(str(row.get("status")) in SETTLED_ROW for row in objects(stage.get("chargers")))
+        for stage in objects(body.get("stages"))
     ]
 
 
@@ -217,8 +217,8 @@ def begun_stage(body: dict[str, Any]) -> int:
 def by_status(body: dict[str, Any]) -> list[Counter[str]]:
     """Count the chargers of each stage by the status that GET shows."""
     return [
-        Counter(str(row.get("status")) for row in _dicts(stage.get("chargers")))
-        for stage in _dicts(body.get("stages"))
+        Counter(str(row.get("status")) for row in objects(stage.get("chargers")))
+        for stage in objects(body.get("stages"))
     ]
 
 
@@ -226,7 +226,3 @@ def in_flight(body: dict[str, Any]) -> int:
     """Count the chargers that a GET body shows as triggered and not settled."""
     idle = SETTLED_ROW | {"pending"}
     return sum(n for stage in by_status(body) for s, n in stage.items() if s not in idle)
-
-
-def _dicts(value: Any) -> list[dict[str, Any]]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

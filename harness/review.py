@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from harness.checkers import Judge
+from harness.contract import objects
 from harness.history import FIELD_LOG
 from harness.operator_answers import outline
 from harness.progress import FAILED, Progress
@@ -218,13 +219,7 @@ _CODES = {
 
 def rows_of(body: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the chargers of a GET body, all stages in order."""
-    return [
-        row
-        for stage in body.get("stages") or ()
-        if isinstance(stage, dict)
-        for row in stage.get("chargers") or ()
-        if isinstance(row, dict)
-    ]
+    return [row for stage in objects(body.get("stages")) for row in objects(stage.get("chargers"))]
 
 
 def _outcome(expect: Expect, bodies: tuple[dict[str, Any], ...]) -> list[Expectation]:

@@ -18,6 +18,7 @@ from harness.checkers.facts import (
 from harness.checkers.plan import texts
 from harness.checkers.sense import senseless
 from harness.checkers.wirefold import REPORTS
+from harness.contract import reason_of
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
@@ -362,16 +363,12 @@ class R46(Checker):
         if kept is None or fact.rollout.paused_since is None:
             return
         for name in ("reason", "pause_reason"):
-            if fact.body.get(name) is not None and fact.body[name] not in kept[0]:
+            said = reason_of(fact.body, name)
+            if said is not None and said not in kept[0]:
                 self.accuse(
                     view,
                     who=fact.rollout.name,
                     expected="the reason is kept: " + " or ".join(map(repr, kept[0])),
-                    seen=f"GET says {fact.body[name]!r}",
+                    seen=f"GET says {said!r}",
                     events=(kept[1].answered, fact.event),
                 )
-
-
-def reason_of(body: Any) -> Any:
-    """Return the reason in a pause's body."""
-    return body.get("reason") if isinstance(body, dict) else None

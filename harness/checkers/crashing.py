@@ -53,7 +53,7 @@ class R22(Checker):
         """What a read shows after a kill contains what was acknowledged before."""
         rollout, start = fact.rollout, fact.op.invoked.index
         since = rollout.paused_since
-        status = fact.body.get("status")
+        status = str(fact.body.get("status"))
         if since is not None and view.killed_between(since.index, start):
             self.exercised += 1
             if status != "paused" and not (status in TERMINAL and may_have_ended(view, rollout)):

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.ending import wrong_end
 from harness.checkers.facts import Answered, Read, Replied, Reported, Triggered
-from harness.checkers.plan import dicts
 from harness.checkers.settling import ENDED
 from harness.checkers.wirefold import REPORTS
-from harness.contract import REACHED, SHOWN_RANK, TERMINAL
+from harness.contract import REACHED, SHOWN_RANK, TERMINAL, objects
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
@@ -138,17 +137,17 @@ class R33(Checker):
 def _torn(body: dict[str, Any]) -> str:
     """Say what contradicts itself in a body, '' if nothing does."""
     status, current = body.get("status"), body.get("current_stage")
-    stages = dicts(body.get("stages"))
+    stages = objects(body.get("stages"))
     if status == "pending" and current is None:
         current = 0
     if isinstance(current, int) and current > len(stages):
         return f"current_stage is {current} of {len(stages)}"
     moving = 0
     for stage in stages:
-        rows = [str(r.get("status")) for r in dicts(stage.get("chargers"))]
+        rows = [str(r.get("status")) for r in objects(stage.get("chargers"))]
         moving += sum(row not in {"pending", "installed", "failed"} for row in rows)
         # A rollout that has ended may have left stages behind in any state.
-        problem = "" if status in TERMINAL else _torn_stage(stage, rows, current)
+        problem = "" if str(status) in TERMINAL else _torn_stage(stage, rows, current)
         if problem:
             return f"stage {stage.get('stage')} is {stage.get('status')} {problem}"
     if status in ("completed", "pending") and moving:
@@ -163,7 +162,7 @@ def _torn_stage(stage: dict[str, Any], rows: list[str], current: Any) -> str:
     begun = next((row for row in rows if row != "pending"), None)
     waits = isinstance(current, int) and isinstance(number, int) and number > current
     for wrong, why in (
-        (said in TERMINAL and not all(ended), "while chargers in it have not ended"),
+        (str(said) in TERMINAL and not all(ended), "while chargers in it have not ended"),
         (said == "completed" and "installed" not in rows, "although nobody in it succeeded"),
         (said == "failed" and "installed" in rows, "although a charger in it succeeded"),
         (said == "in_progress" and all(ended), "although every charger in it has ended"),

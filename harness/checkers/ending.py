@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.checkers.plan import dicts
 from harness.checkers.settling import ENDED
+from harness.contract import objects
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
     `request` is the body of the create, for the strategy and the optional failure threshold.
     """
     status = body.get("status")
-    stages = [_statuses(stage) for stage in dicts(body.get("stages"))]
+    stages = [_statuses(stage) for stage in objects(body.get("stages"))]
     rows = [row for stage in stages for row in stage]
     if not rows:
         return ""
@@ -40,7 +40,7 @@ def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
 
 
 def _statuses(stage: dict[str, Any]) -> list[str]:
-    return [str(row.get("status")) for row in dicts(stage.get("chargers"))]
+    return [str(row.get("status")) for row in objects(stage.get("chargers"))]
 
 
 def _must_fail(stages: Sequence[list[str]], strategy: Any, threshold: Any, current: Any) -> str:

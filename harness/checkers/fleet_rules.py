@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Booted, Replied
-from harness.checkers.plan import dicts
+from harness.contract import objects
 from harness.verdict import Requirement, Subject
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class R42(Checker):
     def _problem(
         self, view: View, body: dict[str, Any], query: dict[str, list[str]], asked: int
     ) -> str:
-        rows = dicts(body.get("versions"))
+        rows = objects(body.get("versions"))
         listed: Counter[Group] = Counter()
         seen: set[Group] = set()
         for row in rows:

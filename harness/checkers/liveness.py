@@ -10,9 +10,8 @@ from harness.checkers.facts import (
     Read,
 )
 from harness.checkers.knowing import known_settled
-from harness.checkers.plan import dicts
 from harness.checkers.settling import ENDED, SLACK, last_sign
-from harness.contract import TERMINAL
+from harness.contract import TERMINAL, objects
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
@@ -43,13 +42,13 @@ class L3(Checker):
         fresh = view.profile.number("D34", "freshness")
         if fresh is None:
             return
-        shown = dicts(fact.body.get("stages"))
+        shown = objects(fact.body.get("stages"))
         at = fact.op.invoked.time
         for stage, row in zip(fact.rollout.stages, shown, strict=False):
             if not stage.triggered or not all(known_settled(m, at, fresh) for m in stage.members):
                 continue
             self.exercised += 1
-            if row.get("status") not in TERMINAL:
+            if str(row.get("status")) not in TERMINAL:
                 self.accuse(
                     view,
                     who=fact.rollout.name,
@@ -82,7 +81,7 @@ class L4(Checker):
         if not all(known_settled(m, at, fresh) for m in rollout.members.values()):
             return
         self.exercised += 1
-        if fact.body.get("status") not in TERMINAL:
+        if str(fact.body.get("status")) not in TERMINAL:
             last = max(
                 (m.acknowledged for m in rollout.members.values() if m.acknowledged),
                 key=lambda event: event.index,
@@ -125,7 +124,7 @@ class L5(Checker):
             if quiet < limit + fresh + SLACK or view.kills:
                 continue
             self.exercised += 1
-            if row.get("status") not in ENDED:
+            if str(row.get("status")) not in ENDED:
                 self.accuse(
                     view,
                     who=fact.rollout.name,

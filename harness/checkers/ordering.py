@@ -303,7 +303,7 @@ class R12(Checker):
         rollout, stage = began
         self.exercised += 1
         canary = rollout.stages[0].members
-        if all(failed_for_good(m, fact.event.time) for m in canary):
+        if canary and all(failed_for_good(m, fact.event.time) for m in canary):
             self.accuse(
                 view,
                 who=rollout.name,
@@ -319,4 +319,4 @@ class R12(Checker):
         for rollout in view.rollouts:
             if rollout.strategy == "canary" and rollout.begun == 1 and len(rollout.stages) > 1:
                 canary = rollout.stages[0].members
-                self.exercised += all(failed_for_good(m, view.now) for m in canary)
+                self.exercised += bool(canary) and all(failed_for_good(m, view.now) for m in canary)

@@ -196,7 +196,7 @@ class R20(Checker):
         if since is None or fact.op.invoked.index < since.index:
             return
         self.exercised += 1
-        status = fact.body.get("status")
+        status = str(fact.body.get("status"))
         if status == "paused" or (status in TERMINAL and may_have_ended(view, rollout)):
             return
         self.accuse(

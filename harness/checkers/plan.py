@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
 from harness.checkers.model import Member, Op, Rollout, Shown, Stage, Trigger
-from harness.contract import TERMINAL
+from harness.contract import TERMINAL, objects
 
 if TYPE_CHECKING:
     from harness.checkers.facts import Fact
@@ -149,7 +149,7 @@ class PlanFold:
         if rollout.stages:
             return
         rollout.strategy = str(body.get("strategy") or rollout.request.get("strategy") or "")
-        for position, shown in enumerate(dicts(body.get("stages"))):
+        for position, shown in enumerate(objects(body.get("stages"))):
             stage = Stage(position + 1, str(shown.get("label", "")), [])
             for charger in charger_ids(shown):
                 member = rollout.members.get(charger)
@@ -174,8 +174,8 @@ class PlanFold:
         earlier: Op | None = None  # most rows were last shown by the same read
         overlapping = False
         one: facts.ShownRow
-        for stage in dicts(body.get("stages")):
-            for row in dicts(stage.get("chargers")):
+        for stage in objects(body.get("stages")):
+            for row in objects(stage.get("chargers")):
                 member = members.get(str(row.get("charge_point_id")))
                 if member is None:
                     continue
@@ -285,7 +285,7 @@ def charger_ids(stage: dict[str, Any]) -> list[str]:
         return texts(stage["charger_ids"])
     return [
         row["charge_point_id"]
-        for row in dicts(stage.get("chargers"))
+        for row in objects(stage.get("chargers"))
         if isinstance(row.get("charge_point_id"), str)
     ]
 
@@ -298,11 +298,6 @@ def _ends_things(data: dict[str, Any]) -> bool:
 
 def _says_paused(op: Op) -> bool:
     return isinstance(op.reply, dict) and op.reply.get("status") == "paused"
-
-
-def dicts(value: Any) -> list[dict[str, Any]]:
-    """Return the objects in what should be a list of objects."""
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def texts(value: Any) -> list[str]:

@@ -17,6 +17,7 @@ import jsonschema_rs
 if TYPE_CHECKING:
     from jsonschema_rs import Validator
 
+DEEPEST = 64  # levels of a payload; the schemas of OCPP look at a dozen or so
 VERSIONS = {"ocpp1.6": ("v16", ""), "ocpp2.0.1": ("v201", "Request"), "ocpp2.1": ("v21", "Request")}
 
 
@@ -50,10 +51,35 @@ def validator(subprotocol: str, action: str, *, answer: bool) -> Validator | Non
 
 
 def invalid(subprotocol: str, action: str, payload: Any, *, answer: bool) -> str:
-    """Say why a payload does not fit its schema, '' if it does or no schema is known."""
+    """Say why a payload does not fit its schema, '' if it does or no schema is known.
+
+    A hostile payload is judged as well: lone surrogates as the escapes that a history keeps, and
+    without what is nested deeper than any schema of OCPP looks.
+    """
     check = validator(subprotocol, action, answer=answer)
-    if check is None or check.is_valid(payload):
+    if check is None:
+        return ""
+    try:
+        return _misfit(check, payload)
+    except ValueError:  # what the validator cannot take: surrogates, too many levels
+        return _misfit(check, _plain(payload, DEEPEST))
+
+
+def _misfit(check: Validator, payload: Any) -> str:
+    if check.is_valid(payload):
         return ""
     error = next(iter(check.iter_errors(payload)))
     path = ".".join(str(part) for part in error.instance_path)
     return f"{path + ': ' if path else ''}{error.message}"
+
+
+def _plain(value: Any, levels: int) -> Any:
+    """Return a value that any validator takes; containers below `levels` are emptied."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        items = value.items() if levels else ()
+        return {_plain(key, 0): _plain(item, levels - 1) for key, item in items}
+    if isinstance(value, list):
+        return [_plain(item, levels - 1) for item in value] if levels else []
+    return value

@@ -43,10 +43,14 @@ def export(history: Path, output: Path | None, *, anonymise: bool) -> None:
 
 
 def _export(path: Path, out: IO[bytes], *, anonymise: bool) -> int:
+    hidden = Anonymiser()
+    if anonymise:  # twice through: a name may stand in a text before it is known to be one
+        with path.open("rb") as file:
+            header, events = read(file)
+            hidden.learn(header, events)
     with path.open("rb") as file:
         header, events = read(file)
         if anonymise:
-            hidden = Anonymiser()
             header, events = hidden.header(header), map(hidden.event, events)
         count = 0
         for record in records(header, events):

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import runpy
 import sys
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from harness import report as reports
 from harness.about import version
 from harness.cli.drills import report_folder
+from harness.cli.importing import blaming, interruptible, load_importer, progress, writing
 from harness.cli.problems import reported
 from harness.cli.recordings import recorded
 from harness.cli.scenarios import SCHEMA_FILE
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 PROBLEMS = "import.txt"
 MOST_SHOWN = 20  # problems on the screen; all of them are in the file
-OFTEN = 2048  # events between two looks at the progress
 
 
 class _Import:
@@ -56,14 +55,16 @@ class _Import:
         self.header: Header | None = None
         self.reviewer: Reviewer | None = None
         self.problems = 0
-        self._console, self._quiet, self._hidden = console, quiet, hidden
+        self.quiet = quiet
+        self._console, self._hidden = console, hidden
+        folder.mkdir(parents=True, exist_ok=True)
         self._out: IO[bytes] = self.history.open("wb")
         self._told: IO[str] = (folder / PROBLEMS).open("w", encoding="utf-8")
 
     def close(self) -> None:
         """Close the files."""
-        self._out.close()
-        self._told.close()
+        with self._told:  # closed as well if the disk is full
+            self._out.close()
 
     def begin(self, header: Header) -> None:
         """Take the header."""
@@ -93,15 +94,12 @@ class _Import:
 
     def chosen(self, best: Recognised) -> None:
         """Tell which format it is, and how that is known."""
-        form = best.form
-        if best.hits:
-            self.say(f"Read as {form.title}, by its lines; --format chooses another.")
-        else:
-            self.say(f"Read as {form.title}.")
+        known = ", by its lines; --format chooses another" if best.hits else ""
+        self.say(f"Read as {best.title}{known}.")
 
     def say(self, text: str) -> None:
         """Print one line."""
-        if not self._quiet:
+        if not self.quiet:
             self._console.print(text, markup=False, highlight=False)
 
 
@@ -152,7 +150,7 @@ def import_command(
     that a finding accuses is named: the CSMS, the charger or the network.
     """
     if importer is not None:
-        runpy.run_path(importer)
+        load_importer(importer)
     options = Options(
         charger=charge_point_id,
         zone=None if timezone is None else _zone(timezone),
@@ -164,42 +162,44 @@ def import_command(
     )
     console = Console(stderr=as_json, soft_wrap=True)
     file = LogFile(log, encoding)
-    folder = report_folder(report, f"import-{log.stem}")
-    running = _Import(folder, console, Anonymiser() if anonymise else None, quiet=quiet)
-    try:
+    # Files are named after customers, too, and the folder's name stands in the report.
+    folder = report_folder(report, "import-anonymised" if anonymise else f"import-{log.stem}")
+    with writing(folder), blaming(importer):
+        hidden = _names(log, encoding, options, quiet=quiet) if anonymise else None
+        running = _Import(folder, console, hidden, quiet=quiet)
         summary = _run(file, options, running)
-    finally:
-        running.close()
-    running.say(summary.sentence)
-    _advise(running, summary)
-    record = _conclude(running, console, as_json=as_json)
+        if file.stopped:
+            running.say("Interrupted: what was read until now is kept and judged.")
+        running.say(summary.sentence)
+        _advise(running, summary)
+        record = _conclude(running, console, as_json=as_json)
     if scenario is not None:
         _write_scenario(scenario, record, chargers)
         running.say(f"scenario   {scenario}: firmdrill run {scenario} --virtual")
     sys.exit(int(record.exit_code))
 
 
+def _names(log: Path, encoding: str, options: Options, *, quiet: bool) -> Anonymiser:
+    """Read the log once for its names: one may stand in a text before it is known to be one."""
+    hidden, file = Anonymiser(), LogFile(log, encoding)
+
+    def see(event: Event) -> None:
+        hidden.event(event)
+
+    with progress(file, quiet=quiet):
+        import_log(file, options, begin=lambda header: hidden.learn(header, ()), see=see,
+                   report=lambda *_: None)  # fmt: skip
+    return hidden
+
+
 def _run(file: LogFile, options: Options, running: _Import) -> Summary:
-    """Import with a progress bar, which only a terminal shows."""
-    screen = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
-               TimeRemainingColumn())  # fmt: skip
-    seen = 0
-    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
-        task = bar.add_task("reading", total=file.size)
-
-        def see(event: Event) -> None:
-            nonlocal seen
-            seen += 1
-            if not seen % OFTEN:
-                bar.update(task, completed=file.consumed)
-            running.see(event)
-
+    """Import until the log ends or is interrupted."""
+    with contextlib.closing(running), progress(file, quiet=running.quiet), interruptible(file):
         return import_log(
             file,
             options,
             begin=running.begin,
-            see=see,
+            see=running.see,
             report=running.report,
             chosen=running.chosen,
         )

@@ -13,12 +13,14 @@ from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
+from harness.fieldlog.hiding import SHORTEST, Hiding
 from harness.history import CHARGER, Event, Header
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 ID, SERIAL, TAG, SECRET, PATH, PERSON = "charger", "serial", "tag", "redacted", "file", "person"
+OPAQUE = "data"  # what a vendor wrote: hidden, but it may be any word
 KINDS: Mapping[str, str] = {
     **dict.fromkeys(("charger", "charger_id", "charger_ids", "chargepointid", "stationid",
                      "chargeboxid", "client"), ID),
@@ -32,14 +34,18 @@ KINDS: Mapping[str, str] = {
                      "issuernamehash", "issuerkeyhash"), SECRET),
     **dict.fromkeys(("customeridentifier", "person", "email", "phone"), PERSON),
 }  # fmt: skip
-_SECRET_NAME = re.compile(r"password|authorizationkey|secret|\bpin\b|token|apikey", re.IGNORECASE)
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>,;]+")
-_ADDRESS = re.compile(
-    r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|[\w.+-]+@[\w-]+\.[\w.]+"
+_SECRET_NAME = re.compile(
+    r"password|authorizationkey|secret|\bpin\b|token|apikey|^apn|user|ssid|identity|serial|email",
+    re.IGNORECASE,
+)
+# URLs, and addresses of networks, machines and people
+_FIXED = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>,;]+"
+    r"|(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.])|[\w.+-]+@[\w-]+\.[\w.]+"
     r"|(?<![\w:])(?:[0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}(?![\w:])"
 )
-_TOKEN = re.compile(r"[\w@%-]+(?:[.#][\w@%-]+)*")
-SHORTEST = 3  # characters of a value that is also looked for inside other texts
+REMEMBERED = frozenset({ID, SERIAL, TAG, SECRET, PERSON, "host"})  # looked for in other texts
+LONGEST = 200  # characters of such a value: nobody repeats a certificate in a sentence
 
 
 class Anonymiser:
@@ -48,7 +54,7 @@ class Anonymiser:
     def __init__(self) -> None:
         self._names: dict[tuple[str, str], str] = {}
         self._counts: dict[str, int] = {}
-        self._known: dict[str, str] = {}  # values that may stand inside other texts
+        self._known = Hiding()  # values that may stand inside other texts
         self._given: set[str] = set()
         self._charger = ""
 
@@ -71,6 +77,12 @@ class Anonymiser:
         said["scenario"] = scenario
         said["target"] = {key: self._value(key, one) for key, one in header.target.items()}
         return msgspec.convert(said, Header)
+
+    def learn(self, header: Header, events: Iterable[Event]) -> None:
+        """Go through a history for its names: they may stand in texts before they are known."""
+        self.header(header)
+        for event in events:
+            self.event(event)
 
     def event(self, event: Event) -> Event:
         """Return the event without names."""
@@ -104,15 +116,16 @@ class Anonymiser:
         """Return the name of a value: the same for the same."""
         if not value or value in self._given:
             return value
-        if kind in {ID, SERIAL} and value in self._known:
-            return self._known[value]  # a serial number is often the id
+        same = self._known.get(value) if kind in {ID, SERIAL} else None
+        if same is not None:
+            return same  # a serial number is often the id
         known = self._names.get((kind, value))
         if known is None:
             self._counts[kind] = self._counts.get(kind, 0) + 1
             known = self._names[kind, value] = f"anon-{kind}-{self._counts[kind]}"
             self._given.add(known)
-            if kind in {ID, SERIAL, TAG} and len(value) >= SHORTEST:
-                self._known.setdefault(value, known)
+            if kind in REMEMBERED and len(value) <= LONGEST:
+                self._known.add(value, known)
         return known
 
     def _value(self, key: str, value: Any) -> Any:
@@ -130,7 +143,7 @@ class Anonymiser:
     def _frame(self, frame: list[Any]) -> list[Any]:
         transfers = len(frame) > 3 and frame[2] == "DataTransfer" and isinstance(frame[3], dict)  # noqa: PLR2004
         if transfers and isinstance(frame[3].get("data"), str):
-            payload = {**frame[3], "data": self.name(SECRET, frame[3]["data"])}
+            payload = {**frame[3], "data": self.name(OPAQUE, frame[3]["data"])}
             return [*frame[:1], self._text(str(frame[1])), frame[2], self._object(payload)]
         return [self._value("", item) for item in frame]
 
@@ -145,29 +158,34 @@ class Anonymiser:
         return out
 
     def _text(self, text: str) -> str:
-        """Replace what is known, URLs and addresses inside a text."""
-        if len(text) < SHORTEST:
+        """Replace names, URLs and addresses inside a text; no stand-in is looked at again."""
+        if len(text) < SHORTEST or text in self._given:
             return text
-        if "://" in text:
-            text = _URL.sub(lambda found: self._url(found[0]), text)
-        if "." in text or ":" in text or "-" in text:
-            text = _ADDRESS.sub(lambda found: self.name("address", found[0]), text)
-        if self._charger and len(self._charger) >= SHORTEST and self._charger in text:
-            text = text.replace(self._charger, self.name(ID, self._charger))
-        return _TOKEN.sub(self._token, text) if self._known else text
+        if not ("." in text or ":" in text or "-" in text):
+            return self._free(text)
+        out, at = [], 0
+        for found in _FIXED.finditer(text):
+            out.append(self._free(text[at : found.start()]))
+            what = found[0]
+            out.append(self._url(what) if "://" in what else self.name("address", what))
+            at = found.end()
+        return "".join([*out, self._free(text[at:])])
 
-    def _token(self, found: re.Match[str]) -> str:
-        token = found[0]
-        known = self._known.get(token)
-        if known is None and "#" in token:  # a connection: charger#2
-            head, _, tail = token.rpartition("#")
-            known = f"{self._known[head]}#{tail}" if head in self._known else None
-        return token if known is None else known
+    def _free(self, text: str) -> str:
+        own = self._charger
+        if len(own) >= SHORTEST and own in text:
+            return self.name(ID, own).join(map(self._others, text.split(own)))
+        return self._others(text)
+
+    def _others(self, text: str) -> str:
+        return self._known.replaced(text, lambda token: self.name(SECRET, token))
 
     def _url(self, url: str) -> str:
         try:
             parts = urlsplit(url)
             host = parts.hostname or ""
+            for part in filter(None, (parts.username, parts.password)):
+                self.name(SECRET, unquote(part))
         except ValueError:
             return f"invalid://{self.name('host', url)}.example"
         if url in self._given or (host.endswith(".example") and host.startswith("anon-")):

@@ -7,6 +7,7 @@ to one moment: from there on times go on from where they were.
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ class LogClock:
         self._base: float | None = None
         self._offset = 0.0
         self._now = 0.0
+        self._before = -math.inf  # the time of the piece before
+        self._later = self._earlier = 0  # pieces with a later or an earlier time than that
 
     def start(self, pieces: list[Piece]) -> str:
         """Choose the source of times from the first pieces; return when the log begins."""
@@ -82,6 +85,9 @@ class LogClock:
         given = self._written(piece) if self.kind == LOG else self._meant(piece)
         if given is None or self._base is None:
             return self._now, 0.0
+        self._later += given > self._before
+        self._earlier += given < self._before
+        self._before = given
         time = given - self._base + self._offset
         if self.kind == MESSAGES:  # what a charger says late is no step of a clock
             self._now = max(self._now, time)
@@ -92,6 +98,10 @@ class LogClock:
             return self._now, back
         self._now = max(self._now, time)
         return self._now, 0.0
+
+    def backwards(self, steps: int) -> bool:
+        """Whether the log's times go back nearly always, and at least so many times."""
+        return self.kind == LOG and self._earlier >= max(steps, 2 * self._later)
 
     def _written(self, piece: Piece) -> float | None:
         time = seconds(piece.when, self._zone, self._year)

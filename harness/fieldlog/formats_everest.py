@@ -27,6 +27,7 @@ _ROW = re.compile(
     rf"<tr class=\"[^\"]*\">\s*<td>(?P<when>[^<]*)</td>\s*<td>{_way('&gt;')}</td>"
     r".{0,300}?<pre lang=\"json\">"
 )
+_END = "</pre>"
 MOST_LINES = 4000  # of one message: a block that never ends must not swallow the log
 
 
@@ -74,28 +75,25 @@ def _rows(lines: Iterable[Line]) -> Iterator[Piece]:
     piece: Piece | None = None
     parts: list[str] = []
     for number, text in lines:
-        rest = text
-        while rest:
-            found = _ROW.search(rest)
-            if piece is not None:
-                end = rest.find("</pre>")
-                if end < 0 or (found is not None and found.start() < end):
-                    parts.append(rest if found is None else rest[: found.start()])
-                    if found is None and len(parts) < MOST_LINES:
-                        break
-                    yield _whole(piece, _unescaped(parts))
-                    rest = rest[found.start() :] if found is not None else ""
-                else:
-                    parts.append(rest[:end])
-                    yield _whole(piece, _unescaped(parts))
-                    rest = rest[end + len("</pre>") :]
-                piece, parts = None, []
+        at = 0
+        while at < len(text):
+            found = _ROW.search(text, at)
+            if piece is None:
+                if found is None:
+                    if remains(text[at:]):
+                        yield Piece(
+                            number, "unusable", problem="a frame outside a row of the table"
+                        )
+                    break
+                piece, at = _piece(number, found), found.end()
                 continue
-            if found is None:
-                if remains(rest):
-                    yield Piece(number, "unusable", problem="a frame outside a row of the table")
-                break
-            piece, rest = _piece(number, found), rest[found.end() :]
+            end = text.find(_END, at, None if found is None else found.start() + len(_END))
+            cut = end if end >= 0 else len(text) if found is None else found.start()
+            parts.append(text[at:cut])
+            at = cut + len(_END) * (end >= 0)
+            if end >= 0 or found is not None or len(parts) >= MOST_LINES:
+                yield _whole(piece, _unescaped(parts))
+                piece, parts = None, []
     if piece is not None:
         yield _whole(piece, _unescaped(parts))
 

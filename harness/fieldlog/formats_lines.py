@@ -5,12 +5,11 @@ A core of data and small readers; ordered from the vaguest to the most particula
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from harness.fieldlog.frames import START, remains
+from harness.fieldlog.frames import START, NotAFrame, decoded, remains
 from harness.fieldlog.registry import FORMATS, Format, line_format, loose_frames, register
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
 
@@ -113,6 +112,7 @@ line_format(
 
 # ---------------------------------------------------------------------- any of them, in JSON
 
+WRAPPED = "json-lines"
 _WRAPPED = re.compile(
     r"\"(?:message|msg|event|log)\"\s*:\s*\"(?:[^\"\\]|\\.){0,1000}?\[\s*[2-6]\s*,\s*\\\""
 )
@@ -126,22 +126,37 @@ def _wrapped(lines: Iterable[Line]) -> Iterator[Piece]:
     for number, text in lines:
         begins = text.find("{")
         try:
-            said = msgspec.json.decode(text[begins:]) if begins >= 0 else None
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            said = decoded(text[begins:]) if begins >= 0 else None
+        except NotAFrame as error:
             if _WRAPPED.search(text) or remains(text):
-                yield Piece(number, "unusable", problem=f"not JSON: {error}")
+                yield Piece(number, "unusable", problem=str(error))
             continue
         if not isinstance(said, dict):
             if remains(text):
                 yield Piece(number, "unusable", problem="no JSON object")
             continue
-        message = next((said[n] for n in _TEXTS if isinstance(said.get(n), str)), "")
+        message = _message(said)
         when = next((said[n] for n in _TIMES if isinstance(said.get(n), str | float | int)), None)
         if inner is None or not inner.weigh(message):
             inner = _format_of(message) or inner
         for piece in inner.read([(number, message)]) if inner is not None else ():
             piece.when = when if when is not None else piece.when
             yield piece
+
+
+def _message(said: dict[str, Any]) -> str:
+    return next((said[n] for n in _TEXTS if isinstance(said.get(n), str)), "")
+
+
+def inside(lines: Iterable[str]) -> Format | None:
+    """Return the format of the lines that these are wrapped around; None if none is known."""
+    for text in lines:
+        with contextlib.suppress(NotAFrame):
+            said = decoded(text[max(0, text.find("{")) :])
+            inner = _format_of(_message(said)) if isinstance(said, dict) else None
+            if inner is not None:
+                return inner
+    return None
 
 
 def _format_of(message: str) -> Format | None:
@@ -152,7 +167,7 @@ def _format_of(message: str) -> Format | None:
 
 register(
     Format(
-        "json-lines",
+        WRAPPED,
         "lines of a log, wrapped in JSON",
         lambda text: int(text.lstrip().startswith("{") and bool(_WRAPPED.search(text))),
         _wrapped,

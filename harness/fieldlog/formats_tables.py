@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from harness.fieldlog.frames import NotAFrame, misshapen, read, remains, strict
+from harness.fieldlog.frames import NotAFrame, decoded, misshapen, read, remains, strict
 from harness.fieldlog.objects import Broken, objects
 from harness.fieldlog.registry import Format, damaged, register
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
@@ -54,7 +53,8 @@ def subprotocol(text: str) -> str:
     return VERSIONS.get(re.sub(r"[^0-9]", "", text), "")
 
 
-def _columns(header: list[str]) -> dict[str, int]:
+@lru_cache(256)  # the rows of a dump have the same names again and again
+def _columns(header: tuple[str, ...]) -> Mapping[str, int]:
     names = [plain(cell) for cell in header]
     return {
         what: next(names.index(name) for name in known if name in names)
@@ -72,19 +72,19 @@ def is_header(text: str) -> bool:
     if "[" in text or "{" in text:
         return False
     cells = [cell.strip().strip('"') for cell in text.split(_delimiter(text))]
-    return len(cells) > 1 and {"message"} < set(_columns(cells))
+    return len(cells) > 1 and {"message"} < set(_columns(tuple(cells)))
 
 
 # ---------------------------------------------------------------------- CSV
 
 
 def _table(lines: Iterable[Line]) -> Iterator[Piece]:
-    columns: dict[str, int] = {}
+    columns: Mapping[str, int] = {}
     delimiter = _COMMA
     for number, text, whole in _records(lines):
         if is_header(text):
             delimiter = _delimiter(text)
-            columns = _columns(_cells(text, delimiter))
+            columns = _columns(tuple(_cells(text, delimiter)))
         elif not columns:
             if remains(text):
                 yield Piece(number, "unusable", problem="a row before the table's header")
@@ -97,12 +97,13 @@ def _table(lines: Iterable[Line]) -> Iterator[Piece]:
 def _records(lines: Iterable[Line]) -> Iterator[tuple[int, str, bool]]:
     """Yield rows: a quoted cell may span lines, and must not swallow the rest of the file."""
     parts: list[str] = []
-    first = 0
+    first, quotes = 0, 0
     for number, text in lines:
         if not parts:
-            first = number
+            first, quotes = number, 0
         parts.append(text)
-        if sum(part.count('"') for part in parts) % 2 == 0:
+        quotes += text.count('"')
+        if quotes % 2 == 0:
             yield first, "".join(parts), True
             parts = []
         elif len(parts) >= MOST_LINES or (len(parts) > 1 and _complete(text)):
@@ -164,15 +165,15 @@ def _dump(lines: Iterable[Line]) -> Iterator[Piece]:
             yield Piece(number, "unusable", problem=text.problem)
             continue
         try:
-            row = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield Piece(number, "unusable", problem=f"not JSON: {error}")
+            row = decoded(text)
+        except NotAFrame as error:
+            yield Piece(number, "unusable", problem=str(error))
             continue
         yield _object(number, row if isinstance(row, dict) else {})
 
 
 def _object(number: int, row: dict[str, Any]) -> Piece:
-    names = list(row)
+    names = tuple(row)
     said = {what: row[names[at]] for what, at in _columns(names).items()}
     piece, message = _piece(number, said), said.get("message")
     if isinstance(message, str):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from harness.fieldlog.formats_tables import subprotocol
-from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, read, remains
+from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, decoded, read, remains
 from harness.fieldlog.registry import Format, register
 from harness.fieldlog.values import RECV, SEND, Piece
 from harness.history import FORMAT as HISTORY_FORMAT
@@ -35,10 +33,10 @@ def _records(lines: Iterable[Line]) -> Iterator[Piece]:
         if not text.strip():
             continue
         try:
-            record = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            record = decoded(text)
+        except NotAFrame as error:
             if '"direction"' in text or '"messageType"' in text or remains(text):
-                yield Piece(number, "unusable", problem=f"not JSON: {error}")
+                yield Piece(number, "unusable", problem=str(error))
             continue
         if not isinstance(record, dict) or "messageType" not in record:
             if remains(text):
@@ -142,9 +140,9 @@ def _history(lines: Iterable[Line]) -> Iterator[Piece]:
         if not text.strip():
             continue
         try:
-            item = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            yield Piece(number, "unusable", problem=f"not JSON: {error}")
+            item = decoded(text)
+        except NotAFrame as error:
+            yield Piece(number, "unusable", problem=str(error))
             continue
         if isinstance(item, dict) and item.get("format") == HISTORY_FORMAT:
             yield Piece(number, "header", data=item)

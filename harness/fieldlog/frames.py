@@ -7,6 +7,7 @@ message type, the id and the action, which say what was lost.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
@@ -28,7 +29,16 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # it would be written as null: another frame
+        raise ValueError(f"{text[:20]} is too large a number")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+LONG = 4096  # characters; of more than that not all is tried at once, for it may be many frames
+DEEPEST = 200  # levels of a frame: what follows it through the house must never run out of stack
 
 
 class NotAFrame(Exception):
@@ -37,15 +47,48 @@ class NotAFrame(Exception):
 
 def read(text: str, start: int = 0) -> tuple[list[Any], int]:
     """Return the frame that begins at `start`, and where it ends; raises NotAFrame."""
-    try:
-        whole = msgspec.json.decode(text[start:] if start else text)
-        end = len(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        whole, end = _first(text, start)
-    problem = misshapen(whole)
+    whole, end = _rest(text, start) if len(text) - start <= LONG else _first(text, start)
+    problem = misshapen(whole) or deep(text, whole, start, end)
     if problem:
         raise NotAFrame(problem)
     return whole, end
+
+
+def decoded(text: str) -> Any:
+    """Return the JSON value that a whole text is; raises NotAFrame."""
+    try:
+        whole = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise NotAFrame(f"not JSON: {error}") from None
+    problem = deep(text, whole)
+    if problem:
+        raise NotAFrame(problem)
+    return whole
+
+
+def written(value: Any) -> bytes:
+    """Return a value as JSON; halves of characters, which UTF-8 cannot carry, as escapes."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def deep(text: str, whole: Any, start: int = 0, end: int | None = None) -> str:
+    """Say if what was decoded from this text is nested too deeply to be handled, else ''."""
+    if text.count("[", start, end) + text.count("{", start, end) <= DEEPEST:
+        return ""
+    level = [whole] if isinstance(whole, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return ""
+    return f"nested more than {DEEPEST} levels deep"
 
 
 def quoted(text: str, start: int) -> tuple[list[Any], int]:
@@ -70,6 +113,14 @@ def is_quoted(text: str, start: int) -> bool:
     return _QUOTED.match(text, start) is not None
 
 
+def _rest(text: str, start: int) -> tuple[Any, int]:
+    """Decode what is left of a text, which mostly is one JSON value: the quick way."""
+    try:
+        return msgspec.json.decode(text[start:] if start else text), len(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return _first(text, start)
+
+
 def _first(text: str, start: int) -> tuple[Any, int]:
     """Decode the first JSON value of a text that goes on after it."""
     while start < len(text) and text[start].isspace():
@@ -89,7 +140,7 @@ def misshapen(frame: Any) -> str:
     """
     if not isinstance(frame, list) or len(frame) < 3:  # noqa: PLR2004 - the shortest frame
         return "not an OCPP-J frame"
-    if isinstance(frame[0], bool) or frame[0] not in LENGTHS:
+    if type(frame[0]) is not int or frame[0] not in LENGTHS:  # not bool, nor what has no hash
         return f"not an OCPP-J frame: message type {str(frame[0])[:20]!r}"
     if not isinstance(frame[1], str):
         return "not an OCPP-J frame: its message id is no string"

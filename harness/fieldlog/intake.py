@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MOST_WAITING = 4096
 SOON = 256  # pieces within which a log says what time it is, if ever
-MOST_BACKS = 10  # steps back in time, if they are most of all steps, that make a log backwards
+MOST_BACKS, LEAST_BACKS = 10, 3  # steps back in time that make a log backwards: soon, at its end
 NAMELESS = "charger"
 SERVERS = frozenset({"server", "csms", "central-system", "centralsystem"})
 # A lost frame of these could change who is to blame for what follows.
@@ -109,7 +109,6 @@ class Intake:
         self._waiting: deque[Piece] = deque()
         self._tracks: dict[str, Track] = {}
         self._gaps = 0
-        self._dated = self._backs = 0  # pieces with a time; those before the one before
         self._begun = False  # the first pieces have said where times come from
 
     # ------------------------------------------------------------------ in
@@ -124,14 +123,17 @@ class Intake:
         ):
             self._next()
 
-    def finish(self) -> Summary:
-        """Settle what still waits, and say what became of the log."""
+    def finish(self, *, interrupted: bool = False) -> Summary:
+        """Settle what still waits, and say what became of the log, or of the part that was read."""
         while self._waiting:
             self._next()
+        self._forwards(LEAST_BACKS)
         self._started()
         self.summary.chargers = sum(track.connections > 0 for track in self._tracks.values())
         self.summary.clock, self.summary.zone = self._clock.kind, self._clock.zone
         self.summary.offset = self._clock.offset
+        if interrupted:
+            self._record("harness", "mark", "interrupted")
         if self._header is None:
             self._record("harness", "mark", "imported", data={
                 "frames": self.summary.frames, "damaged": self.summary.damaged})  # fmt: skip
@@ -166,7 +168,7 @@ class Intake:
         if name.lower() in SERVERS:  # the charger's own log names its peer
             name = ""
         if not name:
-            self.summary.nameless = True
+            self.summary.nameless = not self._options.charger
             alone = f"{NAMELESS}-{piece.session}" if piece.session else NAMELESS
             name = self._options.charger or alone
         track = self._tracks.get(name)
@@ -213,21 +215,19 @@ class Intake:
             self._lose(piece, piece.problem)
         elif piece.kind != "header":
             time, back = self._clock.tick(piece)
-            self._dated += 1
             if back:
-                self._backwards()
+                self._forwards(MOST_BACKS)
                 self._report(
                     piece.line, f"the clock steps back {back:.0f} s; times go on from there"
                 )
             self._emit(piece, time)
 
-    def _backwards(self) -> None:
+    def _forwards(self, steps: int) -> None:
         """Refuse a log whose newest line comes first: answers would precede their questions."""
-        self._backs += 1
-        if self._backs >= MOST_BACKS and 2 * self._backs > self._dated:
+        if self._clock.backwards(steps):
             raise UsageError(
-                "the times of this log run backwards, the newest line comes first; sort it by "
-                "time before you import it"
+                "the times of this log run backwards, the newest line comes first; turn it "
+                "round (tac does) before you import it"
             )
 
     def _emit(self, piece: Piece, time: float) -> None:

@@ -75,6 +75,14 @@ class Recognised:
     form: Format
     hits: int
     frames: int
+    wrapped: Format | None = None  # what the wrapped lines are, if each is wrapped in something
+
+    @property
+    def title(self) -> str:
+        """What the log is, in words."""
+        if self.wrapped is None:
+            return self.form.title
+        return f"{self.wrapped.title}, each line wrapped in JSON"
 
 
 def recognise(lines: Iterable[str]) -> Recognised | None:
@@ -82,9 +90,11 @@ def recognise(lines: Iterable[str]) -> Recognised | None:
     scores = dict.fromkeys(FORMATS, 0)
     frames = 0
     for line in lines:
-        frames += START.search(line) is not None
         for name, form in FORMATS.items():
-            scores[name] += form.weigh(line)
+            weight = form.weigh(line)
+            # A header speaks for all the lines after it: not in the middle of something else.
+            scores[name] += weight if weight < CLEAR or not frames else 1
+        frames += START.search(line) is not None
         most = max(scores.values())
         if most >= CLEAR or (most >= ENOUGH and frames >= ENOUGH):
             break
@@ -139,6 +149,8 @@ class _LineReader:
 
     def _at(self, text: str, start: int) -> re.Match[str] | None:
         """Find the pattern where a frame begins right after it."""
+        if _BEGINS.search(text, start) is None:  # most lines of a log hold none
+            return None
         for found in self.before.finditer(text, start, start + WINDOW):
             if _BEGINS.match(text, found.end()):
                 return found

@@ -12,9 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
-from harness.fieldlog.frames import CALL, ERROR, LENGTHS, RESULT
+from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, decoded, misshapen, written
 from harness.fieldlog.replay_turns import (
     CHARGER,
     CSMS,
@@ -113,11 +111,10 @@ class Player:
     def heard(self, text: str, now: float) -> None:
         """A frame arrived."""
         try:
-            frame = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError):
-            self._diverge("an OCPP-J frame", f"{text[:80]!r}")
-            return
-        if not isinstance(frame, list) or len(frame) < 3 or frame[0] not in LENGTHS:  # noqa: PLR2004
+            frame = decoded(text)
+        except NotAFrame:
+            frame = None
+        if misshapen(frame):
             self._diverge("an OCPP-J frame", f"{text[:80]!r}")
         elif frame[0] == CALL and not self._awaited(str(frame[2])):
             self._unasked(frame, now)
@@ -179,7 +176,7 @@ class Player:
         else:
             frame[1] = self._ids.get(recorded, recorded)
         frame[-1] = self._translated(frame[-1])
-        return msgspec.json.encode(frame).decode()
+        return written(frame).decode()
 
     def _translated(self, value: Any) -> Any:
         """Put in the ids that the other side has chosen this time."""
@@ -258,7 +255,7 @@ class Player:
             reply = [RESULT, frame[1], pleasantry(action, now)]
         if action not in SMALL_TALK:
             self.remarks.append(f"{action} came, which the recording does not have")
-        self._replies.append(Act("send", msgspec.json.encode(reply).decode()))
+        self._replies.append(Act("send", written(reply).decode()))
 
     @staticmethod
     def _wanted(turn: Turn) -> str:

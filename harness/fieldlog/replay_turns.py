@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from harness.fieldlog.frames import CALL, ERROR, LENGTHS, RESULT
+from harness.fieldlog.frames import CALL, ERROR, RESULT, misshapen, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -73,9 +71,9 @@ def _turn(event: Event, ours: str, open_calls: dict[tuple[str, str], str]) -> Tu
     frame, line = event.data.get("frame"), event.data.get("line")
     turn = Turn("out" if mine else "in", event.time, event.index, event.name,
                 line=line if isinstance(line, int) else None)  # fmt: skip
-    if not isinstance(frame, list) or not frame or frame[0] not in LENGTHS:
+    if not isinstance(frame, list) or misshapen(frame):
         text = event.data.get("text")
-        turn.text = text if isinstance(text, str) else msgspec.json.encode(frame).decode()
+        turn.text = text if isinstance(text, str) else written(frame).decode()
         return turn if mine else None
     turn.frame = frame
     if frame[0] == CALL:

@@ -8,14 +8,13 @@ importer gives the same history back.
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from harness.fieldlog.formats_trace import META
-from harness.fieldlog.frames import CALL, ERROR, RESULT, strict
+from harness.fieldlog.frames import CALL, ERROR, RESULT, misshapen, strict, written
 from harness.history import CHARGER
 
 if TYPE_CHECKING:
@@ -62,10 +61,7 @@ def records(header: Header, events: Iterable[Event]) -> Iterator[dict[str, Any]]
 
 def line(record: dict[str, Any]) -> bytes:
     r"""Return one record as a line, ending in `\n`."""
-    try:
-        return _encode(record) + b"\n"
-    except UnicodeEncodeError:  # lone surrogates of a hostile charger
-        return json.dumps(record).encode() + b"\n"
+    return written(record) + b"\n"
 
 
 def _start(header: Header) -> datetime:
@@ -103,9 +99,7 @@ def _record(event: Event, start: datetime, version: str) -> dict[str, Any] | Non
 
 def _fits(frame: Any) -> bool:
     """Whether a record can hold the frame as it is."""
-    if not isinstance(frame, list) or len(frame) < 3 or isinstance(frame[0], bool):  # noqa: PLR2004
-        return False
-    if frame[0] not in NAMES or not isinstance(frame[1], str) or not strict(frame):
+    if misshapen(frame) or frame[0] not in NAMES or not strict(frame):
         return False
     try:
         _encode(frame)

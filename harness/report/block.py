@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 STYLES = {"PASS": "bold white on green", "NON_STRICT": "bold black on yellow",
           "INCONCLUSIVE": "bold black on yellow"}  # fmt: skip
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# Controls, what turns the direction of writing round, and halves of characters.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 MOST_FINDINGS = 3
 MOST_STEPS = 12
 
@@ -75,11 +78,11 @@ def _summary(run: RunRecord, console: Console) -> None:
 
 def _as_planned(run: RunRecord) -> str:
     """Return what the scenario's own chargers broke, as it says they do."""
-    broken = {
-        result.requirement.id: len({f.charger for f in result.findings if f.expected_by_scenario})
-        for result in (run.judgement.results if run.judgement else ())
-    }
-    said = [f"{name} broken by {count}" for name, count in broken.items() if count]
+    said = []
+    for result in run.judgement.results if run.judgement else ():
+        count = len({f.charger for f in result.findings if f.expected_by_scenario})
+        more = " or more" if result.omitted else ""  # only the first findings are kept
+        said += [f"{result.requirement.id} broken by {count}{more}"] if count else []
     return f"{', '.join(said)} of the scenario's own odd chargers" if said else ""
 
 
@@ -126,5 +129,5 @@ def _say(console: Console, text: str, style: str = "") -> None:
 
 
 def cleaned(text: str) -> str:
-    """Return the text without control characters and lone surrogates: no terminal takes them."""
+    """Return the text without what could rewrite the terminal or cannot be printed."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

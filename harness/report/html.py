@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 from markupsafe import Markup
 
+from harness.contract import objects
 from harness.report.block import in_words, properties_in_words
+from harness.report.junit import clean
 from harness.report.svg import STACK, timeline
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def html(run: RunRecord, seen: Picture) -> str:
         run.judgement.results if run.judgement else (),
         key=lambda result: (_ORDER.get(result.verdict, 9), result.requirement.id),
     )
-    return template.render(
+    page = template.render(
         run=run,
         seen=seen,
         results=results,
@@ -52,6 +54,7 @@ def html(run: RunRecord, seen: Picture) -> str:
         script_hash=_hash(script),
         versions=run.header.versions if run.header else {},
     )
+    return clean(page)  # what no page can hold, and what would move a terminal that shows it
 
 
 def _hash(text: str) -> str:
@@ -63,11 +66,10 @@ def _hash(text: str) -> str:
 def _stages(body: dict[str, Any]) -> dict[str, Any]:
     """Return a rollout's stages with their chargers counted by shown status."""
     stages = []
-    for stage in body.get("stages", ()):
-        chargers = stage.get("chargers", ()) if isinstance(stage, dict) else ()
+    for stage in objects(body.get("stages")):
         counts: dict[str, int] = {}
-        for charger in chargers:
-            status = str(charger.get("status")) if isinstance(charger, dict) else "?"
+        for charger in objects(stage.get("chargers")):
+            status = str(charger.get("status"))
             counts[status] = counts.get(status, 0) + 1
         total = sum(counts.values())
         bars = [(status, count, 100.0 * count / total) for status, count in sorted(counts.items())]

@@ -291,7 +291,9 @@ def _lanes(events: Iterable[Event], wanted: dict[str, str]) -> list[Lane]:
 
 def _line(event: Event) -> Frame:
     data = event.data.get("frame", event.data.get("text", event.data))
-    kind = {2: "", 3: " result", 4: " error"}.get(data[0], "") if isinstance(data, list) else ""
+    kind = ""
+    if isinstance(data, list):
+        kind = " result" if data[:1] == [3] else " error" if data[:1] == [4] else ""
     text = _compact(data)
     return Frame(event.index, event.time, event.kind, f"{event.name}{kind}".strip(), text)
 

@@ -134,11 +134,12 @@ def _label(name: str, frame: Any) -> str:
     """Say in a few words what a frame is: its action, and the status in it."""
     if not isinstance(frame, list) or len(frame) < 3:  # noqa: PLR2004 - the shortest frame
         return "no OCPP-J frame"
-    if frame[0] in {2, 6}:
+    kind = frame[0] if isinstance(frame[0], int) else 0
+    if kind in {2, 6}:
         return f"{name} {_gist(frame[3] if len(frame) > 3 else None)}".strip()  # noqa: PLR2004
-    if frame[0] == 3:  # noqa: PLR2004 - CALLRESULT
+    if kind == 3:  # noqa: PLR2004 - CALLRESULT
         return f"{name or 'to ' + str(frame[1])} ↩ {_gist(frame[2])}".strip()
-    return f"{name or 'to ' + str(frame[1])} ↩ {_WORDS.get(frame[0], '')}{frame[2]}"
+    return f"{name or 'to ' + str(frame[1])} ↩ {_WORDS.get(kind, '')}{frame[2]}"
 
 
 def _gist(payload: Any) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +20,9 @@ from harness.history import Event, encode
 from harness.rehearsal import rehearse
 from simulator.scenario import load
 from tests.harness.fieldlog.reading import SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SCENARIOS = Path(__file__).resolve().parents[3] / "scenarios"
 
@@ -106,3 +111,81 @@ def test_an_import_can_be_anonymised_at_once(tmp_path: Path) -> None:
         assert "K7-00412" not in text
         assert "images.example.org" not in text
     assert "K7-00412" not in done.output
+
+
+SECRETS = {
+    "id": "HARBOUR-7",
+    "other": "Pier 4/East 2",
+    "serial": "SN8837221",
+    "tag": "04A1B2C3D4",
+    "card": "JOAN DOE 1",
+    "password": "hunter2-secret",
+    "host": "fw.acme-energy.com",
+    "path": "customer-doe",
+    "mail": "doe@acme-energy.com",
+}
+
+
+def packed(value: str) -> str:
+    """Return a text in Base64."""
+    return base64.b64encode(value.encode()).decode()
+
+
+def records() -> Iterator[dict[str, Any]]:
+    """A trace with every secret in odd places, some before they can be known to be one."""
+    s = SECRETS
+    one, two = s["id"], s["other"]
+    url = f"https://joe:{s['password']}@{s['host']}/{s['path']}/{one}/x.bin?b={packed(two)}"
+    told = [
+        (one, [2, "0", "StatusNotification", {
+            "connectorId": 1, "errorCode": "NoError", "status": "Available",
+            "info": f"tag {s['tag']}, SN={s['serial']} beside {two}, {s['card']}"}]),
+        (one, [2, f"{one}_1", "BootNotification", {
+            "chargePointVendor": "V", "chargePointModel": "M",
+            "chargePointSerialNumber": s["serial"]}]),
+        (one, [2, "2", "StartTransaction", {
+            "connectorId": 1, "idTag": s["tag"], "meterStart": 0,
+            "timestamp": "2026-01-01T00:00:00Z"}]),
+        (one, [2, "3", "Authorize", {"idTag": s["card"]}]),
+        (one, [4, "4", "InternalError", f"x{s['tag']}x {s['tag'].lower()} {packed(s['tag'])}", {
+            s["tag"]: [[{"a": [two, s["card"].title(), quote(two, safe="")]}]],
+            "basic": packed(f"{one}:{s['password']}"), "hex": s["serial"].encode().hex()}]),
+        (two, [2, "5", "FirmwareStatusNotification", {"status": f"Bad_{s['serial']}"}]),
+        (two, [2, "6", "LogStatusNotification", {"status": s["mail"], "url": f"at {s['host']}"}]),
+        (two, [2, "7", "DataTransfer", {"vendorId": "v", "data": json.dumps(s)}]),
+        (one, [2, "8", "UpdateFirmware", {"location": url, "retrieveDate": "2026-01-01"}]),
+    ]  # fmt: skip
+    for number, (charger, frame) in enumerate(told):
+        yield {
+            "chargePointId": charger, "raw": json.dumps(frame), "messageType": "CALL",
+            "timestamp": f"2026-01-01T00:00:{number:02}Z",
+            "direction": "csms-to-cp" if frame[1] == "8" else "cp-to-csms",
+        }  # fmt: skip
+
+
+def test_no_form_of_a_name_is_left_anywhere(tmp_path: Path) -> None:
+    """Early, inside words, encoded, in a file's name: none in any file or on the screen."""
+    log, folder = tmp_path / "acme-energy.jsonl", tmp_path / "r"
+    lines = [json.dumps(record) for record in records()]
+    log.write_text("\n".join([*lines, f'{{"direction": {SECRETS["tag"]}']) + "\n", encoding="utf-8")
+    words = ["--report", str(folder), "--anonymise", "--scenario", str(tmp_path / "out.yaml")]
+    done = CliRunner().invoke(main, ["import", str(log), *words])
+    assert "imported 9 of 10 frames" in done.output
+    assert "anon-charger-2" in (folder / "history.ndjson").read_text(encoding="utf-8")
+    written = [
+        path.read_text(encoding="utf-8") for path in (*folder.iterdir(), tmp_path / "out.yaml")
+    ]
+    for value in (*SECRETS.values(), "acme-energy"):
+        forms = {value, quote(value, safe=""), packed(value).rstrip("="), value.encode().hex()}
+        for form in forms:
+            for text in (*written, done.output.replace(str(tmp_path), "")):
+                assert form.lower() not in text.lower(), (value, form)
+
+
+def test_ordinary_words_stay_although_somebody_is_called_so() -> None:
+    """A tag of letters is a word only where it stands alone; a short one never cuts a number."""
+    one = Anonymiser()
+    one.event(frame({"idTag": "100"}))
+    one.event(frame({"idTag": "Walter"}))
+    payload = {"version": "1.100.3", "vendor": "Waltersen 3100", "at": "2026-01-01T00:00:00.100Z"}
+    assert one.event(frame(payload)).data["frame"][3] == payload

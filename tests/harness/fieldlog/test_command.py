@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import signal
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner, Result
 
-from harness.cli import main
+from harness.cli import importing, main
 from harness.fieldlog.files import LogFile, import_log
 from harness.fieldlog.intake import Options
 from harness.fieldlog.registry import FORMATS
@@ -19,8 +24,6 @@ from simulator.scenario import load
 from tests.harness.fieldlog.reading import SAMPLES, read, read_text
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from harness.history import Event
 
 
@@ -199,3 +202,165 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
     peak(1)  # what is compiled and cached once
     small, large = peak(1), peak(2)
     assert large < 1.25 * small
+
+
+def test_the_report_goes_to_a_new_folder_unless_one_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the first line of the docs has it: a log and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    log = tmp_path / "Harbour Street.log"
+    log.write_bytes((SAMPLES / "steve.log").read_bytes())
+    for words, name in (([], "harbour"), (["--anonymise"], "anonymised")):
+        done = call("import", str(log), *words)
+        assert done.exit_code == 0, done.output
+        (folder,) = (
+            path for path in (tmp_path / "firmdrill-reports").iterdir() if name in path.name
+        )
+        assert {path.name for path in folder.iterdir()} >= {"history.ndjson", "report.html"}
+        if words:
+            assert not [p for p in folder.iterdir() if "arbour" in p.read_text(encoding="utf-8")]
+
+
+def test_a_charger_that_was_named_is_not_asked_for(tmp_path: Path) -> None:
+    """The advice to name it is for those who did not."""
+    words = ["import", str(SAMPLES / "microocpp.log"), "--report", str(tmp_path / "r")]
+    assert "names no charger" in call(*words).output
+    assert "names no charger" not in call(*words, "--charge-point-id", "mullein-7").output
+
+
+def test_a_scaled_scenario_says_that_more_were_broken_than_are_kept(tmp_path: Path) -> None:
+    """Sixty chargers of which each breaks the same: the report keeps the first findings only."""
+    out = tmp_path / "out.yaml"
+    words = ["--report", str(tmp_path / "r"), "--scenario", str(out), "--chargers", "60", "-q"]
+    call("import", str(SAMPLES / "microocpp.log"), *words)
+    done = call("run", str(out), "--virtual", "--report", str(tmp_path / "again"))
+    assert done.exit_code == 0
+    assert "C01 broken by 25 or more" in done.output
+
+
+def test_a_wrapped_log_is_called_by_what_is_inside(tmp_path: Path) -> None:
+    """JSON around the lines of mobilityhouse/ocpp."""
+    done = call("import", str(SAMPLES / "mobilityhouse.jsonl"), "--report", str(tmp_path / "r"))
+    assert "Read as mobilityhouse/ocpp, each line wrapped in JSON" in done.output
+
+
+def test_an_interrupted_import_keeps_and_judges_what_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in the middle: history, verdict and report of the first part, exit code 130."""
+    beat = (
+        'a: receive message [2,"{0}","Heartbeat",{{}}]\na: send [3,"{0}",{{"currentTime":"x"}}]\n'
+    )
+    log, folder = tmp_path / "a.log", tmp_path / "r"
+    log.write_text("".join(beat.format(n) for n in range(6000)), encoding="utf-8")
+    seen = 0
+
+    def take(self: Reviewer, event: Event) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == 2000:
+            signal.raise_signal(signal.SIGINT)
+        original(self, event)
+
+    original = Reviewer.see
+    monkeypatch.setattr(Reviewer, "see", take)
+    before = signal.getsignal(signal.SIGINT)
+    done = call("import", str(log), "--report", str(folder), "--json")
+    monkeypatch.undo()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert done.exit_code == 130
+    out = json.loads(done.stdout)
+    assert (out["exit_code"], out["ending"]) == (130, "interrupted")
+    assert 2000 <= out["counts"]["events"] < 12_000
+    assert "Interrupted" in done.stderr
+    again = call("judge", str(folder), "--json")
+    assert (again.exit_code, json.loads(again.stdout)["counts"]) == (130, out["counts"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x = (\n", "line 1: SyntaxError"),
+        ("\nraise SystemExit(3)\n", "line 2: SystemExit"),
+        (
+            """from harness.fieldlog.registry import Format, register
+def read(lines):
+    for number, text in lines:
+        yield text.nothing
+register(Format("mine", "ours", lambda text: 500, read))
+""",
+            "line 4: AttributeError",
+        ),
+    ],
+)
+def test_a_broken_importer_is_the_team_s_own(text: str, told: str, tmp_path: Path) -> None:
+    """Its line is named, and nobody reads that firmdrill is defective."""
+    mine = tmp_path / "mine.py"
+    mine.write_text(text, encoding="utf-8")
+    words = ["--importer", str(mine), "--report", str(tmp_path / "r")]
+    try:
+        done = call("import", str(SAMPLES / "steve.log"), *words)
+    finally:
+        FORMATS.pop("mine", None)
+    assert done.exit_code == 2
+    assert told in done.output
+    assert "defect" not in done.output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_a_full_disk_is_explained(tmp_path: Path) -> None:
+    """Exit code 2 and one sentence."""
+    (tmp_path / "history.ndjson").symlink_to("/dev/full")
+    done = call("import", str(SAMPLES / "steve.log"), "--report", str(tmp_path))
+    assert done.exit_code == 2
+    assert "cannot write to" in done.output
+
+
+def test_progress_is_told_where_no_terminal_shows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line now and then; none if quiet."""
+    monkeypatch.setattr(importing, "EVERY", 0.0)
+    log = str(SAMPLES / "steve.log")
+    assert "MB read" in call("import", log, "--report", str(tmp_path)).stderr
+    assert "MB read" not in call("import", log, "--report", str(tmp_path), "-q").stderr
+
+
+BLOCKS = """>>> CP 7
+[2, "1",
+ "Heartbeat", {}]
+---
+<<< CP 7
+[3, "1", {"currentTime": "2026-01-01T00:00:00Z"}]
+---
+>>> CP 7
+[2, "2", "Heartbeat"
+---
+"""
+LINES = """2026-01-01T00:00:00Z [CP 7] RX [2,"1","Heartbeat",{}]
+2026-01-01T00:00:01Z [CP 7] TX [3,"1",{"currentTime":"2026-01-01T00:00:00Z"}]
+2026-01-01T00:00:02Z [CP 7] RX [2,"2","Heartbeat"
+"""
+
+
+@pytest.mark.parametrize(("number", "log", "line"), [(0, LINES, 3), (1, BLOCKS, 8)])
+def test_the_importers_of_the_docs_work_outside_the_package(
+    number: int, log: str, line: int, tmp_path: Path
+) -> None:
+    """Copied from the page into a file of a team's own, another process, another folder."""
+    page = Path(__file__).resolve().parents[3] / "docs" / "field-logs.md"
+    text = page.read_text(encoding="utf-8")
+    code = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len([line for line in code[number].splitlines() if line]) <= 30
+    (tmp_path / "ours.py").write_text(code[number], encoding="utf-8")
+    (tmp_path / "gateway.log").write_text(log, encoding="utf-8")
+    words = ["import", "gateway.log", "--importer", "ours.py", "--report", "r"]
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", *words],
+        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Read as our gateway's" in done.stdout
+    assert f"line {line}: not JSON" in done.stdout
+    assert "imported 2 of 3 frames, 1 charger, 1 session" in done.stdout

@@ -6,8 +6,10 @@ the right charger; what is missing is counted and said.
 
 from __future__ import annotations
 
+import gzip
 import json
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -225,3 +227,115 @@ def test_memory_is_bounded_by_the_queue(tmp_path: Path) -> None:
     seen = read_text(tmp_path, "".join(beat.format(n) for n in range(6000)))
     assert len(seen.frames) == 12_000
     assert {e.data["subprotocol"] for e in seen.events if e.kind == "open"} == {""}
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e400"])
+def test_a_number_beyond_all_is_refused(number: str, tmp_path: Path) -> None:
+    """It would be kept as null: a frame that nobody sent."""
+    text = f'[MO] Recv: [2,"a","X",{{"data":{number}}}]\n[MO] Recv: [2,"b","Reset",{{}}]\n'
+    seen = read_text(tmp_path, text)
+    assert [frame[1] for _, frame in seen.frames] == ["b"]
+    assert "too large a number" in seen.problems[0][1]
+
+
+@pytest.mark.parametrize("form", ["microocpp", "open-ocpp-trace", "citrineos-json", "json-lines"])
+def test_deep_but_readable_nesting_is_refused(form: str, tmp_path: Path) -> None:
+    """What a parser still takes may be too deep for what comes after it: anonymising, judging."""
+    deep = "[" * 400 + "]" * 400
+    payload = f'{{"vendorId":"x","data":{deep}}}'
+    frame = f'[2,"a","DataTransfer",{payload}]'
+    line = {
+        "microocpp": f"[MO] Send: {frame}",
+        "open-ocpp-trace": '{"chargePointId":"c","direction":"cp-to-csms","messageType":"CALL",'
+        f'"messageId":"a","action":"DataTransfer","payload":{payload}}}',
+        "citrineos-json": f'{{"stationId":"c","correlationId":"a","message":{frame}}}',
+        "json-lines": json.dumps({"message": f"[MO] Send: {frame}"}),
+    }[form]
+    seen = read_text(tmp_path, line + "\n", form=form)
+    assert seen.frames == []
+    assert "levels deep" in seen.problems[0][1]
+
+
+def test_parts_of_records_that_have_no_hash(tmp_path: Path) -> None:
+    """Lists and objects where names and numbers belong."""
+    rows = [
+        {"stationId": "a", "correlationId": "1", "message": [[2], "x", {}]},
+        {
+            "stationId": ["a"],
+            "correlationId": {},
+            "origin": [1],
+            "protocol": {},
+            "message": {"a": 1},
+        },
+        {"stationId": "a", "correlationId": "1", "message": [2, "1", "Heartbeat", {}]},
+    ]
+    seen = read_text(tmp_path, "".join(json.dumps(row) + "\n" for row in rows))
+    assert [frame[1] for _, frame in seen.frames] == ["1"]
+    assert len(seen.problems) == 2
+    record = {"chargePointId": "c", "direction": "csms-to-cp", "messageType": "CALL"}
+    raw = [{**record, "raw": text} for text in ('[[2],"x","Y",{}]', '[2,"1","Reset",{}]')]
+    seen = read_text(tmp_path, "".join(json.dumps(one) + "\n" for one in raw))
+    assert [frame[1] for _, frame in seen.frames] == ["1"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("packed", [False, True])
+def test_wide_letters_without_a_mark_are_known(encoding: str, packed: bool, tmp_path: Path) -> None:
+    """As Windows tools write them, packed or not."""
+    data = BYTES["steve.log"].decode().encode(encoding)
+    seen = read_text(tmp_path, gzip.compress(data) if packed else data)
+    assert len(seen.frames) == len(KNOWN["steve.log"])
+
+
+def test_a_packed_file_that_breaks_off_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    """What came before the end is evidence; that there is no end is said."""
+    beat = (
+        'a: receive message [2,"{0}","Heartbeat",{{}}]\na: send [3,"{0}",{{"currentTime":"x"}}]\n'
+    )
+    text = "".join(beat.format(hash(n * n)) for n in range(20_000)).encode()
+    seen = read_text(tmp_path, gzip.compress(text)[:-4000])
+    assert len(seen.frames) > 10_000
+    assert "breaks off" in seen.problems[-1][1]
+
+
+@pytest.mark.parametrize("name", ["mobilityhouse.log", "table.csv", "steve.log"])
+def test_a_short_log_that_runs_backwards_is_refused(name: str, tmp_path: Path) -> None:
+    """However few its lines are and however close together: answers would precede questions."""
+    first, *rest = BYTES[name].decode().splitlines(keepends=True)
+    head, rest = (first, rest) if name.endswith(".csv") else ("", [first, *rest])
+    rest = [line for line in rest if "[" in line][:8]
+    with pytest.raises(UsageError, match="backwards"):
+        read_text(tmp_path, head + "".join(reversed(rest)))
+
+
+def test_a_table_s_header_in_the_middle_of_a_log_changes_nothing(tmp_path: Path) -> None:
+    """A debug line that happens to be called like columns."""
+    lines = BYTES["steve.log"].decode().splitlines(keepends=True)
+    lines.insert(6, "time, id, message\n")
+    seen = read_text(tmp_path, "".join(lines))
+    assert seen.form == "steve"
+    assert len(seen.frames) == len(KNOWN["steve.log"])
+
+
+def test_much_noise_before_the_first_message(tmp_path: Path) -> None:
+    """A service may run for days before a charger connects."""
+    noise = "2026-03-14 20:00:00 nothing to see here\n" * 45_000
+    seen = read_text(tmp_path, noise.encode() + BYTES["steve.log"])
+    assert len(seen.frames) == len(KNOWN["steve.log"])
+    assert seen.events[-2].data["line"] > 45_000
+
+
+@pytest.mark.parametrize("name", ["citrineos.json", "everest.html", "frames.txt"])
+def test_a_log_in_one_line_is_read_in_linear_time(name: str, tmp_path: Path) -> None:
+    """Dumps come without line ends; four times the text takes about four times as long."""
+
+    def seconds(times: int) -> float:
+        text = BYTES[name].decode().replace("\n", " ").strip().strip("[]") if name.endswith(
+            ".json") else BYTES[name].decode().replace("\n", " ")  # fmt: skip
+        begin = time.process_time()
+        read_text(tmp_path, (text + " ") * times)
+        return time.process_time() - begin
+
+    seconds(1)
+    few, many = seconds(400), seconds(1600)
+    assert many < 8 * few

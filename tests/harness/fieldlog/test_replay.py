@@ -19,7 +19,7 @@ from harness.fieldlog.replay_turns import CHARGER, CSMS, differing, turns_of
 from harness.history import Event, Header, encode
 from harness.rehearsal import rehearse
 from simulator.scenario import built, load
-from tests.harness.fieldlog.reading import SAMPLES, read
+from tests.harness.fieldlog.reading import SAMPLES, read, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -336,3 +336,24 @@ def test_into_the_reference_csms(tmp_path: Path) -> None:
     assert whole.divergence is not None
     assert whole.divergence.expected.startswith("UpdateFirmware")
     assert whole.done == 5  # connected, booted, and said its status
+
+
+def test_a_message_that_is_no_unicode_is_played_as_it_was(tmp_path: Path) -> None:
+    """A charger said half a character; so does its replay."""
+    text = (SAMPLES / "microocpp.log").read_text(encoding="utf-8")
+    text += '[MO] Send: [2,"s1","DataTransfer",{"vendorId":"\\\\ud83d"}]\n[MO] Recv: [3,"s1",{}]\n'
+    events = [event for event in read_text(tmp_path, text).events if event.charger is not None]
+    one, other = meet(events)
+    assert (one.divergence, other.divergence) == (None, None)
+    assert one.over
+
+
+@pytest.mark.parametrize("text", ["[[3],{},{}]", '[{"a":3},"1",{}]', "[true,1,{}]", "{}", "[" * 99])
+def test_an_answer_of_no_shape_is_a_divergence(text: str) -> None:
+    """Whatever the other side says, it breaks nothing here."""
+    player = Player(turns_of(story(), CHARGER), side=CHARGER, speed=math.inf)
+    player.step(0.0)
+    player.connected(0.0)
+    player.heard(text, 0.0)
+    assert player.divergence is not None
+    assert player.divergence.expected == "an OCPP-J frame"
