@@ -94,8 +94,7 @@ def triggered_status_has_no_id(patch: Patch) -> None:
 
 
 def _triggered(patch: Patch, tell: Any) -> None:
-    for name in (STATUS, f"Signed{STATUS}"):
-        patch.entry(charger_calls.TRIGGERED, name, tell)
+    patch.entry(charger_calls.TRIGGERED, charger_calls.FIRMWARE_STATUS, tell)
 
 
 @wrong("C01")
