@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -19,11 +18,12 @@ from harness.progress import FAILED, by_status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from rich.console import Console, RenderableType
+    from rich.console import Console, ConsoleOptions, RenderResult
 
     from harness.drill import Drill
     from harness.progress import Progress
 
+NARROW = 100  # columns: below that the table would cut its own headings
 EVERY = 5.0  # seconds between two plain lines while nothing changes
 TICK = 0.25
 _COLUMNS = ("pending", "scheduled", "downloading", "downloaded", "installing", "rebooting",
@@ -111,9 +111,11 @@ class _Picture:
         self._progress = progress
         self._now = now
 
-    def __rich__(self) -> RenderableType:
-        head = Text(line(self._drill, self._progress, self._now()), style="bold")
-        return Group(*_troubles(self._progress), head, *map(funnel, self._drill.rollouts()))
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        draw = funnel if options.max_width >= NARROW else words
+        yield from _troubles(self._progress)
+        yield Text(line(self._drill, self._progress, self._now()), style="bold")
+        yield from map(draw, self._drill.rollouts())
 
 
 def view(console: Console, *, quiet: bool) -> Quiet | Plain | Screen:
@@ -147,6 +149,15 @@ def funnel(body: dict[str, object]) -> Table:
     for number, counted in enumerate(by_status(body), start=1):
         table.add_row(str(number), *(str(counted[name] or "") for name in _COLUMNS))
     return table
+
+
+def words(body: dict[str, object]) -> Text:
+    """Say what `funnel` draws where the terminal is too narrow for it: what is not zero."""
+    rows = [f"{body.get('rollout_id', 'rollout')}: {body.get('status', '')}"]
+    for number, counted in enumerate(by_status(body), start=1):
+        told = ", ".join(f"{counted[name]} {name}" for name in _COLUMNS if counted[name])
+        rows.append(f"  stage {number}: {told or 'empty'}")
+    return Text("\n".join(rows))
 
 
 def _state(drill: Drill, progress: Progress) -> tuple[object, ...]:

@@ -54,6 +54,7 @@ class _Course:
     missed: list[Expectation] = field(default_factory=list)
     rollouts: list[str] = field(default_factory=list)
     problem: str = ""
+    cut: str = ""  # the history ends in the middle of a phase
     _open: tuple[str, float] | None = None
 
     def see(self, event: Event) -> None:
@@ -89,6 +90,13 @@ class _Course:
                 )
             )
 
+    def cut_short(self) -> None:
+        """Say so where the history ends within a phase: no drill ends without its mark."""
+        if self._open is not None and self._open[0] in PHASES:
+            if self.ending is Ending.COMPLETED:
+                self.ending = Ending.INTERRUPTED
+            self.cut = f"the history is cut: it ends in the phase {self._open[0]}, without its end"
+
     def _close(self, now: float) -> None:
         if self._open is not None and self._open[0] in PHASES:
             self.phases.append(Phase(self._open[0], round(self._open[1], 3), round(now, 3)))
@@ -117,6 +125,10 @@ class Reviewer:
         if self._own:
             self._progress.see(event)
 
+    def cut_short(self) -> None:
+        """Take note of a history that ends in the middle: half a drill proves nothing."""
+        self._course.cut_short()
+
     def review(self) -> Review:
         """Return the outcome; call it once, at the end."""
         course, progress = self._course, self._progress
@@ -141,7 +153,7 @@ class Reviewer:
             phases=tuple(course.phases),
             counts=self._counts(rollouts, judgement),
             rollouts=rollouts,
-            problem=course.problem,
+            problem=course.problem or course.cut,
         )
 
     def _counts(self, rollouts: tuple[dict[str, Any], ...], judgement: Judgement) -> Counts:
@@ -173,6 +185,7 @@ def review(header: Header, events: Iterable[Event]) -> Review:
     reviewer = Reviewer(header)
     for event in events:
         reviewer.see(event)
+    reviewer.cut_short()
     return reviewer.review()
 
 

@@ -155,12 +155,17 @@ class DownloadFault(Frozen):
         "cut", "stall", "status", "corrupt", "html", "redirect", "throttle",
         "wrong_length", "no_range", "changed", "refuse", "dns", "tls",
     ]  # fmt: skip
-    at: float | None = None  # share of the image after which it strikes
-    byte: int | None = None  # or the exact number of bytes
-    status: int | None = None
-    retry_after: float | None = None
-    rate: float | None = None
-    times: int | None = 1  # how many requests it strikes; None: all of them
+    at: float | None = Field(None, ge=0, le=1)  # share of the image after which it strikes
+    byte: int | None = Field(None, ge=0)  # or the exact number of bytes
+    status: int | None = Field(None, ge=200, le=599)
+    retry_after: float | None = Field(None, ge=0, allow_inf_nan=False)
+    rate: float | None = Field(None, gt=0, allow_inf_nan=False)
+    times: int | None = Field(1, ge=1)  # how many requests it strikes; None: all of them
+
+    def model_post_init(self, _: object) -> None:
+        """Refuse a throttle that slows nothing down."""
+        if self.kind == "throttle" and self.rate is None:
+            raise ValueError("a throttle needs its rate, in bytes a second")
 
     def spot(self, size: int) -> int:
         """Return after how many of `size` bytes it strikes: half of them unless it says."""

@@ -31,7 +31,7 @@ _DRAIN = 30.0
 class Exchange:
     """One request and what becomes of it; turned into one line of the log."""
 
-    request: web.Request
+    request: web.BaseRequest
     client: str
     image: Image | FileImage | None
     fault: DownloadFault | None
@@ -123,7 +123,7 @@ async def _break(exchange: Exchange) -> None:
     reset(request)
 
 
-async def _delivered(request: web.Request) -> None:
+async def _delivered(request: web.BaseRequest) -> None:
     """Wait until the peer acknowledged every byte: a reset discards what is still on its way."""
     deadline = time.monotonic() + _DRAIN
     empty = 0
@@ -148,7 +148,7 @@ def _unsent(transport: asyncio.Transport) -> int:
     return int(struct.unpack("i", raw)[0])
 
 
-def reset(request: web.Request) -> None:
+def reset(request: web.BaseRequest) -> None:
     """Drop the connection with a TCP reset, as a router does that forgot it."""
     transport = request.transport
     if transport is None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
 from pydantic import ValidationError
 
 from simulator import event_loop
@@ -32,6 +34,7 @@ from simulator.firmware_faults import (
     parse_range,
 )
 from simulator.line_writer import LineWriter
+from simulator.scenario_problems import guess
 from simulator.untrusted import UntrustedDoor
 
 if TYPE_CHECKING:
@@ -55,6 +58,8 @@ kinds of fault: cut, stall (at: share of the image, or byte: so many), status, r
 corrupt, throttle (rate: bytes a second), wrong_length, no_range, changed, refuse, dns, tls. A
 client is the id that a virtual charger puts in its User-Agent, or the address of a real one."""
 _LOOP_PATH = "/.loop"
+_OURS = frozenset({"GET", "HEAD"})  # what `_get` answers, and logs itself
+_LOGGER = logging.getLogger("simulator.firmware_server.refusals")  # aiohttp wants one; unused
 UNRESOLVABLE = "firmware.invalid"  # RFC 6761 §6.4: names under .invalid exist nowhere
 _HTML = b"<!doctype html><title>Sign in</title><p>Please accept the terms of use.</p>\n"
 
@@ -79,7 +84,11 @@ class FirmwareServer:
         app = web.Application()
         app.router.add_get(r"/{path:(?s:.*)}", self._get)
         self._runner = web.AppRunner(
-            app, access_log=None, handler_cancellation=True, shutdown_timeout=0.5
+            app,
+            access_log=_LOGGER,
+            access_log_class=_refusals(self.log),
+            handler_cancellation=True,
+            shutdown_timeout=0.5,
         )
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port, ssl_context=tls, backlog=1024)
@@ -109,8 +118,8 @@ class FirmwareServer:
         if request.path.startswith(_LOOP_PATH + "/"):
             # The round trips of a redirect loop are one download: they count as one request.
             return _redirect(request.rel_url.raw_path)
-        # A look at the headers is no download: it neither meets nor uses up a fault.
-        looks = request.method == "HEAD"
+        # A look at the headers, or for what is not here: it neither meets nor uses up a fault.
+        looks = request.method == "HEAD" or name not in self.images
         fault = None if looks else self.plan.strike(client, request.path, name)
         exchange = Exchange(request, client, self.images.get(name), fault)
         try:
@@ -142,7 +151,7 @@ class FirmwareServer:
             case _:
                 return await self._send_image(exchange, image, name)
 
-    def _elsewhere(self, request: web.Request, kind: str) -> str:
+    def _elsewhere(self, request: web.BaseRequest, kind: str) -> str:
         """Return a url that cannot be reached, because of its name or of its certificate."""
         path = request.rel_url.raw_path
         if kind == "dns":
@@ -196,6 +205,21 @@ class FirmwareServer:
         return parse_range(headers["Range"], image.size)
 
 
+def _refusals(log: Log) -> type[AbstractAccessLogger]:
+    """Return what logs the requests that never became one of ours: broken ones, other methods."""
+
+    class Refusals(AbstractAccessLogger):
+        def log(self, request: web.BaseRequest, response: web.StreamResponse, _: float) -> None:
+            if request.method not in _OURS:  # one that cannot be read has no method at all
+                exchange = Exchange(
+                    request, request.remote or "", None, None, status=response.status
+                )
+                exchange.outcome = "status"
+                log(exchange.line())
+
+    return Refusals
+
+
 def _redirect(location: str) -> web.Response:
     return web.Response(status=302, headers={"Location": location})
 
@@ -244,6 +268,10 @@ def read_spec(file: str | None, images: list[str], faults: list[str]) -> ServerS
     except (OSError, ValueError) as error:
         about = "" if file is None else f"cannot read the spec {file}: "
         raise StartError(f"{about}{_reasons(error)}") from error
+    for name in paths:
+        if name and name not in named and not name.startswith("/"):
+            told = f"no image is called {name!r:.60}{guess(name, named)}, and paths begin with /"
+            raise StartError(f"a fault that would strike nothing: {told}")
     if not named:
         raise StartError("nothing to serve: give --image FILE, --image fw.bin=20MB or --spec FILE")
     return spec.model_copy(update={"images": named, "faults": clients, "path_faults": paths})
@@ -266,7 +294,7 @@ def main() -> int:
     )
     parser.add_argument("--spec", help="JSON: images and faults (below); - for stdin")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0 (default): any free port")
+    parser.add_argument("--port", type=_port, default=0, help="0 (default): any free port")
     parser.add_argument("--tls-cert", type=Path)
     parser.add_argument("--tls-key", type=Path)
     parser.add_argument(
@@ -287,11 +315,25 @@ def main() -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:  # noqa: PLR2004  the largest there is
+        raise argparse.ArgumentTypeError(f"{text!r:.20} is not a port: 0 to 65535")
+    return int(text)
+
+
 def _reasons(error: OSError | ValueError) -> str:
     """Return what is wrong on one line."""
     if isinstance(error, ValidationError):
         return "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
+            ": ".join(
+                part
+                for part in (
+                    ".".join(map(str, problem["loc"])),
+                    problem["msg"].removeprefix("Value error, "),
+                )
+                if part
+            )
+            for problem in error.errors()
         )
     return str(error).replace("\n", " ")
 

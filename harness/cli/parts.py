@@ -67,8 +67,10 @@ def firmware_server(options: tuple[str, ...]) -> None:
     """Serve firmware images that break on demand (`firmdrill firmware-server --help`)."""
 
     def ready(said: dict[str, Any]) -> None:
+        click.echo(json.dumps(said))  # for programs, as the help says; the rest is for people
         click.echo(
-            f"Images at {said.get('url')}/<any tag>/<image name>; one line a request follows."
+            f"Images at {said.get('url')}/<any tag>/<image name>; one line a request follows.",
+            err=True,
         )
 
     sys.exit(_run_part("simulator.firmware_server", options, ready))

@@ -36,10 +36,10 @@ def progress(*notes: dict[str, Any]) -> Progress:
     return counters
 
 
-def console(*, terminal: bool = False) -> tuple[Console, io.StringIO]:
+def console(*, terminal: bool = False, width: int = 160) -> tuple[Console, io.StringIO]:
     """A console that writes into memory."""
     out = io.StringIO()
-    return Console(file=out, force_terminal=terminal, width=160, color_system=None), out
+    return Console(file=out, force_terminal=terminal, width=width, color_system=None), out
 
 
 def test_quiet_shows_nothing_and_a_pipe_gets_no_table() -> None:
@@ -80,3 +80,13 @@ def test_the_screen_shows_errors_first_and_the_funnel() -> None:
     assert "… and 2 more" in said
     assert said.index("cannot connect") < said.index("r1: in_progress")
     assert "downloading" in said
+
+
+def test_a_narrow_screen_gets_words_instead_of_a_table() -> None:
+    """Forty columns cannot hold eight headings: every number still has its name."""
+    shown, out = console(terminal=True, width=40)
+    view = live.Screen(shown)
+    view.begin(drill(), progress(), lambda: 1.0)
+    view.end()
+    assert "stage 1: 1 downloading, 1 installed" in out.getvalue()
+    assert "│" not in out.getvalue()

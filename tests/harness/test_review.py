@@ -95,7 +95,17 @@ def test_half_a_drill_concludes_nothing(smoke: Rehearsal) -> None:
     outcome = again(smoke, until="pause")
     assert outcome.ending is Ending.INTERRUPTED
     assert (outcome.verdict, outcome.exit_code) == ("INCONCLUSIVE", ExitCode.INTERRUPTED)
+    assert outcome.problem == "the history is cut: it ends in the phase act, without its end"
     assert again(smoke, until="connect").ending is Ending.NOT_STARTED
+
+
+@pytest.mark.parametrize("phase", ["heal", "drain", "final"])
+def test_a_history_that_lost_its_end_is_no_pass(smoke: Rehearsal, phase: str) -> None:
+    """All steps were done, but what came after them may have been anything."""
+    outcome = again(smoke, until=phase)
+    assert outcome.problem == f"the history is cut: it ends in the phase {phase}, without its end"
+    assert (outcome.verdict, outcome.exit_code) == ("INCONCLUSIVE", ExitCode.INTERRUPTED)
+    assert again(smoke).problem == ""
 
 
 def test_a_failed_step_is_an_expectation_that_is_missed() -> None:
@@ -105,6 +115,7 @@ def test_a_failed_step_is_an_expectation_that_is_missed() -> None:
     data = {"number": 2, "step": "pause", "expected": "this", "seen": "that"}
     history.record(1, "harness", "mark", "step_failed", data=data)
     history.record(2, "harness", "mark", "heal")
+    history.record(3, "harness", "mark", "end")
     outcome = review(history.header, history.events)
     assert outcome.expectations == (Expectation("step 2 (pause)", "this", "that", met=False),)
     assert outcome.exit_code is ExitCode.FAILED

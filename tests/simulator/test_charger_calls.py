@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from simulator import wire
+from simulator.dialect import rfc3339
 from simulator.faults import DownloadFault, Fixed
-from tests.simulator.lab import Lab
+from tests.simulator.lab import START, Lab
 
 FIRMWARE = "FirmwareStatusNotification"
 
@@ -267,3 +268,37 @@ def test_a_connector_status_that_the_harness_wants_is_the_true_one(ocpp: str, na
     assert said == ["answered"]
     first, second = (payload for _, payload in lab.calls("StatusNotification"))
     assert (second[name], set(second)) == ("Available", set(first))
+
+
+@pytest.mark.parametrize("fields", [SECURE, {"ocpp": "ocpp2.0.1"}, {"ocpp": "ocpp2.1"}])
+def test_an_installation_waits_for_its_date(fields: dict[str, Any]) -> None:
+    """InstallScheduled until then, out of service meanwhile; a trigger repeats it (L01.FR.16)."""
+    lab = Lab(**fields).boot()
+    lab.update(firmware={"installDateTime": rfc3339(START + 100.0)})
+    lab.run(60.0)
+    assert lab.statuses()[-1] == "InstallScheduled"
+    state = lab.calls("StatusNotification")[-1][1]
+    assert state.get("connectorStatus", state.get("status")) == "Unavailable"
+    trigger = "ExtendedTriggerMessage" if fields is SECURE else "TriggerMessage"
+    lab.call(trigger, {"requestedMessage": FIRMWARE})
+    assert lab.statuses()[-2:] == ["InstallScheduled"] * 2
+    lab.run(100.0)
+    action = "SignedFirmwareStatusNotification" if fields is SECURE else FIRMWARE
+    times = {payload["status"]: time for time, payload in lab.calls(action)}
+    assert times["Installing"] == pytest.approx(100.0)
+    assert lab.statuses()[-1] == "Installed"
+
+
+def test_a_scheduled_installation_gives_way_to_another_request() -> None:
+    """AcceptedCanceled, and the statuses that follow carry the new id only (L01.FR.24)."""
+    lab = Lab(ocpp="ocpp2.0.1").boot()
+    lab.update(firmware={"installDateTime": rfc3339(START + 3600.0)})
+    lab.run(30.0)
+    answer = lab.update(request_id=8)
+    assert isinstance(answer, wire.CallResult)
+    assert answer.payload == {"status": "AcceptedCanceled"}
+    told = len(lab.calls(FIRMWARE))
+    lab.run(120.0)
+    after = [payload for _, payload in lab.calls(FIRMWARE)[told:]]
+    assert {payload["requestId"] for payload in after} == {8}
+    assert after[-1]["status"] == "Installed"

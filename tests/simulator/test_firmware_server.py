@@ -31,7 +31,7 @@ from simulator.firmware_faults import (
     parse_range,
     user_agent,
 )
-from simulator.firmware_server import FirmwareServer
+from simulator.firmware_server import FirmwareServer, read_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -247,6 +247,69 @@ async def test_a_client_that_goes_away_is_logged_as_aborted() -> None:
     await server.stop()
     assert (line["outcome"], line["client"], line["fault"]) == ("aborted", "127.0.0.1", "throttle")
     assert 0 < line["sent"] < IMAGE.size
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
+async def test_what_is_no_download_is_logged_and_uses_up_no_fault() -> None:
+    """Broken requests, other methods and unknown images are in the log, their faults wait."""
+    lines: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    busy = DownloadFault(kind="status", status=503, times=1)
+    server = FirmwareServer(
+        ServerSpec(images=SPEC.images, path_faults={"": (busy,)}), log=lines.put_nowait
+    )
+    url = await server.start("127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+    writer.write(b"nonsense\r\n\r\n")
+    await reader.read()
+    writer.close()
+    async with aiohttp.ClientSession() as session:
+        await session.post(f"{url}/r/fw.bin")
+        for _ in range(2):
+            await session.get(f"{url}/r/unknown.bin")
+        await session.get(f"{url}/r/fw.bin")
+        await session.get(f"{url}/r/fw.bin")
+    await server.stop()
+    seen = [lines.get_nowait() for _ in range(lines.qsize())]
+    assert [line["status"] for line in seen] == [400, 405, 404, 404, 503, 200]
+    assert [line["fault"] for line in seen] == [None, None, None, None, "status", None]
+    assert {line["client"] for line in seen} == {"127.0.0.1"}
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
+async def test_a_transfer_breaks_at_the_byte_that_was_named() -> None:
+    """A cut after exactly so many bytes, whatever share of the image that is."""
+    lines: list[dict[str, Any]] = []
+    cut = DownloadFault(kind="cut", byte=1234)
+    server = FirmwareServer(
+        ServerSpec(images=SPEC.images, path_faults={"fw.bin": (cut,)}), log=lines.append
+    )
+    url = await server.start("127.0.0.1", 0)
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.ClientError):
+            await (await session.get(f"{url}/r/fw.bin")).read()
+    await server.stop()
+    assert [(line["sent"], line["outcome"]) for line in lines] == [(1234, "cut")]
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("kind=cut,at=7", "at: Input should be less"),
+        ("kind=cut,byte=-5", "byte: Input should be greater"),
+        ("kind=cut,times=0", "times: Input should be greater"),
+        ("kind=status,status=99", "status: Input should be greater"),
+        ("kind=throttle", "a throttle needs its rate"),
+        ("kind=cut,path=fw.bni", "did you mean fw.bin?"),
+    ],
+)
+def test_a_fault_that_means_nothing_is_told(option: str, told: str) -> None:
+    """Out of range, without what it needs, or for an image that is not here."""
+    with pytest.raises(StartError) as caught:
+        read_spec(None, ["fw.bin=1MB"], [option])
+    assert told in str(caught.value)
+    assert read_spec(None, ["fw.bin=1MB"], ["kind=cut,path=/any/fw.bin"]).path_faults
 
 
 @pytest.mark.sockets
