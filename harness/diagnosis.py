@@ -74,7 +74,7 @@ async def _connect(  # noqa: PLR0917 - the parts of one question
             asyncio.open_connection(host, port, ssl=context), CONNECT_WITHIN
         )
     except ssl.SSLError as error:
-        hint = "Is it a TLS port, and is its certificate from an authority that we trust?"
+        hint = "Is it a TLS port, and is its certificate from an authority that we trust (`ca:`)?"
         return Diagnosis("tls", error.reason or str(error), hint)
     except TimeoutError:
         return Diagnosis("tcp", f"no answer from {host}:{port}", "Is a firewall in between?")
@@ -84,7 +84,10 @@ async def _connect(  # noqa: PLR0917 - the parts of one question
     try:
         writer.write(_upgrade(url, host, port, subprotocols, authorization))
         head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), CONNECT_WITHIN)
-    except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+    except TimeoutError:
+        told = f"the connection was made, but no HTTP answer came within {CONNECT_WITHIN:g} s"
+        return Diagnosis("http", told, "Is it overloaded, or does this port speak something else?")
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
         hint = "Does this port speak HTTP? A TLS port needs https:// or wss://."
         return Diagnosis("http", "the connection was made, but no HTTP answer came", hint)
     finally:
@@ -124,6 +127,8 @@ def _read(head: str, subprotocols: tuple[str, ...]) -> Diagnosis:
     words = first.split(" ", 2)
     status = int(words[1]) if len(words) > 1 and words[1].isdigit() else 0
     shown = "".join(c for c in first if c.isprintable())[:120]
+    if not first.startswith("HTTP/"):
+        return Diagnosis("http", shown, "Does this port speak HTTP?")
     if status in {401, 403}:
         return Diagnosis("auth", shown, "Check the key or password, and that the id is registered.")
     if not subprotocols:

@@ -110,7 +110,7 @@ async def _api(api: RestApi, key: str) -> AsyncIterator[Step]:
     if found.step in LAYERS[:3]:
         return
     answer = await api.request(_request("fleet"))
-    hint = _HINTS.get(answer.status or 0, "").format(key=key)
+    hint = "" if isinstance(answer, Ok) else _hint(answer, found, key)
     yield Step(isinstance(answer, Ok), f"GET {url} with the key: {_seen(answer)}. {hint}".strip())
     for wrong in ("missing", "wrong"):
         outcome = await api.request(_request("fleet", key=wrong))
@@ -120,6 +120,15 @@ async def _api(api: RestApi, key: str) -> AsyncIterator[Step]:
     if isinstance(answer, Ok):
         for operation in ("create", "read", "execute_stage", "pause"):
             yield await _operation(api, operation)
+
+
+def _hint(answer: Outcome, found: Diagnosis, key: str) -> str:
+    """Return what to do about an answer that is not the fleet list."""
+    if answer.status is None:
+        return found.hint or "Look into its log."
+    if answer.status >= 500:  # noqa: PLR2004 - HTTP's classes
+        return "It failed inside: look into its log."
+    return _HINTS.get(answer.status, _HINTS[_MISSING]).format(key=key)
 
 
 def _request(operation: str, *, key: str = "right") -> Request:
@@ -196,7 +205,9 @@ async def _ocpp(address: Address, spec: ChargerSpec) -> AsyncIterator[Step]:
             status = await _boot(url, spec, headers, trust)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             told = str(error) or f"no answer within {BOOT_WITHIN:.0f} s"
-            yield Step(works=False, text=f"{version}: {url}: BootNotification: {told}")
+            hint = "Look into the log of the CSMS: what did it make of the BootNotification?"
+            text = f"{version}: {url}: BootNotification: {told}. {hint}"
+            yield Step(works=False, text=text)
             return
         hint = "" if status == "Accepted" else "; drills need Accepted: register the charger"
         yield Step(status == "Accepted", f"{version}: {url}: BootNotification: {status}{hint}")

@@ -23,10 +23,10 @@ ENDED_BY_SERVER = frozenset({"cut", "status"})
 class C04(Checker):
     """Retries.
 
-    The interval is measured where nothing blurs it: between requests at the firmware server, by
-    the server's clock: from the end of a request that the server broke off to the beginning of the
-    next (its end, in histories whose server did not tell when requests came). Without a server's
-    log the statuses have to do, with room for the charger's latency.
+    The interval is measured where nothing blurs it, by the server's clock: from the end of a
+    request that the server broke off to the beginning of the next (its end, in histories whose
+    server did not tell when requests came). Without a server's log the statuses have to do, with
+    room for the charger's latency.
     """
 
     requirement = charger_rule(

@@ -136,6 +136,8 @@ def test_a_sound_csms_works_step_by_step() -> None:
     ("options", "seen", "vital"),
     [
         ({"statuses": {"/api/fleet/firmware": 404}}, "the key: 404. Is `api:`", True),
+        ({"statuses": {"/api/fleet/firmware": 500}}, "500. It failed inside", True),
+        ({"statuses": {"/api/fleet/firmware": 302}}, "302. Is `api:`", True),
         ({"statuses": {"/api/fleet/firmware": 403}}, "FIRMDRILL_API_KEY", True),
         ({"statuses": {"/api/firmware/rollout": 500}}, "500; a refusal", False),
         ({"statuses": {"/api/firmware/rollout": 201}}, "201; a refusal", False),
@@ -165,3 +167,24 @@ def test_an_unknown_rollout_like_an_unknown_path_says_nothing() -> None:
     (open_step,) = [one for one in steps if one.works is None]
     assert "/nowhere/" in open_step.text
     assert wrong(steps) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [(b"", "A TLS port needs https://"), (b"SSH-2.0-server\r\n\r\n", "Does this port speak HTTP?")],
+)
+def test_a_port_that_speaks_something_else_is_told_with_a_hint(said: bytes, hint: str) -> None:
+    """It closes at once, as a TLS port does, or it greets."""
+
+    async def live() -> list[Step]:
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read(1)
+            writer.write(said)
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            return [step async for step in probe(target(port))]
+
+    with_key = next(one for one in wrong(asyncio.run(live())) if "with the key:" in one.text)
+    assert hint in with_key.text
