@@ -94,7 +94,10 @@ class Coordinator:
 
     def begin(self) -> None:
         """Start the run, once Locust's own test starts."""
-        if self._greenlet is not None:
+        if self._greenlet is not None:  # its web page offers another test
+            if self.finished:
+                self.say("One run a process: start Locust anew for another one.")
+                gevent.spawn(self._runner.stop)
             return
         if isinstance(self._runner, MasterRunner):
             ready = {**self._runner.clients}
