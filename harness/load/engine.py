@@ -78,6 +78,7 @@ class Coordinator:
         assert runner is not None  # noqa: S101 - Locust made it before `init`
         self.workers: list[str] = []
         self.finished = False
+        self._judging = False
         self._environment = environment
         self._runner = runner
         self._options = options
@@ -110,6 +111,7 @@ class Coordinator:
         self._course = course = Course(self._options, self)
         self._readers.taken = course.taken
         ran = await course.run()
+        self._judging = True
         self.say("Merging and judging …")
         record = judge(ran, self._options, breathe=lambda: gevent.sleep(0.001))
         report.write(self._options.folder, record)
@@ -139,6 +141,8 @@ class Coordinator:
         if self._loop is not None and self._course is not None:
             self._loop.call_soon_threadsafe(self._course.interrupt)
         self._greenlet.join(timeout=WIND_UP_WITHIN)
+        if self._judging:  # millions of events take minutes; another Ctrl-C ends that, too
+            self._greenlet.join()
 
     # ------------------------------------------------------------------ what a course asks for
 
