@@ -79,6 +79,7 @@ class Coordinator:
         self.workers: list[str] = []
         self.finished = False
         self._judging = False
+        self._interrupted = False
         self._environment = environment
         self._runner = runner
         self._options = options
@@ -87,6 +88,8 @@ class Coordinator:
         self._course: Course | None = None
         self._greenlet: gevent.Greenlet | None = None
         self._fleet: RemoteFleet | None = None
+        if os.name == "posix":
+            signal.signal(signal.SIGINT, self._interrupt)
         self._alone = not isinstance(runner, MasterRunner)
         if not self._alone:
             # Locust gives up on a worker after three seconds, and what it saw would be lost.
@@ -105,6 +108,16 @@ class Coordinator:
             self.workers = sorted(ready, key=self._runner.get_worker_index)
         self._greenlet = in_greenlet(self._whole)
         self._greenlet.link_exception(self._broke)
+
+    def _interrupt(self, *_: Any) -> None:
+        """Let Ctrl-C end the run as SIGTERM does, and a second one at once.
+
+        Python's own handler raises in whatever runs now, which may be the judge.
+        """
+        if self._interrupted:
+            os._exit(int(ExitCode.INTERRUPTED))
+        self._interrupted = True
+        os.kill(os.getpid(), signal.SIGTERM)
 
     async def _whole(self) -> None:
         self._loop = asyncio.get_running_loop()
