@@ -78,6 +78,8 @@ class Coordinator:
         assert runner is not None  # noqa: S101 - Locust made it before `init`
         self.workers: list[str] = []
         self.finished = False
+        self._judging = False
+        self._interrupted = False
         self._environment = environment
         self._runner = runner
         self._options = options
@@ -86,6 +88,8 @@ class Coordinator:
         self._course: Course | None = None
         self._greenlet: gevent.Greenlet | None = None
         self._fleet: RemoteFleet | None = None
+        if os.name == "posix":
+            signal.signal(signal.SIGINT, self._interrupt)
         self._alone = not isinstance(runner, MasterRunner)
         if not self._alone:
             # Locust gives up on a worker after three seconds, and what it saw would be lost.
@@ -94,7 +98,10 @@ class Coordinator:
 
     def begin(self) -> None:
         """Start the run, once Locust's own test starts."""
-        if self._greenlet is not None:
+        if self._greenlet is not None:  # its web page offers another test
+            if self.finished:
+                self.say("One run a process: start Locust anew for another one.")
+                gevent.spawn(self._runner.stop)
             return
         if isinstance(self._runner, MasterRunner):
             ready = {**self._runner.clients}
@@ -102,11 +109,22 @@ class Coordinator:
         self._greenlet = in_greenlet(self._whole)
         self._greenlet.link_exception(self._broke)
 
+    def _interrupt(self, *_: Any) -> None:
+        """Let Ctrl-C end the run as SIGTERM does, and a second one at once.
+
+        Python's own handler raises in whatever runs now, which may be the judge.
+        """
+        if self._interrupted:
+            os._exit(int(ExitCode.INTERRUPTED))
+        self._interrupted = True
+        os.kill(os.getpid(), signal.SIGTERM)
+
     async def _whole(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._course = course = Course(self._options, self)
         self._readers.taken = course.taken
         ran = await course.run()
+        self._judging = True
         self.say("Merging and judging …")
         record = judge(ran, self._options, breathe=lambda: gevent.sleep(0.001))
         report.write(self._options.folder, record)
@@ -136,6 +154,8 @@ class Coordinator:
         if self._loop is not None and self._course is not None:
             self._loop.call_soon_threadsafe(self._course.interrupt)
         self._greenlet.join(timeout=WIND_UP_WITHIN)
+        if self._judging:  # millions of events take minutes; another Ctrl-C ends that, too
+            self._greenlet.join()
 
     # ------------------------------------------------------------------ what a course asks for
 

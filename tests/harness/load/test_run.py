@@ -175,11 +175,11 @@ def workers_of(command: subprocess.Popen[str]) -> list[int]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run 20 chargers in two workers, in a process group as a terminal's; it has begun."""
+def running(folder: Path, chargers: int = 20) -> Iterator[subprocess.Popen[str]]:
+    """Run some chargers in two workers, in a process group as a terminal's; it has begun."""
     command = [
-        sys.executable, "-m", "harness", "load", "smoke", "--chargers", "20", "--processes", "2",
-        "--heartbeats", "50", "--report", str(folder),
+        sys.executable, "-m", "harness", "load", "smoke", "--chargers", str(chargers),
+        "--processes", "2", "--heartbeats", "50", "--report", str(folder),
     ]  # fmt: skip
     with subprocess.Popen(
         command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True
@@ -217,6 +217,20 @@ def test_ctrl_c_ends_a_run_with_a_report_of_all_workers(tmp_path: Path) -> None:
     assert record["reasons"] == ["interrupted"], said
     assert record["ocpp_calls"] > 0
     assert (tmp_path / "load.html").exists()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals to a process group")
+def test_ctrl_c_does_not_hit_the_judge(tmp_path: Path) -> None:
+    """What was run to its end is judged to its end."""
+    with running(tmp_path, chargers=300) as process:
+        assert process.stderr is not None
+        said = [next(line for line in process.stderr if line.startswith("Merging"))]
+        time.sleep(0.3)
+        os.killpg(process.pid, signal.SIGINT)
+        said += process.stderr
+        process.wait(timeout=60)
+    assert process.returncode == 0, said
+    assert json.loads((tmp_path / "load.json").read_text("utf-8"))["passed"]
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc")
