@@ -139,11 +139,6 @@ class Member:
     upgraded: Event | None = None  # boot with a changed version after the trigger
     shown: Shown | None = None
 
-    @property
-    def triggered(self) -> bool:
-        """Whether it was ever sent the update."""
-        return bool(self.triggers)
-
 
 @dataclass(slots=True, eq=False)
 class Stage:

@@ -772,3 +772,133 @@ def test_r27_settles_at_a_kill_what_was_unknown(reads: tuple[str, str]) -> None:
     for status in reads:
         t.read(r, status=status)
     assert t.result("R27").verdict is FAIL
+
+
+# ---------------------------------------------------------------------- what excuses whom
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "excused"),
+    [
+        ("DELETE", "/ext/v1/x", True), ("POST", "/ext/v1/cancel", True),
+        ("POST", "/ext/v1/retry", True), ("POST", "/ext/v1/other", False),
+        ("GET", "/ext/v1/x", False),
+    ],
+)  # fmt: skip
+def test_an_extension_may_end_things(method: str, path: str, excused: bool) -> None:
+    """Who cancels or removes by an extension ends chargers and rollouts (D24, D29)."""
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    t.pause(r)
+    t.ok("other", t.invoke("other", method=method, path=path), {})
+    t.show(r, "A", status="failed", reason="gone", completed_at=t.stamp())
+    t.read(r, status="failed")
+    judged = t.judged()
+    for requirement in ("R14", "R19", "R20"):
+        assert (judged.result(requirement).verdict is FAIL) is not excused, requirement
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict"), [({"rollout_id": "r"}, FAIL), ({"status": 422}, PASS), ("no", PASS)]
+)
+def test_r05_wants_no_id_for_a_refused_create(body: Any, verdict: Verdict) -> None:
+    """A refusal names no rollout."""
+    t = booted("A")
+    request = SENSE | {"charger_ids": ["A"]}
+    t.fail("create", t.invoke("create", body=request), 422, body)
+    assert t.result("R05").verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("statuses", "by", "verdict"),
+    [
+        (("Downloading",), "csms", FAIL), ((), "csms", FAIL), (("Downloading",), "charger", None),
+        (("Downloading", "Downloaded", "Installing", "InstallationFailed"), "csms", None),
+    ],
+)  # fmt: skip
+def test_r19_protects_who_is_in_flight(
+    statuses: tuple[str, ...], by: str, verdict: Verdict | None
+) -> None:
+    """A Reset by the CSMS, to a charger that is not settled yet."""
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    t.report("A", *statuses)
+    t.pause(r)
+    t.fence("A")
+    t.call("A", "Reset", {"type": "Hard"}, by=by)
+    assert (t.result("R19").verdict is FAIL) is (verdict is FAIL)
+
+
+@pytest.mark.parametrize("brought", [True, False])
+def test_c07_lets_the_same_image_come_once_more(brought: bool) -> None:
+    """An update that was installed before explains a boot with the version that was there."""
+    t = booted("A")
+    one, two = t.create("A", "all_at_once"), t.create("A", "all_at_once")
+    t.execute(one)
+    if brought:
+        t.update("A", version="2.0.0")
+    else:
+        t.report("A", "Downloading", "DownloadFailed")
+    t.execute(two)
+    t.update("A", version="2.0.0" if brought else "1.0.0")
+    assert (t.result("C07").verdict is FAIL) is not brought
+
+
+def test_r42_cannot_judge_sites_that_nobody_told() -> None:
+    """A filter by site means nothing to a judge that knows no sites."""
+    for sites, verdict in ((None, PASS), ({"A": "north", "B": "south"}, FAIL)):
+        t = booted("A", "B")
+        if sites:
+            t.history.header.scenario["sites"] = sites
+        t.fleet("?site_id=north")
+        assert t.result("R42").verdict is verdict
+
+
+def test_r13_d21_is_the_profiles_where_a_command_may_be_lost() -> None:
+    """A repeat of a lost command, without asking first, differs and does not violate."""
+    t = booted("A")
+    r = t.create("A", "all_at_once")
+    ref = t.invoke("execute_stage", r)
+    t.command(r, "A")
+    t.rollout_of["A"] = r
+    t.close("A")
+    t.boot("A")
+    t.trigger(r, "A")
+    t.executed(r, ref, 1, ["A"])
+    (finding,) = t.result("R13").findings
+    assert finding.grade is Grade.DIFFERS
+    assert "it was not asked" in finding.witness.seen
+    t.history.header.profile["D21"] = "any"
+    assert t.result("R13").verdict is PASS
+
+
+def test_l1_owes_nothing_in_a_rollout_that_has_ended() -> None:
+    """Whoever was due when the rollout ended is due no more."""
+    for status, verdict in (("failed", False), ("in_progress", True)):
+        t = booted("A", "B")
+        r = t.create("AB", "all_at_once")
+        t.execute(r, "A")
+        t.read(r, status=status)
+        t.wait(20)
+        t.mark("end")
+        assert (t.result("L1").verdict is FAIL) is verdict
+
+
+@pytest.mark.parametrize(("order", "verdict"), [(["A", "B"], FAIL), (["B", "A"], PASS)])
+def test_r03_compares_whatever_the_names(order: list[str], verdict: Verdict) -> None:
+    """The request's order counts, not the alphabet's."""
+    t = booted("A", "B")
+    t.create("BA", "all_at_once", stages=[order])
+    assert t.result("R03").verdict is verdict
+
+
+def test_many_findings_are_counted_and_a_few_kept() -> None:
+    """Twenty-five are kept, the others counted."""
+    for number in (25, 26):
+        t = booted("A")
+        for k in range(number):
+            t.event("charger:A", "send", "", "", frame=[9, str(k)])
+        result = t.result("W01")
+        assert (len(result.findings), result.omitted) == (25, number - 25)
