@@ -223,11 +223,15 @@ def page(sample: Sequence[Change], survivors: Sequence[Change], total: int, word
     tried = Counter(change.file.name for change in sample)
     left = Counter(change.file.name for change in survivors)
     killed = len(sample) - len(survivors)
+    # Not sooner: it may bring the judge in, which has to be imported changed.
+    from harness.power import wilson  # noqa: PLC0415
+
+    low, high = wilson(killed, len(sample))
     lines = [
         "# How good the judge's own tests are", "",
-        f"{killed} of {len(sample)} changed judges ({killed / len(sample):.1%}) are noticed by the",
-        f"judge's tests; the sample was drawn from {total} possible changes of",
-        "`harness/contract.py` and `harness/checkers/`.", "",
+        f"{killed} of {len(sample)} changed judges ({killed / len(sample):.1%}; 95 %: {low:.1%} to",
+        f"{high:.1%}) are noticed by the judge's tests; the sample was drawn from {total} possible",
+        "changes of `harness/contract.py` and `harness/checkers/`.", "",
         f"`{words}` repeats it (with `pip install cosmic-ray`).",
         "Left out are changes of what no verdict can depend on: inside of annotations, which",
         "nothing evaluates; of imports for the type checker alone (`if TYPE_CHECKING:`); of the",

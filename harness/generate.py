@@ -298,6 +298,9 @@ def _asleep(draw: Draw, out: dict[str, Any]) -> None:
         create["offline_timeout"] = draw.choice(["3 s", "10 s"])
         if _chance(draw, 0.7):
             steps += [_execute(draw), SETTLED, "read"]
+    else:
+        for cohort in out["fleet"]:
+            cohort.pop("offline", None)
     _follow(out, *steps)
 
 
@@ -336,7 +339,7 @@ def _peculiar(draw: Draw, out: dict[str, Any]) -> None:
 
 
 SETTLED: dict[str, Any] = {"wait": {"stage": "settled", "within": "1 min"}}
-THEMES: Mapping[Twist, float] = {_bereft: 2, _asleep: 3, _unwilling: 2, _rivals: 4, _peculiar: 3}
+THEMES: Mapping[Twist, float] = {_bereft: 2, _asleep: 4, _unwilling: 2, _rivals: 4, _peculiar: 3}
 
 
 def _all_at_once(out: dict[str, Any]) -> dict[str, Any]:

@@ -140,11 +140,6 @@ class Member(msgspec.Struct, eq=False):
     upgraded: Event | None = None  # boot with a changed version after the trigger
     shown: Shown | None = None
 
-    @property
-    def triggered(self) -> bool:
-        """Whether it was ever sent the update."""
-        return bool(self.triggers)
-
 
 class Stage(msgspec.Struct, eq=False):
     """One stage as the plan shows it; `members` in the order shown."""

@@ -147,3 +147,13 @@ def test_r44_tells_published_labels_from_usual_ones(
     t.history.events[-1].data["body"]["stages"][0]["label"] = label
     (finding,) = t.result("R44").findings
     assert finding.grade is grade
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("label", None), ("status", 1), ("stage", "2"), ("charger_ids", "B")]
+)
+def test_r44_looks_into_the_stages_of_a_create(field: str, value: Any) -> None:
+    """Each field of each stage of a new rollout."""
+    result = reshaped("create", lambda body: body["stages"][1].update({field: value}))
+    assert result.verdict is FAIL
+    assert result.findings[0].witness.seen == f"create: stages[1].{field} is {value!r}"
