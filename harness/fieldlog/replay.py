@@ -12,7 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, decoded, misshapen, written
+from harness.fieldlog.frames import CALL, ERROR, RESULT, NotAFrame, read, written
 from harness.fieldlog.replay_turns import (
     CHARGER,
     CSMS,
@@ -111,10 +111,10 @@ class Player:
     def heard(self, text: str, now: float) -> None:
         """A frame arrived."""
         try:
-            frame = decoded(text)
+            frame, end = read(text)
         except NotAFrame:
-            frame = None
-        if misshapen(frame):
+            frame, end = [], 0
+        if not frame or text[end:].strip():
             self._diverge("an OCPP-J frame", f"{text[:80]!r}")
         elif frame[0] == CALL and not self._awaited(str(frame[2])):
             self._unasked(frame, now)
