@@ -152,6 +152,25 @@ class W02(Checker):
                 used[call.id] = call.event.index
 
 
+def _oldest(pending: dict[str, Call], call: Call, now: float) -> Call | None:
+    """Return the oldest CALL of a side that is open beside this one and not given up yet.
+
+    A side that is never answered leaves thousands open: they are not all looked at each time.
+    """
+    oldest = None
+    for one in pending.values():
+        if now - one.event.time >= GIVEN_UP:
+            break  # and so may be many after it: they are looked at from the other end
+        if one.id != call.id and not one.answered:
+            return one
+    for one in reversed(pending.values()):
+        if now - one.event.time >= GIVEN_UP:
+            break
+        if one.id != call.id and not one.answered:
+            oldest = one
+    return oldest
+
+
 class W03(Checker):
     """One outstanding CALL."""
 
@@ -174,23 +193,19 @@ class W03(Checker):
         if len(pending) < 2:  # noqa: PLR2004 - itself and another one
             return
         now = fact.event.time
-        still = [
-            c
-            for c in pending.values()
-            if c.id != call.id and not c.answered and now - c.event.time < GIVEN_UP
-        ]
-        if still:
+        first = _oldest(pending, call, now)
+        if first is not None:
             old = connection.subprotocol == OLD
             # The order in which a log was written is not quite that of the wire.
-            close = view.field and now - still[0].event.time < LOG_BLUR
+            close = view.field and now - first.event.time < LOG_BLUR
             close = close or connection.inferred  # a reconnect may lie between, unseen
             self.accuse(
                 view,
                 who=fact.station.id,
                 charger=fact.station.id,
                 expected="the next CALL only after the answer to the last",
-                seen=f"{call.action} was sent while {still[0].action} was unanswered",
-                events=(still[0].event, fact.event),
+                seen=f"{call.action} was sent while {first.action} was unanswered",
+                events=(first.event, fact.event),
                 grade=Grade.TOLERATED if old or close else Grade.VIOLATES,
                 subject=fact.sender,
             )

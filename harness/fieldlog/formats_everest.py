@@ -79,11 +79,11 @@ def _rows(lines: Iterable[Line]) -> Iterator[Piece]:
         while at < len(text):
             found = _ROW.search(text, at)
             if piece is None:
+                between = text[at : None if found is None else found.start()]
+                if remains(between):
+                    why = "a frame outside a row of the table"
+                    yield Piece(number, "unusable", problem=why)
                 if found is None:
-                    if remains(text[at:]):
-                        yield Piece(
-                            number, "unusable", problem="a frame outside a row of the table"
-                        )
                     break
                 piece, at = _piece(number, found), found.end()
                 continue

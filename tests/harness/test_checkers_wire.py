@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -279,3 +280,32 @@ def test_only_the_side_under_test_decides() -> None:
     t.answer("A", t.call("A", "FirmwareStatusNotification", {"status": "Done"}), {})
     assert t.result("W01").verdict is Verdict.PASS
     assert t.result("W01").findings
+
+
+@pytest.mark.parametrize("pace", [0.0, 1.0])
+def test_a_side_that_is_never_answered_is_judged_in_linear_time(pace: float) -> None:
+    """One side of a log, at once or over hours: four times the CALLs, four times as long."""
+
+    def seconds(count: int) -> float:
+        t = online("ocpp1.6")
+        for _ in range(count):
+            t.wait(pace)
+            t.call("A", "Heartbeat", {})
+        begin = time.process_time()
+        assert t.result("W03").exercised > count
+        return time.process_time() - begin
+
+    few, many = seconds(1500), seconds(6000)
+    assert many < 8 * few
+
+
+def test_w03_looks_past_what_was_given_up() -> None:
+    """An old CALL without an answer hides no younger one."""
+    t = online()
+    t.call("A", "Heartbeat", {})
+    t.wait(60.0)
+    t.call("A", "Heartbeat", {})
+    assert t.result("W03").findings == ()
+    t.wait(1.5)
+    t.call("A", "Heartbeat", {})
+    assert accused(t, "W03") is Subject.CHARGER
