@@ -189,7 +189,9 @@ def run_timers(state: State, now: float) -> None:
 def _row_due(state: State, timer: Timer, now: float) -> None:
     state.disarm(timer)
     live = state.rollouts[timer.rollout_id]
-    row = live.row(timer.charger_id)
+    row = live.rows.get(timer.charger_id)
+    if row is None:  # on the shelf: it was settled
+        return
     due = next_deadline(row)
     if due is not None and due <= now:
         state.apply(live, timer.charger_id, Elapsed(), now)
@@ -199,6 +201,8 @@ def _row_due(state: State, timer: Timer, now: float) -> None:
 
 def _offline_due_now(state: State, timer: Timer, now: float) -> None:
     live = state.rollouts[timer.rollout_id]
+    if live.head.terminal:
+        return
     due = _offline_due(state, live, timer.charger_id)
     if due is not None and due <= now:
         state.apply(live, timer.charger_id, OfflineTooLong(), now)

@@ -36,12 +36,15 @@ class Presence:
 
 @dataclass(slots=True)
 class Live:
-    """One rollout in memory; rows and stages appear when they are first touched."""
+    """One rollout in memory; rows and stages appear when they are first touched.
+
+    One that is over may be on the shelf: only the rows of chargers that belong to no later rollout
+    are here then, because these may still report; the others are in the database.
+    """
 
     number: int
     head: Head
     charger_ids: tuple[str, ...]
-    position: dict[str, int]
     rows: dict[str, Row] = field(default_factory=dict)
     stages: dict[int, Stage] = field(default_factory=dict)
     # Reachable chargers of the current stage that may be triggered, first come first served.
@@ -51,6 +54,16 @@ class Live:
     again: dict[str, None] = field(default_factory=dict)
     # Rendered JSON of rows for GET, dropped when a row changes.
     pieces: dict[str, msgspec.Raw] = field(default_factory=dict)
+    # Whether every touched row is in `rows`: it is not on the shelf.
+    whole: bool = True
+    _position: dict[str, int] | None = None
+
+    @property
+    def position(self) -> dict[str, int]:
+        """Return the place of every charger in request order, from 0."""
+        if self._position is None:
+            self._position = {one: place for place, one in enumerate(self.charger_ids)}
+        return self._position
 
     @property
     def rollout_id(self) -> str:
@@ -84,6 +97,14 @@ class Live:
         """Forget who may be triggered: the rollout is paused or over."""
         self.waiting.clear()
         self.again.clear()
+
+    def shelve(self, kept: dict[str, Row]) -> None:
+        """Let go of all rows but these, and of what can be worked out again."""
+        self.rows, self.pieces, self._position, self.whole = kept, {}, None, False
+
+    def take_down(self, stored: dict[str, Row]) -> None:
+        """Have every row again: those in memory are never older than the stored ones."""
+        self.rows, self.whole = {**stored, **self.rows}, True
 
     def members(self, number: int) -> tuple[str, ...]:
         """Return the chargers of a stage in request order."""

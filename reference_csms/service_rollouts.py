@@ -42,10 +42,12 @@ def answer(state: State, reply: Reply) -> Ticket:
 
 
 def find(state: State, rollout_id: str) -> Live:
-    """Return the rollout, or raise the 404."""
+    """Return the rollout with all of its rows, or raise the 404."""
     live = state.rollouts.get(rollout_id)
     if live is None:
         raise problems.unknown_rollout(rollout_id)
+    if live.head.terminal:
+        state.take_down(live)
     return live
 
 
@@ -83,8 +85,9 @@ def _new(state: State, request: CreateRollout, now: float) -> Live:
     number = state.next_number("rollout")
     plan = make_plan(_rollout_id(state, number), request, state.settings, now)
     head = Head(plan=plan, updated_at=now)
-    position = {one: place for place, one in enumerate(request.charger_ids)}
-    live = Live(number, head, request.charger_ids, position)
+    # One copy of an id for all rollouts: the registered charger's own.
+    ids = tuple(state.chargers[one].charger_id for one in request.charger_ids)
+    live = Live(number, head, ids)
     state.add_rollout(live)
     state.store.add_rollout(number, request.charger_ids, head)
     return live

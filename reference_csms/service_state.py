@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from reference_csms.store import Store
 
 
+# Rows of finished rollouts that are kept at hand, but for those of chargers that may still report:
+# memory grows with the fleet, not with its history.
+ROWS_AT_HAND = 20_000
 _MOST_IGNORED = 500  # audit lines a connection about statuses that change nothing
 
 
@@ -58,6 +61,8 @@ class State:
         # Every rollout by id, and those that are not over.
         self.rollouts: dict[str, Live] = {}
         self.open: dict[str, Live] = {}
+        # Those that are over and whole in memory, the longest unused first.
+        self.finished: dict[str, Live] = {}
         # The rollout whose started stage a charger was last part of: where its statuses belong.
         self.engaged: dict[str, str] = {}
         # Rollouts that may have something to dispatch, served in turns.
@@ -99,11 +104,13 @@ class State:
             if row.intent is Intent.SENDING and not row.settled and not alive:
                 event = UpdateUnanswered(row.message_id or "")
                 self.apply(self.rollouts[row.rollout_id], row.charger_id, event, now)
+        self._shelve()
 
     def _load_rollout(self, number: int, charger_ids: tuple[str, ...], head: Head) -> None:
         self._numbers["rollout"] = max(self._numbers["rollout"], number)
-        position = {one: place for place, one in enumerate(charger_ids)}
-        self.add_rollout(Live(number, head, charger_ids, position))
+        known = self.chargers
+        ids = tuple(known[one].charger_id if one in known else one for one in charger_ids)
+        self.add_rollout(Live(number, head, ids))
 
     def _load_row(self, row: Row) -> None:
         live = self.rollouts[row.rollout_id]
@@ -187,8 +194,8 @@ class State:
     def add_rollout(self, live: Live) -> None:
         """Index a rollout."""
         self.rollouts[live.rollout_id] = live
-        if not live.head.terminal:
-            self.open[live.rollout_id] = live
+        ends = self.finished if live.head.terminal else self.open
+        ends[live.rollout_id] = live
 
     def set_head(self, live: Live, head: Head) -> None:
         """Keep a rollout's new head and its durable copy."""
@@ -199,18 +206,47 @@ class State:
         if head.terminal and live.rollout_id in self.open:
             del self.open[live.rollout_id]
             live.hold_back()
+            self.finished[live.rollout_id] = live
+            self._shelve()
             at = head.updated_at
             self.record("rollout", live, None, time=at, status=head.status, verdict=head.verdict)
 
     def engage(self, live: Live) -> None:
         """Note that the chargers of the current stage now belong to this rollout."""
+        rollout_id = live.rollout_id
         for charger_id in live.members(live.head.current_stage):
-            self.engaged[charger_id] = live.rollout_id
+            before = self.engagement(charger_id)
+            self.engaged[charger_id] = rollout_id
+            if before is not None and not before.whole and before is not live:
+                before.rows.pop(charger_id, None)
+                before.pieces.pop(charger_id, None)
 
     def engagement(self, charger_id: str) -> Live | None:
         """Return the rollout whose started stage the charger was last part of."""
         rollout_id = self.engaged.get(charger_id)
         return None if rollout_id is None else self.rollouts[rollout_id]
+
+    def take_down(self, live: Live) -> None:
+        """Make a finished rollout whole again, for somebody asks; raises what `load` does."""
+        if not live.whole:
+            stored = self.store.rows_of(live.rollout_id)
+            live.take_down({row.charger_id: row for row in stored})
+        self.finished.pop(live.rollout_id, None)
+        self.finished[live.rollout_id] = live
+        self._shelve()
+
+    def _shelve(self) -> None:
+        """Put the longest unused finished rollouts on the shelf, never the last one."""
+        rows = sum(len(live.rows) for live in self.finished.values())
+        for rollout_id in list(self.finished)[:-1]:
+            if rows <= ROWS_AT_HAND:
+                return
+            live = self.finished.pop(rollout_id)
+            rows -= len(live.rows)
+            engaged = self.engaged
+            live.shelve(
+                {one: row for one, row in live.rows.items() if engaged.get(one) == rollout_id}
+            )
 
     # -------------------------------------------------- the one way rows change
 

@@ -295,6 +295,11 @@ class Store:
         """Return every rollout charger that was ever touched."""
         return self._select(Row, "rollout_charger")
 
+    def rows_of(self, rollout_id: str) -> list[Row]:
+        """Return the touched chargers of one rollout, the open transaction included."""
+        durable = self._select(Row, "rollout_charger WHERE rollout_id = ?", (rollout_id,))
+        return durable + [row for (one, _), row in self._rows.items() if one == rollout_id]
+
     def key(self, operation: str, key: str) -> KeyRecord | None:
         """Return what was done under this Idempotency-Key, the open transaction included."""
         if found := self._keys.get((operation, key)):
