@@ -315,8 +315,7 @@ def _unwilling(draw: Draw, out: dict[str, Any]) -> None:
 
 def _rivals(draw: Draw, out: dict[str, Any]) -> None:
     """A second rollout begins in the midst of the first, over others or over some of the same."""
-    if len(out["fleet"]) == 1:
-        out["fleet"].append(_cohort(draw, "rival", draw.randint(1, 4)))
+    _divide(draw, out)
     *first, last = [cohort["cohort"] for cohort in out["fleet"]]
     for cohort in out["fleet"]:
         cohort["install"]["time"] = draw.choice(["2 s", "20 s"])
@@ -353,11 +352,18 @@ def _all_at_once(out: dict[str, Any]) -> dict[str, Any]:
 
 def _away(draw: Draw, out: dict[str, Any], until: dict[str, Any]) -> None:
     """Keep one cohort away until some moment, in a stage with a cohort that is there."""
-    if len(out["fleet"]) == 1:
-        out["fleet"].append(_cohort(draw, "away", draw.randint(1, 4)))
+    _divide(draw, out)
     out["fleet"][0].pop("offline", None)
     out["fleet"][-1]["offline"] = {"until": until}
     _all_at_once(out).pop("cohorts", None)
+
+
+def _divide(draw: Draw, out: dict[str, Any]) -> None:
+    """Make at least two cohorts of the fleet."""
+    if len(out["fleet"]) == 1:
+        count = out["fleet"][0]["count"]
+        out["fleet"][0]["count"] = (count + 1) // 2
+        out["fleet"].append(_cohort(draw, "c1", max(1, count // 2)))
 
 
 def _follow(out: dict[str, Any], *steps: Any) -> None:

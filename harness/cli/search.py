@@ -110,7 +110,7 @@ def _line(seen: Search, first: int, seconds: float) -> str:
 
 def _coverage(seen: Search) -> str:
     """Say how many drills put each property to the test."""
-    told = ", ".join(f"{one.id} {seen.exercised[one.id]}" for one in REQUIREMENTS)
+    told = ", ".join(f"{one.id}={seen.exercised[one.id]}" for one in REQUIREMENTS)
     words = f"drills that put a property to the test: {told}"
     return textwrap.fill(words, 100, subsequent_indent="  ", break_on_hyphens=False)
 

@@ -98,8 +98,8 @@ def test_the_command_ends_as_documented(words: list[str], code: int, tmp_path: P
     result = CliRunner().invoke(main, options)
     assert result.exit_code == code
     assert "12 drills (numbers 0 to 11)" in result.stdout
-    assert "put a property to the test: R01 12, " in result.stdout
-    assert ", L8 0, " in " ".join(result.stdout.split())
+    assert "put a property to the test: R01=12, " in result.stdout
+    assert ", L8=0, " in " ".join(result.stdout.split())
     assert out.exists() == bool(code)
     for path in out.glob("*.yaml"):
         assert f"firmdrill run {path} --virtual --mutant url_is_changed" in result.stdout
