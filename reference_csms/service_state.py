@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from reference_csms.model import Charger, ChargerStatus, Published, RolloutStatus
+from reference_csms.model import Charger, Published, RolloutStatus
 from reference_csms.rollout import decide
 from reference_csms.rollout_values import (
     Decision,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from reference_csms.model import Image, Released, Settings
     from reference_csms.outbox import Outbox
     from reference_csms.rollout_values import RowEvent
-    from reference_csms.store import Store
+    from reference_csms.store import StageCount, Store
 
 
 # Rows of finished rollouts that are kept at hand, but for those of chargers that may still report:
@@ -93,7 +93,10 @@ class State:
         self._numbers["audit"] = self.store.last_audit_number()
         for stored in self.store.rollouts():
             self._load_rollout(stored.number, tuple(stored.charger_ids), stored.head)
-        rows = sorted(self.store.rows(), key=lambda row: row.started_at or 0.0)
+        self._numbers["request"] = max(self._numbers["request"], self.store.last_request_id())
+        for count in self.store.stage_counts():
+            self._load_stage(count)
+        rows = sorted(self.store.rows_at_hand(self.open), key=lambda row: row.started_at or 0.0)
         for row in rows:
             self._load_row(row)
         for live in self.open.values():
@@ -104,27 +107,24 @@ class State:
             if row.intent is Intent.SENDING and not row.settled and not alive:
                 event = UpdateUnanswered(row.message_id or "")
                 self.apply(self.rollouts[row.rollout_id], row.charger_id, event, now)
-        self._shelve()
 
     def _load_rollout(self, number: int, charger_ids: tuple[str, ...], head: Head) -> None:
         self._numbers["rollout"] = max(self._numbers["rollout"], number)
         known = self.chargers
         ids = tuple(known[one].charger_id if one in known else one for one in charger_ids)
-        self.add_rollout(Live(number, head, ids))
+        self.add_rollout(Live(number, head, ids, whole=not head.terminal))
+
+    def _load_stage(self, count: StageCount) -> None:
+        live = self.rollouts[count.rollout_id]
+        live.stages[count.stage] = msgspec.structs.replace(
+            live.stage(count.stage),
+            active=count.active,
+            installed=count.installed,
+            failed=count.failed,
+        )
 
     def _load_row(self, row: Row) -> None:
-        live = self.rollouts[row.rollout_id]
-        live.rows[row.charger_id] = row
-        stage = live.stage(row.stage)
-        if row.settled:
-            won = row.status is ChargerStatus.INSTALLED
-            stage = msgspec.structs.replace(
-                stage, installed=stage.installed + won, failed=stage.failed + (not won)
-            )
-        elif row.triggered:
-            stage = msgspec.structs.replace(stage, active=stage.active + 1)
-        live.stages[row.stage] = stage
-        self._numbers["request"] = max(self._numbers["request"], row.request_id or 0)
+        self.rollouts[row.rollout_id].rows[row.charger_id] = row
         if row.started_at is not None:
             self.engaged[row.charger_id] = row.rollout_id
         self.arm(row)
@@ -194,8 +194,8 @@ class State:
     def add_rollout(self, live: Live) -> None:
         """Index a rollout."""
         self.rollouts[live.rollout_id] = live
-        ends = self.finished if live.head.terminal else self.open
-        ends[live.rollout_id] = live
+        if not live.head.terminal:
+            self.open[live.rollout_id] = live
 
     def set_head(self, live: Live, head: Head) -> None:
         """Keep a rollout's new head and its durable copy."""

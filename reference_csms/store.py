@@ -59,6 +59,34 @@ class StoredRollout(NamedTuple):
     head: Head
 
 
+class StageCount(NamedTuple):
+    """How many chargers of one stage are under way, and how many ended how."""
+
+    rollout_id: str
+    stage: int
+    active: int
+    installed: int
+    failed: int
+
+
+# A row says of which rollout its charger's statuses are: the one that was started last.
+_AT_HAND = """rollout_charger WHERE rollout_id IN (SELECT value FROM json_each(?))
+    OR (rollout_id, charger_id) IN (
+        SELECT rollout_id, charger_id FROM (
+            SELECT rollout_id, charger_id, row_number() OVER (
+                PARTITION BY charger_id ORDER BY started_at DESC, rollout_id DESC
+            ) AS place FROM rollout_charger WHERE started_at IS NOT NULL
+        ) WHERE place = 1
+    )"""
+_STAGE_COUNTS = """
+    SELECT rollout_id, stage,
+        sum(completed_at IS NULL AND intent <> 'none'),
+        sum(completed_at IS NOT NULL AND status = 'installed'),
+        sum(completed_at IS NOT NULL AND status <> 'installed')
+    FROM rollout_charger GROUP BY rollout_id, stage
+"""
+
+
 def _upsert(table: str, struct: type[msgspec.Struct]) -> str:
     columns = ", ".join(struct.__struct_fields__)
     marks = ", ".join("?" for _ in struct.__struct_fields__)
@@ -291,9 +319,24 @@ class Store:
             for number, ids, head in found
         ]
 
-    def rows(self) -> list[Row]:
-        """Return every rollout charger that was ever touched."""
-        return self._select(Row, "rollout_charger")
+    def rows_at_hand(self, open_ids: Iterable[str]) -> list[Row]:
+        """Return what may still change: the rows of these rollouts, and each charger's latest."""
+        names = msgspec.json.encode(list(open_ids)).decode()
+        return self._select(Row, _AT_HAND, (names,))
+
+    def stage_counts(self) -> list[StageCount]:
+        """Return how far the chargers of each touched stage are."""
+        try:
+            return [StageCount(*line) for line in self._database.execute(_STAGE_COUNTS)]
+        except sqlite3.Error as error:
+            raise _translated(error) from error
+
+    def last_request_id(self) -> int:
+        """Return the highest request id of any rollout, 0 if there was none."""
+        try:
+            return self._number("SELECT coalesce(max(request_id), 0) FROM rollout_charger")
+        except sqlite3.Error as error:
+            raise _translated(error) from error
 
     def rows_of(self, rollout_id: str) -> list[Row]:
         """Return the touched chargers of one rollout, the open transaction included."""

@@ -242,7 +242,7 @@ def test_a_database_that_cannot_be_read_back_is_a_503_until_it_can(
 
     with monkeypatch.context() as patched:
         patched.setattr(rig.store, "_write", refuse)
-        patched.setattr(rig.store, "rows", broken)
+        patched.setattr(rig.store, "rows_at_hand", broken)
         ticket = rig.service.execute_stage(rig.now, rollout_id)
         rig.turn()
         assert isinstance(ticket.outcome, Problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from typing import Any
 
@@ -169,6 +170,38 @@ def played(script: list[tuple[Any, ...]], at_hand: int) -> list[Any]:
     finally:
         service_state.ROWS_AT_HAND = before
     return told
+
+
+@given(steps)
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_restart_finds_what_the_rows_say(script: list[tuple[Any, ...]]) -> None:
+    """Counters of stages and whose statuses belong where, although few rows are read."""
+    rig, ids = Rig(), list[str]()
+    rig.fleet(len(CHARGERS))
+    for step in script:
+        with contextlib.suppress(Problem):
+            _play(rig, ids, step)
+    rig.crash()
+    state = rig.service._state
+    started: dict[str, tuple[float, str]] = {}
+    for rollout, live in state.rollouts.items():
+        counted: dict[int, list[int]] = {}
+        for row in rig.store.rows_of(rollout):
+            stage = counted.setdefault(row.stage, [0, 0, 0])
+            stage[0] += row.triggered and not row.settled
+            stage[1] += row.settled and row.status == "installed"
+            stage[2] += row.settled and row.status != "installed"
+            if row.started_at is not None:
+                latest = started.get(row.charger_id, (0.0, ""))
+                started[row.charger_id] = max(latest, (row.started_at, rollout))
+        found = {n: [s.active, s.installed, s.failed] for n, s in live.stages.items()}
+        assert {n: s for n, s in found.items() if any(s)} == {
+            n: s for n, s in counted.items() if any(s)
+        }
+        assert live.whole is not live.head.terminal
+    waiting = {one for live in state.open.values() for one in live.charger_ids}
+    for charger, (_, rollout) in started.items():
+        assert state.engaged[charger] == rollout or charger in waiting
 
 
 def _play(rig: Rig, ids: list[str], step: tuple[Any, ...]) -> Any:

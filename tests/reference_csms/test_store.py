@@ -63,7 +63,7 @@ def test_what_was_committed_comes_back_and_nothing_else(tmp_path: Path) -> None:
     store.put_charger(Charger(charger_id="lost"))
     store.close()
     store = Store(path)
-    assert store.rows() == [row]
+    assert store.rows_of(row.rollout_id) == [row]
     assert store.chargers() == [charger]
     assert store.epoch == 2
     assert store.last_time() == 0.0
