@@ -93,7 +93,8 @@ class Station:
         if action == "TriggerMessage":
             self.campaign.score.asked += 1
             self.campaign.score.idle += self.last == "Idle"
-            task = asyncio.create_task(self.tell_if_possible(self.last))
+            # As of now: by the time it is sent, another command may have come.
+            task = asyncio.create_task(self.tell_if_possible(self.last, self.request_id))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
 
@@ -116,10 +117,12 @@ class Station:
         while time.monotonic() < leaves:
             await asyncio.sleep(self.random.uniform(0.005, 0.05))
             if self.ahead:
-                self.last = self.ahead[0]
-                await self.tell(self.last)
+                self.last, url = self.ahead[0], self.url
+                await self.tell(self.last, self.request_id)
                 # Only an acknowledged status is behind it: it is repeated after a reconnect.
                 self.campaign.moment("status acknowledged")
+                if self.url != url:
+                    continue  # a command came meanwhile: what lies ahead is another update's
                 if self.finish(self.ahead.pop(0)) and self.random.random() < 0.5:
                     return  # reboots at once; the others name their new version much later
             elif self.random.random() < 0.1:
@@ -134,17 +137,17 @@ class Station:
             self.version = f"{float(self.version) + 1:.1f}"
         return status == "Installed"
 
-    async def tell(self, status: str) -> None:
-        """Send a firmware status."""
+    async def tell(self, status: str, request_id: int | None) -> None:
+        """Send a firmware status of the update with this request id."""
         payload: dict[str, Any] = {"status": status}
         if status != "Idle":
-            payload["requestId"] = self.request_id
+            payload["requestId"] = request_id
         await self.call("FirmwareStatusNotification", payload)
 
-    async def tell_if_possible(self, status: str) -> None:
+    async def tell_if_possible(self, status: str, request_id: int | None) -> None:
         """Answer a question with a status; a lost connection ends it."""
         with suppress(*LOST):
-            await self.tell(status)
+            await self.tell(status, request_id)
 
     async def call(self, action: str, payload: dict[str, Any]) -> None:
         """Send a CALL and wait for its answer."""

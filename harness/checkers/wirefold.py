@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 UPDATES = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
 REPORTS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
 ANSWERS = frozenset({3, 4, 5})
+MOST_OPEN = 10_000  # unanswered CALLs remembered a side of a connection
 
 
 class WireFold:
@@ -255,6 +256,8 @@ def _open_call(pending: dict[str, Call], call: Call) -> None:
     first = pending.setdefault(call.id, call)
     if first is not call:
         first.copies += 1
+    elif len(pending) > MOST_OPEN:  # a log of one side only: the rest of them says the same
+        del pending[next(iter(pending))]
 
 
 def _answered_call(pending: dict[str, Call], message_id: str) -> Call | None:
