@@ -997,3 +997,106 @@ def test_c11_lets_only_who_is_done_be_idle(statuses: tuple[str, ...], verdict: V
     t.answer("A", ref, {"status": "Accepted"}, by="charger", name="TriggerMessage")
     t.report("A", "Idle")
     assert t.result("C11").verdict is verdict
+
+
+@pytest.mark.parametrize(("seen", "at"), [("BACD", 1), ("ACBD", 2), ("ABDC", 3)])
+def test_r03_names_the_first_place_that_differs(seen: str, at: int) -> None:
+    """Counted from one, with who should be there."""
+    t = booted(*"ABCD")
+    t.create("ABCD", "all_at_once", stages=[list(seen)])
+    (finding,) = t.result("R03").findings
+    wanted = f"charger {at} of the plan is {'ABCD'[at - 1]}, as in the request"
+    assert finding.witness.expected == wanted
+    assert finding.witness.seen == f"{seen[at - 1]} in its place"
+
+
+def test_a_witness_keeps_letters_as_they_are() -> None:
+    """What people write in their own letters is shown in them."""
+    event = Event(0, 0.0, "charger:A", "send", "N", "R", {"frame": [2, "ä", "Ö", {}]})
+    assert tell(event) == 'sent [2,"ä","Ö",{}]'
+
+
+@pytest.mark.parametrize(
+    ("answered", "reconnects", "fenced", "lost"),
+    [
+        (True, False, False, False), (True, True, False, True), (True, True, True, False),
+        (False, True, False, True), (False, False, False, False),
+    ],
+)  # fmt: skip
+def test_r13_asks_whether_the_first_command_may_be_lost(
+    answered: bool, reconnects: bool, fenced: bool, lost: bool
+) -> None:
+    """Only where its answer may not have come through a broken connection, or never came."""
+    t = booted("A")
+    r = t.create("A", "all_at_once")
+    op = t.invoke("execute_stage", r)
+    ref = t.command(r, "A")
+    t.rollout_of["A"] = r
+    if answered:
+        t.answer("A", ref, {}, by="charger", name="UpdateFirmware")
+    if fenced:
+        t.fence("A")
+    if reconnects:
+        t.close("A")
+        t.boot("A")
+    t.trigger(r, "A")
+    t.executed(r, op, 1, ["A"])
+    (finding,) = t.result("R13").findings
+    assert finding.grade is (Grade.DIFFERS if lost else Grade.VIOLATES)
+
+
+def test_r23_names_at_most_five_that_were_left_out() -> None:
+    """All that stayed connected count; the first is the one accused."""
+    chargers = "ABCDEFG"
+    t = booted(*chargers, profile={"D34": {"dispatch_per_charger": 0}})
+    r = t.create(chargers, "all_at_once")
+    t.execute(r, "A")
+    t.pause(r)
+    t.fence(*chargers)
+    ref = t.invoke("execute_stage", r)
+    t.executed(r, ref, 1, [])
+    t.fence(*chargers)
+    t.wait(10)
+    t.mark("end")
+    (finding,) = t.result("R23").findings
+    assert finding.charger == "B"
+    assert finding.witness.seen == "B, C, D, E, F stayed connected and got no command"
+
+
+@pytest.mark.parametrize(
+    ("shown", "verdict"), [("failed", PASS), ("installed", PASS), ("downloading", FAIL)]
+)
+def test_r09_takes_whoever_is_shown_as_ended_for_settled(shown: str, verdict: Verdict) -> None:
+    """A GET that showed an end settles a charger; nothing less does."""
+    t = booted("A", "B")
+    r = t.create("AB", "rolling", batch_size=1)
+    t.execute(r)
+    t.report("A", "Downloading")
+    t.show(r, "A", status=shown)
+    t.read(r)
+    t.execute(r, "B", stage=2)
+    assert t.result("R09").verdict is verdict
+
+
+def test_r43_counts_what_two_calls_at_once_triggered() -> None:
+    """A second call while the first is open takes nothing from its list."""
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    one = t.invoke("execute_stage", r)
+    t.trigger(r, "A")
+    two = t.invoke("execute_stage", r)
+    t.trigger(r, "B")
+    t.executed(r, one, 1, ["A", "B"])
+    t.fail("execute_stage", two, 409)
+    t.fence("A", "B")
+    assert t.result("R43").verdict is PASS
+
+
+def test_r43_forgets_what_an_earlier_call_triggered() -> None:
+    """A call lists what it triggered, not what the one before did."""
+    t = booted("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    t.pause(r)
+    t.execute(r, "B", stage=1, listed="AB")
+    assert t.result("R43").verdict is FAIL
