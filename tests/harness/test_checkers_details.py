@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from harness.checkers.automaton import Answer, fits
 from harness.checkers.ending import wrong_end
 from harness.checkers.judge import Judge
 from harness.checkers.telling import clean, tell
@@ -1100,3 +1101,116 @@ def test_r43_forgets_what_an_earlier_call_triggered() -> None:
     t.pause(r)
     t.execute(r, "B", stage=1, listed="AB")
     assert t.result("R43").verdict is FAIL
+
+
+@pytest.mark.parametrize(("silence", "verdict"), [(59.4, FAIL), (59.6, PASS)])
+def test_r14_remembers_a_silence_that_outlasted_patience(silence: float, verdict: Verdict) -> None:
+    """A silence of sixty seconds may have failed a charger, whatever it says afterwards."""
+    t = booted("A")
+    r = t.create("A", "all_at_once", update_timeout=60)
+    t.execute(r)
+    t.now = 10 - 0.01
+    t.report("A", "Downloading")
+    t.now = 10 + silence - 0.01
+    t.report("A", "Downloaded")
+    t.show(r, "A", status="failed", reason="timeout", completed_at=t.stamp())
+    t.read(r, status="failed")
+    assert t.result("R14").verdict is verdict
+
+
+@pytest.mark.parametrize(("silence", "verdict"), [(59.4, FAIL), (59.6, PASS)])
+def test_r14_measures_the_first_silence_from_the_command(silence: float, verdict: Verdict) -> None:
+    """Before its first status a charger was last heard of when it was told."""
+    t = booted("A")
+    r = t.create("A", "all_at_once", update_timeout=60)
+    op = t.invoke("execute_stage", r)
+    t.now = 10 - 0.01
+    t.trigger(r, "A")
+    t.executed(r, op, 1, ["A"])
+    t.now = 10 + silence - 0.01
+    t.report("A", "Downloading")
+    t.show(r, "A", status="failed", reason="timeout", completed_at=t.stamp())
+    t.read(r, status="failed")
+    assert t.result("R14").verdict is verdict
+
+
+def test_r19_counts_those_whom_a_pause_finds_in_flight() -> None:
+    """Neither those that had ended nor those that nobody told."""
+    t = booted(*"ABCDE")
+    r = t.create("ABCDE", "all_at_once")
+    t.execute(r, "ABCD")
+    t.report("A", "Downloading", "Downloaded", "Installing", "InstallationFailed")
+    t.report("B", "Downloading")
+    t.report("C", "Downloading", "Downloaded")
+    t.pause(r)
+    t.report("C", "Installing", "InstallationFailed")
+    result = t.result("R19")
+    assert (result.verdict, result.exercised) == (PASS, 3)
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_a_rollout_that_forgets_two_names_the_first(kill: bool) -> None:
+    """R15, and R39 after a kill: the first of those that were left out."""
+    t = booted(*"ABC")
+    r = t.create("ABC", "all_at_once")
+    t.execute(r, "A")
+    t.update("A")
+    if kill:
+        t.event("harness", "kill", "csms")
+        t.event("harness", "up", "csms")
+    t.read(r, status="completed")
+    judged = t.judged()
+    findings = [*judged.result("R15").findings, *judged.result("R39").findings]
+    assert [finding.charger for finding in findings] == ["B"] * (1 + kill)
+    assert all("while B was" in finding.witness.seen for finding in findings)
+    t.read(r, status="completed")
+    assert len(t.result("R15").findings) == 1
+
+
+@pytest.mark.parametrize(("status", "counted"), [("DownloadFailed", 0), ("Downloading", 1)])
+def test_r41_waits_for_what_a_get_can_show(status: str, counted: int) -> None:
+    """A failed download may be tried again: nothing has to be shown of it."""
+    t = booted("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    t.event("harness", "kill", "csms")
+    t.close("A")
+    t.event("harness", "up", "csms")
+    t.boot("A")
+    t.report("A", status)
+    t.wait(5)
+    t.read(r)
+    assert t.result("R41").exercised == counted
+
+
+def test_r27_asks_for_the_latest_start() -> None:
+    """A start before the last kill does not bring the system back from it."""
+    t = booted("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    for _ in range(2):
+        t.event("harness", "kill", "csms")
+        down = t.invoke("pause", r)
+        t.info("pause", down)
+        t.event("harness", "up", "csms")
+    t.read(r, status="paused")
+    assert t.result("R27").verdict is FAIL
+
+
+@pytest.mark.parametrize(
+    ("possible", "seen", "same"),
+    [
+        (Answer("ok", "paused", 1), Answer("ok", "paused", 1), True),
+        (Answer("ok", "paused", 1), Answer("fail", "paused", 1), False),
+        (Answer("ok", "paused", 1), Answer("ok", "pending", 1), False),
+        (Answer("ok", "paused", 1), Answer("ok", "paused", 2), False),
+        (Answer("ok", "paused", 1), Answer("ok", "", 1), True),
+        (Answer("ok", "paused", 1), Answer("ok", "", 2), False),
+        (Answer("ok", "paused", 1), Answer("ok", "paused", None), True),
+        (Answer("ok", "paused", 1), Answer("ok", "pending", None), False),
+        (Answer("ok", "", None), Answer("ok", "paused", 1), True),
+    ],
+)  # fmt: skip
+def test_what_an_answer_does_not_say_fits(possible: Answer, seen: Answer, same: bool) -> None:
+    """Code, status and stage, as far as both say them."""
+    assert fits(possible, seen) is same
