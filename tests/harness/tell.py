@@ -443,6 +443,13 @@ def _label(strategy: str, stage: int) -> str:
     return "All" if strategy == "all_at_once" else f"Batch {stage}"
 
 
+def booted(*chargers: str, dialect: str = "ocpp1.6", **header: Any) -> Tale:
+    """Chargers that are there."""
+    t = Tale(**header)
+    t.boot(*chargers, dialect=dialect)
+    return t
+
+
 def good_canary() -> Tale:
     """A canary rollout as it should be: pause, fence, resume, all installed."""
     t = Tale()

@@ -89,11 +89,18 @@ class BrokenEnd(Broken):
 def test_a_checker_that_crashes_never_passes(kind: type[Checker]) -> None:
     """ERROR, with the reason, and the others go on."""
     t = Tale()
-    t.create("A")
+    r = t.create("A")
+    t.read(r)
     judged = judge(t.history.header, t.history.events, (kind, *CHECKERS[:2]))
-    assert judged.results[0].verdict is Verdict.ERROR
-    assert "Error" in judged.results[0].note
-    assert judged.result("R01").verdict is Verdict.PASS
+    alone = judge(t.history.header, t.history.events, CHECKERS[:2])
+    broken = judged.results[0]
+    assert broken.verdict is Verdict.ERROR
+    name, where = ("KeyError", "answered") if kind is Broken else ("ValueError", "end")
+    assert broken.note.startswith(f"the checker broke: {name}: ")
+    assert f" ({where}, line " in broken.note
+    assert broken.exercised == (1 if kind is Broken else 2)  # told nothing more once it broke
+    assert judged.results[1:] == alone.results
+    assert judged.result("R01").exercised == 2
     assert judged.verdict is Verdict.ERROR
 
 
