@@ -112,8 +112,7 @@ def senseless(body: Any) -> tuple[str, str] | None:
     if strategy not in STRATEGIES:
         return f"the strategy {strategy!r:.40}", "D14"
     for name in ("canary_count", "batch_size"):
-        count = body.get(name)
-        if count is None:
+        if (count := body.get(name)) is None:
             continue
         if not isinstance(count, int) or isinstance(count, bool) or count < 1:
             return f"{name} {count!r:.40}", "D15"
