@@ -18,8 +18,11 @@ from harness.contract import objects
 from harness.report.block import in_words, properties_in_words
 from harness.report.junit import clean
 from harness.report.svg import STACK, timeline
+from harness.run_record import Expectation
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from harness.report.picture import Picture
     from harness.run_record import RunRecord
 
@@ -43,6 +46,7 @@ def html(run: RunRecord, seen: Picture) -> str:
     page = template.render(
         run=run,
         seen=seen,
+        expectations=_expectations(run.expectations),
         results=results,
         words=in_words(run),
         property_words=properties_in_words(run),
@@ -55,6 +59,15 @@ def html(run: RunRecord, seen: Picture) -> str:
         versions=run.header.versions if run.header else {},
     )
     return clean(page)  # what no page can hold, and what would move a terminal that shows it
+
+
+def _expectations(given: Sequence[Expectation]) -> list[Expectation]:
+    """Return the lines to show; properties that were put to the test as planned share one."""
+    tested = [one.expected for one in given if one.name == "exercises" and one.met]
+    rest = [one for one in given if one.name != "exercises" or not one.met]
+    if tested:
+        rest.append(Expectation("exercises", ", ".join(tested), "put to the test", met=True))
+    return rest
 
 
 def _hash(text: str) -> str:

@@ -135,6 +135,18 @@ def test_hostile_text_cannot_steer_the_terminal(tmp_path: Path, smoke: Rehearsal
     assert "FAIL R18" in text
 
 
+def test_properties_tested_as_planned_share_a_line(tmp_path: Path, smoke: Rehearsal) -> None:
+    """Twenty lines that say the same hide the one that does not."""
+    planned = tuple(
+        Expectation("exercises", name, "it was", met=name != "R09", inconclusive=name == "R09")
+        for name in ("R01", "R09", "R18")
+    )
+    write(tmp_path, record(tmp_path, smoke, expectations=planned))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<td>R01, R18</td><td>put to the test</td>" in page
+    assert '<td>exercises</td><td>R09</td><td>it was</td><td class="v-FAIL">missed</td>' in page
+
+
 def test_every_verdict_has_its_place_in_junit(tmp_path: Path, smoke: Rehearsal) -> None:
     """Failures fail, errors err, the unexercised is skipped, and only a pass passes."""
     requirement = Requirement("X", "x", "x.", "x")
