@@ -25,8 +25,8 @@ REASON = """
 The generator is as large at the end as after the first rollouts: workers write what they see into
 files, the coordinator only counts, and a full garbage collection a minute frees what reconnects
 leave. Our CSMS kept finished rollouts in memory when this was run, 1 KiB a charger of each: that is
-its growth. They go to the shelf (the database) since: in a soak of 3 000 chargers and 12 minutes, with
-sixteen rollouts and kills, it had 144, 144 and 142 MiB after a minute, at half time and at the end.
+its growth. They leave its memory since: in a soak of 3 000 chargers and 12 minutes, with sixteen
+rollouts and kills, it had 144, 144 and 142 MiB after a minute, at half time and at the end.
 """
 EVERY = 5.0  # seconds
 ROUND = 120.0  # seconds: a rollout of the whole fleet takes about so long
