@@ -74,7 +74,7 @@ async def ours(fleet: Fleet) -> None:
     chargers = [
         Charger(
             ChargerSpec(
-                id=f"CP-{number}", cohort="all", ocpp="ocpp1.6", vendor="ABB", model="Terra",
+                id=f"CP-{number:04}", cohort="all", ocpp="ocpp1.6", vendor="ABB", model="Terra",
                 serial="1", firmware_version="1.0", heartbeat=fleet.heartbeat,
             ),
             seed=1, start=time.time(),
@@ -127,7 +127,7 @@ async def bare_picows(fleet: Fleet, dumps: Callable[[Any], bytes], loads: Any) -
         keep.append(
             await picows.ws_connect(
                 Listener,
-                f"{fleet.url}/CP-{number}",
+                f"{fleet.url}/CP-{number:04}",
                 extra_headers=[("Sec-WebSocket-Protocol", "ocpp1.6")],
                 read_buffer_init_size=1024,
                 use_aiofastnet=False,
@@ -156,7 +156,7 @@ async def websockets_json(fleet: Fleet) -> None:
 
     async def run(number: int) -> None:
         async with connect(
-            f"{fleet.url}/CP-{number}", subprotocols=["ocpp1.6"], compression=None,
+            f"{fleet.url}/CP-{number:04}", subprotocols=["ocpp1.6"], compression=None,
             ping_interval=None, proxy=None, open_timeout=60,
         ) as socket:  # fmt: skip
             action, payload = "BootNotification", BOOT
@@ -189,9 +189,9 @@ async def chargepoint(fleet: Fleet) -> None:
 
     async def run(number: int) -> None:
         async with connect(
-            f"{fleet.url}/CP-{number}", subprotocols=["ocpp1.6"], open_timeout=60
+            f"{fleet.url}/CP-{number:04}", subprotocols=["ocpp1.6"], open_timeout=60
         ) as socket:
-            point = ChargePoint(f"CP-{number}", socket)
+            point = ChargePoint(f"CP-{number:04}", socket)
             await asyncio.gather(point.start(), life(point))
 
     await fleet.paced(run)

@@ -1,15 +1,20 @@
 """How many chargers one process drives: time until all have booted, memory, idle CPU.
 
 Our driver and the floor (bare picows and json), both on uvloop, against a bare picows server in
-another process; connects unpaced but for our cap on handshakes at a time. After the boot each
-charger sends a Heartbeat every ten seconds.
+another process, and our driver against the reference CSMS; connects unpaced but for our cap on
+handshakes at a time. After the boot each charger sends a Heartbeat every ten seconds.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from benchmarks._proc import measured
+from benchmarks.csms_calls import ours
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TITLE = "Scale: one process, thousands of chargers"
 REASON = """
@@ -25,10 +30,24 @@ at a time: asyncio servers let 100 connections wait, and each one more loses its
 RATE = 3000.0  # connects a second: faster, and the floor's handshakes time out
 
 
-def once(variant: str, chargers: int, *, seconds: float) -> dict[str, Any]:
-    """Boot one fleet; the server's CPU is measured as well."""
-    with measured("benchmarks._answerer") as server:
-        url = f"ws://127.0.0.1:{server.line()['port']}"
+BARE, REFERENCE = "bare picows", "reference CSMS"
+PAIRS = (("picows-json-uvloop", BARE), ("ours-uvloop", BARE), ("ours-uvloop", REFERENCE))
+
+
+@contextmanager
+def server(against: str, chargers: int) -> Iterator[str]:
+    """Run a server and yield the url that chargers append their id to."""
+    if against == REFERENCE:
+        with ours(chargers) as (_, ready):
+            yield ready["ocpp"]
+    else:
+        with measured("benchmarks._answerer") as process:
+            yield f"ws://127.0.0.1:{process.line()['port']}"
+
+
+def once(variant: str, against: str, chargers: int, *, seconds: float) -> dict[str, Any]:
+    """Boot one fleet; what is measured is its process alone."""
+    with server(against, chargers) as url:
         size = ["--chargers", str(chargers), "--rate", str(RATE), "--seconds", str(seconds)]
         with measured("benchmarks._fleet", variant, "--url", url, *size, "--heartbeat", "10") as it:
             return it.line()
@@ -38,11 +57,12 @@ def main(*, quick: bool) -> list[dict[str, object]]:
     """Measure growing fleets."""
     rows: list[dict[str, object]] = []
     for chargers in (500,) if quick else (1000, 5000, 10_000):
-        for variant in ("picows-json-uvloop", "ours-uvloop"):
-            row = once(variant, chargers, seconds=2.0 if quick else 10.0)
+        for variant, against in PAIRS:
+            row = once(variant, against, chargers, seconds=2.0 if quick else 10.0)
             rows.append(
                 {
                     "client": variant,
+                    "against": against,
                     "chargers": chargers,
                     "all booted after (s)": round(row["boot_seconds"], 2),
                     "CPU of the boot (s)": round(row["boot_cpu_us"] * chargers / 1e6, 2),
