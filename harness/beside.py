@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from harness.errors import JudgeError
-from harness.history import encode, read
+from harness.history import encode, encode_all, read
 from harness.review import Reviewer
 from simulator.event_loop import patient_collector
 
@@ -81,7 +81,7 @@ class Beside:
         self._file = file
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._lines = [encode(header)]
+        self._waiting: list[Header | Event] = [header]
         self._process = context.Process(target=_judge, args=(theirs,), daemon=True)
         with _deaf():
             self._process.start()
@@ -103,8 +103,8 @@ class Beside:
 
     def see(self, event: Event) -> None:
         """Hand one event on."""
-        self._lines.append(encode(event))
-        if len(self._lines) >= _PARCEL:
+        self._waiting.append(event)
+        if len(self._waiting) >= _PARCEL:
             self._hand_on()
 
     def review(self) -> Review:
@@ -130,7 +130,8 @@ class Beside:
 
     def _write_down(self) -> bytes:
         """Return the lines that were not handed on yet, once the file has them."""
-        parcel, self._lines = b"".join(self._lines), []
+        parcel = encode_all(self._waiting)
+        self._waiting.clear()
         if self._file is not None:
             self._file.write(parcel)
         return parcel

@@ -10,6 +10,7 @@ The CSMS side is a `Peer`: anything synchronous that takes frames and gives fram
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -43,22 +44,27 @@ class Timer(list[Any]):
 class Scheduler:
     """Virtual time: callbacks in order of (time, order of scheduling).
 
-    `now` is Unix seconds, starts where it is told to and never steps back.
+    `now` is Unix seconds, starts where it is told to and never steps back. What is due at once
+    waits in a queue beside the heap: whatever the heap holds for the same time was there before.
     """
 
-    __slots__ = ("_heap", "_interjected", "_sequence", "now")
+    __slots__ = ("_heap", "_interjected", "_sequence", "_soon", "now")
 
     def __init__(self, start: float) -> None:
         self.now = start
         self._heap: list[Timer] = []
+        self._soon: deque[Timer] = deque()
         self._sequence = 0
         self._interjected = 0
 
     def at(self, time: float, callback: Callable[[Any], None], argument: Any = None) -> Timer:
         """Run `callback(argument)` at `time` (the past means: next)."""
+        if time <= self.now:
+            timer = Timer((self.now, 0, callback, argument))
+            self._soon.append(timer)
+            return timer
         self._sequence = number = self._sequence + 1
-        now = self.now
-        timer = Timer((max(now, time), number, callback, argument))
+        timer = Timer((time, number, callback, argument))
         heappush(self._heap, timer)
         return timer
 
@@ -70,9 +76,12 @@ class Scheduler:
 
     def step(self) -> bool:
         """Run the next callback; False when nothing is left to happen."""
-        heap = self._heap
-        while heap:
-            time, _, callback, argument = heappop(heap)
+        heap, soon = self._heap, self._soon
+        while heap or soon:
+            if soon and not (heap and heap[0][0] <= self.now):
+                time, _, callback, argument = soon.popleft()
+            else:
+                time, _, callback, argument = heappop(heap)
             if callback is not None:
                 self.now = time
                 callback(argument)
@@ -94,9 +103,14 @@ class Scheduler:
 
     def upcoming(self) -> float | None:
         """Return the time of the next callback, or None."""
-        while self._heap and self._heap[0][2] is None:
-            heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        heap, soon = self._heap, self._soon
+        while heap and heap[0][2] is None:
+            heappop(heap)
+        while soon and soon[0][2] is None:
+            soon.popleft()
+        if soon:
+            return self.now
+        return heap[0][0] if heap else None
 
 
 @dataclass(frozen=True, slots=True)
