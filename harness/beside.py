@@ -34,6 +34,12 @@ WORTH_IT = 1000  # chargers: for fewer the process takes longer to start than it
 _PARCEL = 500  # lines handed on at a time: the pipe is then idle most of the time
 
 
+def _pays(chargers: int) -> bool:
+    """Whether another process ends the drill earlier, and may be started from here."""
+    cores = os.cpu_count() or 1
+    return chargers >= WORTH_IT and cores > 1 and not multiprocessing.current_process().daemon
+
+
 @contextlib.contextmanager
 def judged_beside(
     chargers: int, file: BinaryIO | None = None
@@ -45,7 +51,7 @@ def judged_beside(
     with contextlib.ExitStack() as stack:
 
         def judging(header: Header, progress: Progress) -> Judging:
-            if chargers >= WORTH_IT and (os.cpu_count() or 1) > 1:
+            if _pays(chargers):
                 return stack.enter_context(Beside(header, file))
             reviewer = Reviewer(header, progress)
             return reviewer if file is None else _Written(reviewer, file)

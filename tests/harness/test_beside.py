@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
 import os
 import signal
 from typing import TYPE_CHECKING
@@ -61,6 +62,16 @@ def test_a_small_fleet_or_a_single_core_is_judged_here(
     assert file.getvalue() == b"".join(smoke.history.lines())
     with judged_beside(chargers) as judging:
         assert isinstance(judging(Header(), smoke.progress), Reviewer)
+
+
+def test_a_process_that_may_have_no_children_judges_itself(
+    smoke: Rehearsal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker of a pool is such a process."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)  # type: ignore[attr-defined]
+    with judged_beside(5000) as judging:
+        assert isinstance(judging(smoke.header, smoke.progress), Reviewer)
 
 
 def test_a_judge_that_dies_is_an_error_and_no_verdict(smoke: Rehearsal) -> None:
