@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from harness.history import Event
     from harness.virtual_site import VirtualSite
     from harness.world import World
-    from simulator.faults import Distribution
+    from simulator.faults import ChargerSpec, Distribution
     from simulator.scenario import Scenario
 
 DEFAULTS = (
@@ -42,6 +42,7 @@ DEFAULTS = (
 )  # fmt: skip
 CONNECT_WITHIN = 600.0  # seconds that a fleet may take to connect before the rollout begins
 GIVE_UP = 7 * 86_400.0  # no night is longer than a week
+SET_BY_STRATEGIES = frozenset({"create", "execute_stage"})  # marks
 UPDATE_TIMEOUT = 3_600.0  # seconds a CSMS waits for a charger, where the scenario does not say
 
 
@@ -177,6 +178,8 @@ def _base(scenario: Scenario) -> CreateStep:
 async def _roll_out(site: VirtualSite, create: CreateStep, watch: Watch, out: Night) -> None:
     world = site.world
     await world.start_fleet()
+    for mark in _awaited(site.specs):
+        world.mark(mark)
     everyone = len(site.specs)
     await world.until(lambda: world.progress.count("booted") >= everyone, CONNECT_WITHIN)
     operator = Operator(world, site.specs, image_url)
@@ -201,6 +204,16 @@ async def _roll_out(site: VirtualSite, create: CreateStep, watch: Watch, out: Ni
             await operator.follow([ExecuteStep(refused="maybe")])
         await world.sleep(min(watch.every, pause_at - now))
     out.duration = world.now() - began
+
+
+def _awaited(specs: Sequence[ChargerSpec]) -> list[str]:
+    """Return the marks that chargers wait for to come online and that no strategy sets.
+
+    The plan that would have set them is replaced; without them they would stay away for ever.
+    """
+    windows = [window for spec in specs for window in spec.offline]
+    opening = {window.from_mark for window in windows} | SET_BY_STRATEGIES
+    return sorted({w.until_mark for w in windows if w.until_mark is not None} - opening)
 
 
 async def _ends(world: World, patience: float) -> None:

@@ -13,6 +13,7 @@ from harness.cli import forecast as command
 from harness.cli import main
 from harness.errors import UsageError
 from harness.forecast import DEFAULTS, Night, Spread, Watch, night, outlook, strategy
+from harness.library import find
 from harness.report.forecast import html, picture, table
 from simulator.faults import Fixed
 from simulator.scenario import built
@@ -77,6 +78,13 @@ def test_a_canary_across_models_saves_the_others() -> None:
     assert mixed.paused is not None
     assert mixed.seen is not None
     assert mixed.paused >= mixed.seen + 20.0
+
+
+def test_chargers_that_wait_for_a_moment_of_the_replaced_plan_come_online() -> None:
+    """Those of the smoke drill stay away until its pause, which no strategy makes."""
+    done = night(find("smoke").scenario, strategy("rolling:50%"), Watch(every=5.0), 7)
+    assert (done.updated, done.untouched) == (10, 0)
+    assert done.duration < 600.0
 
 
 def test_what_is_triggered_before_the_pause_lands_is_counted_apart() -> None:
