@@ -183,11 +183,12 @@ class Operator:
         ref = recorder.invoke(request)
         try:
             outcome = await self._world.request(request)
+            answered = self._world.now()
             await self._world.settle()
         except BaseException:  # interrupted: it may have had its effect or not
             recorder.outcome(request, ref, Unknown("interrupted before the answer came"))
             raise
-        recorder.outcome(request, ref, outcome)
+        recorder.outcome(request, ref, outcome, late=self._world.now() - answered)
         return ref, outcome
 
     async def read(self, rollout: str) -> dict[str, Any]:

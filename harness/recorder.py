@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from harness.world import Outcome, Request
 
 CALL = 2
+NOTEWORTHY = 0.001  # seconds by which a record is late
 _FRAME = msgspec.json.Decoder(list[Any])
 _encode = msgspec.json.Encoder().encode
 
@@ -111,28 +112,28 @@ class Recorder:
         self._operator("invoke", request.operation, ref, data)
         return ref
 
-    def outcome(self, request: Request, ref: str, outcome: Outcome) -> None:
-        """Record what became of a request, right after its reply was read."""
-        match outcome:
-            case Ok(status, body):
-                if request.operation == "read" and isinstance(body, dict):
-                    self._share_rows(body)
-                self._operator("ok", request.operation, ref, {"status": status, "body": body})
-            case Refused(status, body):
-                self._operator("fail", request.operation, ref, {"status": status, "body": body})
-            case Unknown(error, status, body):
-                data: dict[str, Any] = {"error": error}
-                if status is not None:
-                    data |= {"status": status, "body": body}
-                self._operator("info", request.operation, ref, data)
+    def outcome(self, request: Request, ref: str, outcome: Outcome, *, late: float = 0.0) -> None:
+        """Record what became of a request, `late` seconds after its reply was read.
 
-    def _share_rows(self, body: dict[str, Any]) -> None:
+        Other processes of a fleet tell in between what they saw before it: one that is busy makes
+        the record late, and nobody's answer slow.
+        """
+        if isinstance(outcome, Ok) and request.operation == "read":
+            self._share_rows(outcome.body)
+        kind, data = _told(outcome)
+        if late >= NOTEWORTHY:
+            data["late"] = round(late, 3)
+        self._operator(kind, request.operation, ref, data)
+
+    def _share_rows(self, body: Any) -> None:
         """Put the row that a charger had in the read before where its new one is the same.
 
         Thousands of rows come with every read of a large rollout and few of them have changed:
         one copy saves most of the memory, and the judge sees at once what is as it was. Rows are
         compared as text, for `true` equals 1 in Python.
         """
+        if not isinstance(body, dict):
+            return
         rollout, known = str(body.get("rollout_id")), self._rows
         for rows in charger_rows(body):
             for place, row in enumerate(rows):
@@ -170,6 +171,19 @@ class Recorder:
     def mark(self, name: str, **data: Any) -> Event:
         """Record a named moment of the drill."""
         return self.history.record(self._now(), "harness", "mark", name, data=data)
+
+
+def _told(outcome: Outcome) -> tuple[str, dict[str, Any]]:
+    """Return the kind and the data of the event that an outcome makes."""
+    match outcome:
+        case Ok(status, body):
+            return "ok", {"status": status, "body": body}
+        case Refused(status, body):
+            return "fail", {"status": status, "body": body}
+        case Unknown(error, None):
+            return "info", {"error": error}
+        case Unknown(error, status, body):
+            return "info", {"error": error, "status": status, "body": body}
 
 
 def charger_rows(body: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:

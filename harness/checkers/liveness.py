@@ -165,7 +165,7 @@ class L6(Checker):
         if limit is None or view.killed_between(op.invoked.index, fact.event.index):
             return
         self.exercised += 1
-        took = fact.event.time - op.invoked.time
+        took = duration(op)
         if took > limit:
             self.accuse(
                 view,
@@ -181,6 +181,15 @@ class L6(Checker):
         size = len(rollout.members) if rollout is not None else 0
         more = view.profile.dispatch_bound(size) if op.name == "execute_stage" else 0.0
         return None if base is None or more is None else base + more
+
+
+def duration(op: Op) -> float:
+    """Return how long an answered request took, in seconds: not when it was recorded counts."""
+    if op.answered is None:
+        return 0.0
+    late = op.answered.data.get("late")
+    waited = op.answered.time - op.invoked.time
+    return waited - late if isinstance(late, int | float) and 0 < late <= waited else waited
 
 
 class L8(Checker):
@@ -207,7 +216,7 @@ class L8(Checker):
         """Collect the times of reads under load."""
         if fact.op.name != "read" or len(view.stations) < self.LOAD:
             return
-        took = fact.event.time - fact.op.invoked.time
+        took = duration(fact.op)
         self._times.append(took)
         if self._slowest is None or took > self._slowest[0]:
             self._slowest = (took, fact.op)

@@ -157,6 +157,17 @@ def test_l6_measures_every_request() -> None:
         assert t.result("L6").verdict is verdict, (name, wait)
 
 
+def test_l6_counts_until_the_reply_and_not_until_it_was_recorded() -> None:
+    """Who records may be late; what it claims about that is never more than what passed."""
+    for late, verdict in ((2.0, Verdict.PASS), (0.5, Verdict.FAIL), (7.0, Verdict.FAIL),
+                          (-3.0, Verdict.FAIL), ("2", Verdict.FAIL)):  # fmt: skip
+        t, r = fleet("A")
+        ref = t.invoke("read", r)
+        t.wait(6)
+        t.event("operator", "info", "read", ref, error="timeout", late=late)
+        assert t.result("L6").verdict is verdict, late
+
+
 def test_l7_looks_at_rollouts_side_by_side() -> None:
     """Only with another rollout under way the rule is exercised."""
     for second, verdict in (("CD", Verdict.PASS), ("C", Verdict.FAIL)):

@@ -86,6 +86,16 @@ def test_requests_are_recorded_on_both_ends() -> None:
     assert events[-1].data == {"error": "500", "status": 500, "body": "x"}
 
 
+def test_a_record_that_is_late_says_so() -> None:
+    """A fraction of a millisecond is not worth a word: virtual time knows none."""
+    rig = Rig()
+    request = Request("pause", "POST", "/p", rollout="r1")
+    for late in (0.0, 0.0004, 1.25):
+        rig.recorder.outcome(request, rig.recorder.invoke(request), Ok(200, {}), late=late)
+    answers = [event.data for event in rig.history.events if event.kind == "ok"]
+    assert [data.get("late") for data in answers] == [None, None, 1.25]
+
+
 def test_notes_logs_fences_and_marks_have_their_places() -> None:
     """Seam 5: each source writes its own kind of event."""
     rig = Rig()
