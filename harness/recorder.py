@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.contract import objects
 from harness.history import CHARGER
 from harness.world import Ok, Refused, Unknown
 
@@ -188,8 +189,7 @@ def _told(outcome: Outcome) -> tuple[str, dict[str, Any]]:
 
 def charger_rows(body: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     """Yield the list of rows of each stage of a read's body; what has another shape is left out."""
-    stages = body.get("stages")
-    for stage in stages if isinstance(stages, list) else ():
-        rows = stage.get("chargers") if isinstance(stage, dict) else None
+    for stage in objects(body.get("stages")):
+        rows = stage.get("chargers")
         if isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
             yield rows
