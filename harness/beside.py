@@ -10,12 +10,11 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import signal
-import threading
 from typing import TYPE_CHECKING
 
 from harness.errors import JudgeError
 from harness.history import encode, encode_all, read
+from harness.processes import deaf_to_interrupts
 from harness.review import Reviewer
 from simulator.event_loop import patient_collector
 
@@ -89,7 +88,7 @@ class Beside:
         self._pipe, theirs = context.Pipe()
         self._waiting: list[Header | Event] = [header]
         self._process = context.Process(target=_judge, args=(theirs,), daemon=True)
-        with _deaf():
+        with deaf_to_interrupts():  # what is started meanwhile inherits it: we decide on Ctrl-C
             self._process.start()
         theirs.close()
 
@@ -146,19 +145,6 @@ class Beside:
         self._process.join(1.0)
         code = self._process.exitcode
         return JudgeError(f"the process that judges ended by itself (exit {code})")
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Have a process that is started meanwhile ignore Ctrl-C: who started it, decides."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _judge(pipe: Connection) -> None:
