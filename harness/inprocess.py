@@ -22,13 +22,14 @@ from reference_csms.errors import Problem
 from reference_csms.model import NewCharger, Reply, Settings, Ticket
 from reference_csms.ocpp_hub import Hub, Line
 from reference_csms.service import Service
-from reference_csms.store import Store
+from reference_csms.store_late import LateStore
 from simulator.virtual import Connection
 from simulator.virtual import Refused as UpgradeRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from reference_csms.store import Store
     from simulator.faults import ChargerSpec
     from simulator.virtual import Scheduler, Timer
 
@@ -58,16 +59,12 @@ class _Link:
 
 
 class InProcessCsms:
-    """A virtual fleet's peer and an operator's API at once.
-
-    `path` is the database; `:memory:` survives `kill` and `restart` as well.
-    """
+    """A virtual fleet's peer and an operator's API at once; its store survives `kill`."""
 
     def __init__(
         self,
         scheduler: Scheduler,
         *,
-        path: str = ":memory:",
         settings: Settings | None = None,
         service_factory: ServiceFactory = Service,
         hub_factory: Callable[..., Hub] = Hub,
@@ -80,7 +77,7 @@ class InProcessCsms:
         self._unanswered: list[Callable[[Outcome], None]] = []
         self._turn_timer: Timer | None = None
         self._turn_at = 0.0
-        self.store = Store(path)
+        self.store = LateStore()
         self.hub: Hub | None = None
         self._start_up()
 

@@ -15,7 +15,7 @@ from reference_csms.model import Answered, AskStatus, Reply, RolloutStatus
 from reference_csms.rollout_values import Dispatched, Elapsed, Intent, OfflineTooLong
 from reference_csms.service_live import next_deadline
 from reference_csms.service_views import executed_body
-from reference_csms.store import KeyRecord
+from reference_csms.store_changes import KeyRecord
 
 if TYPE_CHECKING:
     from reference_csms.rollout_values import Row

@@ -15,7 +15,7 @@ from reference_csms.rollout_values import Head, Row, Stage
 
 if TYPE_CHECKING:
     from reference_csms.model import RolloutStatus, Ticket
-    from reference_csms.store import AuditEntry
+    from reference_csms.store_changes import AuditEntry
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from reference_csms.rollout_values import Cancelled, Head
 from reference_csms.service_dispatch import conclude, fill
 from reference_csms.service_live import Dispatch, Live
 from reference_csms.service_views import created_body, paused_body, rollout_body, summary
-from reference_csms.store import KeyRecord
+from reference_csms.store_changes import KeyRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -32,7 +32,7 @@ from reference_csms.service_live import (
     audit_line,
     next_deadline,
 )
-from reference_csms.store import AuditEntry
+from reference_csms.store_changes import AuditEntry
 
 if TYPE_CHECKING:
     from reference_csms.model import Image, Released, Settings
@@ -84,6 +84,8 @@ class State:
 
         `alive`: we did not die, only the last transaction was lost; answers are still awaited.
         """
+        if self.store.blank:
+            return
         for charger in self.store.chargers():
             # Connected when the process died, so it was seen until then.
             here = charger.last_seen is None and bool(charger.ocpp_version) and not alive

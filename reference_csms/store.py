@@ -20,35 +20,13 @@ import msgspec
 from reference_csms.errors import StoreCorrupt, StoreUnavailable
 from reference_csms.model import Charger, Image
 from reference_csms.rollout_values import Head, Row
+from reference_csms.store_changes import AuditEntry, Changes, KeyRecord
 from reference_csms.store_schema import APPLICATION_ID, MIGRATIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 _T = TypeVar("_T")
-
-
-class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the audit trail; `data` is JSON."""
-
-    number: int
-    time: float
-    kind: str
-    rollout_id: str | None
-    charger_id: str | None
-    data: str
-
-
-class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What was done under an Idempotency-Key; `body` is the JSON answered, '' until it was."""
-
-    key: str
-    operation: str
-    fingerprint: str
-    rollout_id: str
-    stage: int
-    time: float
-    body: str = ""
 
 
 class StoredRollout(NamedTuple):
@@ -87,19 +65,6 @@ _STAGE_COUNTS = """
 """
 
 
-def _upsert(table: str, struct: type[msgspec.Struct]) -> str:
-    columns = ", ".join(struct.__struct_fields__)
-    marks = ", ".join("?" for _ in struct.__struct_fields__)
-    return f"INSERT OR REPLACE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our names
-
-
-_PUT_CHARGER = _upsert("charger", Charger)
-_PUT_IMAGE = _upsert("image", Image)
-_PUT_ROW = _upsert("rollout_charger", Row)
-_PUT_AUDIT = _upsert("audit", AuditEntry)
-_PUT_KEY = _upsert("idempotency_key", KeyRecord)
-
-
 class Store:
     """The open database and the changes of the open transaction."""
 
@@ -107,7 +72,7 @@ class Store:
         """Open or create the database; StoreUnavailable or StoreCorrupt tell why it cannot be."""
         # Number of the open transaction: what is put now becomes durable with commit() == this.
         self.sequence = 1
-        self._clear()
+        self.changes = Changes()
         try:
             self._database = sqlite3.connect(path, isolation_level=None, timeout=0.2)
         except sqlite3.Error as error:
@@ -136,9 +101,15 @@ class Store:
         # A short random name made with the database: the prefix of its ids.
         self.instance = self._meta("instance", "")
 
+    @property
+    def blank(self) -> bool:
+        """Tell whether nothing was ever committed: there is nothing to read."""
+        return self._blank
+
     def _migrate(self) -> None:
         application = self._number("PRAGMA application_id")
         version = self._number("PRAGMA user_version")
+        self._blank = version == 0
         if application != APPLICATION_ID and self._number("SELECT count(*) FROM sqlite_master"):
             raise StoreCorrupt("the file is a database, but not one of this program")
         if version > len(MIGRATIONS):
@@ -169,7 +140,7 @@ class Store:
 
     def forget(self) -> None:
         """Drop the changes of the open transaction."""
-        self._clear()
+        self.changes = Changes()
 
     def __del__(self) -> None:
         """Close a forgotten database; its thread may be another one by then."""
@@ -184,63 +155,39 @@ class Store:
 
     # -------------------------------------------------- the open transaction
 
-    def _clear(self) -> None:
-        self._chargers: dict[str, Charger | None] = {}
-        self._images: dict[str, Image] = {}
-        self._rollouts: list[tuple[int, str, str, str]] = []
-        self._heads: dict[str, Head] = {}
-        self._rows: dict[tuple[str, str], Row] = {}
-        self._audit: list[AuditEntry] = []
-        self._keys: dict[tuple[str, str], KeyRecord] = {}
-
     def put_charger(self, charger: Charger) -> None:
         """Write a charger."""
-        self._chargers[charger.charger_id] = charger
+        self.changes.chargers[charger.charger_id] = charger
 
     def remove_charger(self, charger_id: str) -> None:
         """Remove a charger."""
-        self._chargers[charger_id] = None
+        self.changes.chargers[charger_id] = None
 
     def put_image(self, image: Image) -> None:
         """Write a catalogued image."""
-        self._images[image.url] = image
+        self.changes.images[image.url] = image
 
     def add_rollout(self, number: int, charger_ids: tuple[str, ...], head: Head) -> None:
         """Write a new rollout."""
         ids = msgspec.json.encode(charger_ids).decode()
         text = msgspec.json.encode(head).decode()
-        self._rollouts.append((number, head.plan.rollout_id, ids, text))
+        self.changes.rollouts.append((number, head.plan.rollout_id, ids, text))
 
     def put_head(self, head: Head) -> None:
         """Write the head of a rollout that was added."""
-        self._heads[head.plan.rollout_id] = head
+        self.changes.heads[head.plan.rollout_id] = head
 
     def put_row(self, row: Row) -> None:
         """Write one charger of one rollout."""
-        self._rows[row.rollout_id, row.charger_id] = row
+        self.changes.rows[row.rollout_id, row.charger_id] = row
 
     def add_audit(self, entry: AuditEntry) -> None:
         """Write a line of the audit trail."""
-        self._audit.append(entry)
+        self.changes.audit.append(entry)
 
     def put_key(self, record: KeyRecord) -> None:
         """Write an Idempotency-Key."""
-        self._keys[record.operation, record.key] = record
-
-    @property
-    def dirty(self) -> bool:
-        """Tell whether the open transaction holds changes."""
-        return any(
-            (
-                self._chargers,
-                self._images,
-                self._rollouts,
-                self._heads,
-                self._rows,
-                self._audit,
-                self._keys,
-            )
-        )
+        self.changes.keys[record.operation, record.key] = record
 
     def commit(self) -> int:
         """Make the open transaction durable, open the next, and return the committed number.
@@ -248,50 +195,40 @@ class Store:
         StoreUnavailable: nothing of it is durable and it is forgotten; the caller must go back to
         what `load` says.
         """
-        if self.dirty:
+        if self.changes:
             try:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._write()
                 self._database.execute("COMMIT")
+                self._blank = False
             except (sqlite3.Error, ValueError, OverflowError, TypeError) as error:
                 # Whatever it is, also a value SQLite cannot take: disk and memory must not part.
                 with suppress(sqlite3.Error):
                     self._database.execute("ROLLBACK")
                 raise _translated(error) from error
             finally:
-                self._clear()
+                self.changes = Changes()
         done = self.sequence
         self.sequence += 1
         return done
 
     def _write(self) -> None:
-        def many(statement: str, rows: Iterable[Sequence[Any]]) -> None:
-            # Most turns touch one or two tables: preparing the others would be most of the work.
-            if known := list(rows):
-                self._database.executemany(statement, known)
-
-        gone = [(one,) for one, charger in self._chargers.items() if charger is None]
-        many("DELETE FROM charger WHERE charger_id = ?", gone)
-        present = (charger for charger in self._chargers.values() if charger is not None)
-        many(_PUT_CHARGER, map(msgspec.structs.astuple, present))
-        many(_PUT_IMAGE, map(msgspec.structs.astuple, self._images.values()))
-        many("INSERT INTO rollout VALUES (?, ?, ?, ?)", self._rollouts)
-        heads = [(msgspec.json.encode(head).decode(), one) for one, head in self._heads.items()]
-        many("UPDATE rollout SET head = ? WHERE rollout_id = ?", heads)
-        many(_PUT_ROW, map(msgspec.structs.astuple, self._rows.values()))
-        many(_PUT_AUDIT, map(msgspec.structs.astuple, self._audit))
-        many(_PUT_KEY, map(msgspec.structs.astuple, self._keys.values()))
+        self.changes.write(self._database)
 
     # -------------------------------------------------- reading back what is durable
 
-    def _select(self, struct: type[_T], tail: str, values: tuple[Any, ...] = ()) -> list[_T]:
+    def _read(self, query: str, values: tuple[Any, ...] = ()) -> tuple[list[str], list[Any]]:
+        """Return the names of the columns and the lines that a query finds."""
         try:
             with closing(self._database.cursor()) as cursor:
-                cursor.execute(f"SELECT * FROM {tail}", values)  # noqa: S608 - our own text
-                names = [column[0] for column in cursor.description]
-                found = [dict(zip(names, line, strict=True)) for line in cursor]
+                lines = cursor.execute(query, values).fetchall()
+                return [column[0] for column in cursor.description], lines
         except sqlite3.Error as error:
             raise _translated(error) from error
+
+    def _select(self, struct: type[_T], tail: str, values: tuple[Any, ...] = ()) -> list[_T]:
+        names, lines = self._read(f"SELECT * FROM {tail}", values)  # noqa: S608 - our own text
+        found = [dict(zip(names, line, strict=True)) for line in lines]
         return msgspec.convert(found, list[struct], strict=False)  # type: ignore[valid-type]
 
     def chargers(self) -> list[Charger]:
@@ -304,12 +241,7 @@ class Store:
 
     def rollouts(self) -> list[StoredRollout]:
         """Return every rollout, oldest first."""
-        try:
-            found = self._database.execute(
-                "SELECT number, chargers, head FROM rollout ORDER BY number"
-            ).fetchall()
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        _, found = self._read("SELECT number, chargers, head FROM rollout ORDER BY number")
         return [
             StoredRollout(
                 number,
@@ -326,26 +258,22 @@ class Store:
 
     def stage_counts(self) -> list[StageCount]:
         """Return how far the chargers of each touched stage are."""
-        try:
-            return [StageCount(*line) for line in self._database.execute(_STAGE_COUNTS)]
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        _, found = self._read(_STAGE_COUNTS)
+        return [StageCount(*line) for line in found]
 
     def last_request_id(self) -> int:
         """Return the highest request id of any rollout, 0 if there was none."""
-        try:
-            return self._number("SELECT coalesce(max(request_id), 0) FROM rollout_charger")
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        _, [(found,)] = self._read("SELECT coalesce(max(request_id), 0) FROM rollout_charger")
+        return int(found)
 
     def rows_of(self, rollout_id: str) -> list[Row]:
         """Return the touched chargers of one rollout, the open transaction included."""
         durable = self._select(Row, "rollout_charger WHERE rollout_id = ?", (rollout_id,))
-        return durable + [row for (one, _), row in self._rows.items() if one == rollout_id]
+        return durable + self.changes.rows_of(rollout_id)
 
     def key(self, operation: str, key: str) -> KeyRecord | None:
         """Return what was done under this Idempotency-Key, the open transaction included."""
-        if found := self._keys.get((operation, key)):
+        if found := self.changes.keys.get((operation, key)):
             return found
         tail = "idempotency_key WHERE operation = ? AND key = ?"
         return next(iter(self._select(KeyRecord, tail, (operation, key))), None)
@@ -361,20 +289,13 @@ class Store:
 
     def last_time(self) -> float:
         """Return the latest time in the audit trail: a clock must not start before it (D35)."""
-        try:
-            found = self._database.execute(
-                "SELECT time FROM audit ORDER BY number DESC LIMIT 1"
-            ).fetchone()
-        except sqlite3.Error as error:
-            raise _translated(error) from error
-        return float(found[0]) if found else 0.0
+        _, found = self._read("SELECT time FROM audit ORDER BY number DESC LIMIT 1")
+        return float(found[0][0]) if found else 0.0
 
     def last_audit_number(self) -> int:
         """Return the highest durable number of the audit trail, 0 if it is empty."""
-        try:
-            return self._number("SELECT coalesce(max(number), 0) FROM audit")
-        except sqlite3.Error as error:
-            raise _translated(error) from error
+        _, [(found,)] = self._read("SELECT coalesce(max(number), 0) FROM audit")
+        return int(found)
 
 
 def _translated(error: Exception) -> StoreUnavailable | StoreCorrupt:

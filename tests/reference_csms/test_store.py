@@ -11,7 +11,8 @@ from reference_csms import store as store_module
 from reference_csms.errors import Problem, StoreCorrupt, StoreUnavailable
 from reference_csms.model import Charger, ChargerStatus, Image, Settings
 from reference_csms.rollout_values import Intent, Row
-from reference_csms.store import AuditEntry, KeyRecord, Store
+from reference_csms.store import Store
+from reference_csms.store_changes import AuditEntry, KeyRecord
 from reference_csms.store_schema import MIGRATIONS
 from tests.reference_csms.rig import Rig
 
@@ -58,7 +59,7 @@ def test_what_was_committed_comes_back_and_nothing_else(tmp_path: Path) -> None:
     charger = Charger(charger_id="CP", accepted=True, last_seen=12.0)
     store.put_row(row)
     store.put_charger(charger)
-    assert store.dirty
+    assert store.changes
     assert store.commit() == 1
     store.put_charger(Charger(charger_id="lost"))
     store.close()
