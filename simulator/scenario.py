@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, WithJsonSchema
@@ -70,7 +71,11 @@ class Firmware(Frozen):
     @property
     def image(self) -> Image:
         """The image itself."""
-        return Image(self.version, self.size, self.vendor, self.model, self.seed)
+        return _image(self.version, self.size, self.vendor, self.model, self.seed)
+
+
+# Equal values, equal bytes: a thousand drills with the same image digest it once.
+_image = lru_cache(maxsize=4)(Image)
 
 
 class Site(Frozen):
