@@ -37,7 +37,7 @@ class R35(Checker):
         "OCPP 2.0.1 L01.FR.20, Part 4 4.2.3; OCPP 1.6 4.5",
     )
 
-    @sees(Replied, actions=(*REPORTS, "BootNotification"))
+    @sees(Replied, about=(*REPORTS, "BootNotification"))
     def replied(self, view: View, fact: Replied) -> None:
         """Accuse an error in answer to a status or a boot."""
         call = fact.call
@@ -135,11 +135,11 @@ class R43(Checker):
         self._ready: dict[str, set[str]] = {}  # op -> who was ready when it was called
         self._freed: dict[str, int] = {}  # rollout -> when a charger last freed its slot
 
-    @sees(Invoked)
+    @sees(Invoked, about=("execute_stage",))
     def invoked(self, view: View, fact: Invoked) -> None:
         """From here on triggers of the rollout may belong to this call."""
         rollout = fact.rollout
-        if fact.op.name != "execute_stage" or rollout is None:
+        if rollout is None:
             return
         if all(e.answered is not None for e in rollout.executes[:-1]):
             self._got[rollout.name] = {}
@@ -173,11 +173,11 @@ class R43(Checker):
             if trigger.member is not None:
                 self._freed[trigger.member.rollout.name] = fact.event.index
 
-    @sees(Answered)
+    @sees(Answered, about=("execute_stage",))
     def answered(self, view: View, fact: Answered) -> None:
         """Compare the list of an ok answer with what chargers received."""
         op, rollout = fact.op, fact.rollout
-        if op.name != "execute_stage" or rollout is None or op.outcome != "ok":
+        if rollout is None or op.outcome != "ok":
             return
         body = op.reply if isinstance(op.reply, dict) else {}
         listed = texts(body.get("chargers_triggered"))
@@ -315,11 +315,11 @@ class R46(Checker):
         super().__init__()
         self._kept: dict[str, tuple[set[Any], Op]] = {}  # reasons that may be the kept one
 
-    @sees(Answered)
+    @sees(Answered, about=("pause",))
     def answered(self, view: View, fact: Answered) -> None:
         """Compare the reason in an ok pause with the one given, or with the first one's."""
         op, rollout = fact.op, fact.rollout
-        if op.name != "pause" or op.outcome != "ok" or rollout is None:
+        if op.outcome != "ok" or rollout is None:
             return
         given, said = reason_of(op.request), reason_of(op.reply)
         allowed, first = self._allowed(rollout, op, given)

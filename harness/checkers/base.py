@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from harness.history import Event
     from harness.verdict import Requirement
 
-Key = tuple[type, str | None]  # a kind of fact, and the action that it is about
+Key = tuple[type, str | None]  # a kind of fact, and what it is about
 
 MOST_FINDINGS = 25  # kept a requirement; the rest is counted
 
 F = TypeVar("F", bound="Callable[..., None]")
 
 
-def sees(*facts: type, actions: Iterable[str] = ()) -> Callable[[F], F]:
+def sees(*facts: type, about: Iterable[str] = ()) -> Callable[[F], F]:
     """Mark a checker's method as the one that handles these facts.
 
-    With `actions` it is told only of the CALLs of these actions, or of the answers to them.
+    With `about` it is told of few of them only: of CALLs of these actions and the answers to them,
+    of requests of these names, of reports of these statuses, of these marks (`facts.ABOUT`).
     """
 
     def mark(method: F) -> F:
-        names = tuple(actions)
+        names = tuple(about)
         keys = [(fact, name) for fact in facts for name in names or (None,)]
         method.__sees__ = keys  # type: ignore[attr-defined]
         return method

@@ -44,7 +44,7 @@ class C06(Checker):
         super().__init__()
         self._running: dict[str, dict[str, Event]] = {}  # charger -> transaction -> its start
 
-    @sees(Called, actions=TRANSACTIONS)
+    @sees(Called, about=TRANSACTIONS)
     def called(self, _view: View, fact: Called) -> None:
         """Follow transactions; 1.6 knows a transaction's id only from the answer to its start."""
         call, payload = fact.call, fact.call.payload
@@ -66,7 +66,7 @@ class C06(Checker):
         """A transaction may have ended unseen."""
         self._running.pop(fact.station.id, None)
 
-    @sees(Replied, actions=("StartTransaction",))
+    @sees(Replied, about=("StartTransaction",))
     def replied(self, _view: View, fact: Replied) -> None:
         """Learn the id of a 1.6 transaction."""
         call = fact.call
@@ -78,10 +78,10 @@ class C06(Checker):
             running = self._running.setdefault(fact.station.id, {})
             running[str(answer.get("transactionId"))] = call.event
 
-    @sees(Reported)
+    @sees(Reported, about=("Installing", "InstallRebooting"))
     def reported(self, view: View, fact: Reported) -> None:
         """Judge the start of an installation."""
-        if fact.status not in {"Installing", "InstallRebooting"} or fact.trigger is None:
+        if fact.trigger is None:
             return
         known = self._running.get(fact.station.id)
         if known is None:
@@ -179,7 +179,7 @@ class C12(Checker):
         for key in [key for key in self._states if key[0] == fact.station.id]:
             del self._states[key]
 
-    @sees(Called, actions=("StatusNotification",))
+    @sees(Called, about=("StatusNotification",))
     def called(self, _view: View, fact: Called) -> None:
         """Follow the connectors' statuses."""
         payload = fact.call.payload
@@ -257,17 +257,17 @@ class C13(Checker):
         if fact.trigger.answer in {"InvalidCertificate", "RevokedCertificate"}:
             self._owe(fact.trigger.station.id, "InvalidFirmwareSigningCertificate", fact.event)
 
-    @sees(Reported)
+    @sees(Reported, about=("InvalidSignature", "Installed"))
     def reported(self, _view: View, fact: Reported) -> None:
         """A refused signature, or a signed image installed, is owed an event."""
         if fact.trigger is None or not is_full(fact.trigger):
             return
         if fact.status == "InvalidSignature":
             self._owe(fact.station.id, "InvalidFirmwareSignature", fact.event)
-        elif fact.status == "Installed" and is_signed(fact.trigger):
+        elif is_signed(fact.trigger):
             self._owe(fact.station.id, "FirmwareUpdated", fact.event)
 
-    @sees(Called, actions=("SecurityEventNotification",))
+    @sees(Called, about=("SecurityEventNotification",))
     def called(self, _view: View, fact: Called) -> None:
         """An event pays; it may come before the status (errata 6.2.83)."""
         if not isinstance(fact.call.payload, dict):
@@ -316,7 +316,7 @@ class C15(Checker):
         super().__init__()
         self._opened: dict[str, deque[Event]] = {}
 
-    @sees(Replied, actions=("BootNotification",))
+    @sees(Replied, about=("BootNotification",))
     def replied(self, _view: View, fact: Replied) -> None:
         """An accepted boot starts anew: reboots are no reconnects."""
         if fact.station.accepted:

@@ -82,7 +82,7 @@ class C01(Checker):
             booted = station.booted
             self._after_gap[fact.trigger] = booted is not None and booted.index > gap.index
 
-    @sees(Called, actions=TRIGGERS)
+    @sees(Called, about=TRIGGERS)
     def called(self, _view: View, fact: Called) -> None:
         """Remember who was asked for its firmware status."""
         payload = fact.call.payload
@@ -225,12 +225,12 @@ class C03(Checker):
         "OCPP 1.6 5.19 (errata 3.63); OCPP 2.0.1 L01.FR.13, errata 2.51",
     )
 
-    @sees(Reported)
+    @sees(Reported, about=("Downloading",))
     def reported(self, view: View, fact: Reported) -> None:
         """Compare the first Downloading with the date of the command."""
         trigger = fact.trigger
         start = instant(view.header.started_at)
-        if fact.status != "Downloading" or trigger is None or start is None or not view.dated:
+        if trigger is None or start is None or not view.dated:
             return
         inner = trigger.payload.get("firmware")
         box = inner if isinstance(inner, dict) else trigger.payload
@@ -302,7 +302,7 @@ class C11(Checker):
         self._asked.pop(fact.station.id, None)
         self._last[fact.station.id] = UNSEEN
 
-    @sees(Replied, actions=TRIGGERS)
+    @sees(Replied, about=TRIGGERS)
     def replied(self, _view: View, fact: Replied) -> None:
         """From the Accepted on the charger owes a status."""
         call = fact.call

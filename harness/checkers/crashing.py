@@ -262,17 +262,16 @@ class R41(Checker):
         super().__init__()
         self._after: dict[Member, Event] = {}
 
-    @sees(Marked)
-    def marked(self, _view: View, fact: Marked) -> None:
+    @sees(Marked, about=("kill",))
+    def marked(self, _view: View, _fact: Marked) -> None:
         """Another kill starts anew."""
-        if fact.name == "kill":
-            self._after.clear()
+        self._after.clear()
 
-    @sees(Reported)
+    @sees(Reported, about=REACHED)
     def reported(self, view: View, fact: Reported) -> None:
         """Remember a status after a kill of an update from before it."""
         member, trigger = fact.member, fact.trigger
-        if member is None or trigger is None or fact.status not in REACHED:
+        if member is None or trigger is None:
             return
         across = view.killed_between(trigger.event.index, fact.event.index)
         if across and member.pending is fact.event:

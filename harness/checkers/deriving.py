@@ -193,14 +193,14 @@ class R34(Checker):
         self._sent: dict[int, tuple[Member, str]] = {}  # index of the status's event
         self._known: dict[Member, tuple[int, str, Event]] = {}  # rank, status, its answer
 
-    @sees(Reported)
+    @sees(Reported, about=REACHED)
     def reported(self, _view: View, fact: Reported) -> None:
         """Remember a status that moved its update on."""
         member = fact.member
-        if member is not None and member.status == fact.status and fact.status in REACHED:
+        if member is not None and member.status == fact.status:
             self._sent[fact.event.index] = (member, fact.status)
 
-    @sees(Replied, actions=REPORTS)
+    @sees(Replied, about=REPORTS)
     def replied(self, _view: View, fact: Replied) -> None:
         """From the answer on, the status is known to the CSMS."""
         call: Call | None = fact.call

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import (
     Answered,
-    Called,
     Closed,
+    Commanded,
     Invoked,
     Marked,
     Replied,
@@ -96,16 +96,16 @@ class L1(Checker):
         """A charger that is gone is owed nothing until it is back (L2)."""
         self._due.pop(fact.connection.station.id, None)
 
-    @sees(Called)
-    def called(self, _view: View, fact: Called) -> None:
+    @sees(Commanded)
+    def called(self, _view: View, fact: Commanded) -> None:
         """A charger with another command open has no free slot: the debt starts anew."""
-        if fact.sender is Subject.CSMS and fact.station.id in self._due and not fact.call.trigger:
+        if fact.station.id in self._due and not fact.call.trigger:
             self._due.pop(fact.station.id)
 
-    @sees(Invoked)
+    @sees(Invoked, about=("pause",))
     def invoked(self, _view: View, fact: Invoked) -> None:
         """A pause holds everything back."""
-        if fact.op.name == "pause" and fact.rollout is not None:
+        if fact.rollout is not None:
             for owed in self._due.values():
                 owed.pop(fact.rollout.name, None)
 
@@ -223,7 +223,7 @@ class L2(L1):
         del fact
         self.overdue(view)
 
-    @sees(Replied, actions=("BootNotification",))
+    @sees(Replied, about=("BootNotification",))
     def replied(self, view: View, fact: Replied) -> None:
         """An accepted boot makes a charger of a begun stage due."""
         if fact.sender is not Subject.CSMS or not fact.station.accepted:

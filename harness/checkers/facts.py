@@ -5,11 +5,14 @@ Values only. Every fact carries the event that it was read from.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.checkers.model import Call, Connection, Member, Op, Rollout, Station, Trigger
     from harness.history import Event
     from harness.verdict import Subject
@@ -129,6 +132,10 @@ class Called(msgspec.Struct, eq=False):
     call: Call
 
 
+class Commanded(Called):
+    """The CSMS sent a CALL: who sees `Called` is told of it as well."""
+
+
 class Replied(msgspec.Struct, eq=False):
     """One side answered a CALL; `call` is None if nobody asked. `frame` is the whole frame."""
 
@@ -198,6 +205,7 @@ Fact = (
     | Turned
     | Closed
     | Called
+    | Commanded
     | Replied
     | Garbled
     | Served
@@ -205,3 +213,19 @@ Fact = (
     | PauseEnded
     | Marked
 )
+
+
+def _replied(fact: Replied) -> str | None:
+    return fact.call.action if fact.call is not None else None
+
+
+# What a fact is about, as `sees` names it.
+ABOUT: dict[type, Callable[[Any], str | None]] = {
+    Invoked: attrgetter("op.name"),
+    Answered: attrgetter("op.name"),
+    Called: attrgetter("call.action"),
+    Commanded: attrgetter("call.action"),
+    Replied: _replied,
+    Reported: attrgetter("status"),
+    Marked: attrgetter("name"),
+}

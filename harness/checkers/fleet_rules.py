@@ -63,17 +63,17 @@ class R42(Checker):
         self._groups[charger] = group_of(fact.station)
         self._known.pop(charger, None)
 
-    @sees(Replied, actions=("BootNotification",))
+    @sees(Replied, about=("BootNotification",))
     def replied(self, _view: View, fact: Replied) -> None:
         """An accepted boot is known to the CSMS from its answer on."""
         if fact.sender is Subject.CSMS:
             self._known[fact.station.id] = fact.event.index
 
-    @sees(Answered)
+    @sees(Answered, about=("fleet",))
     def answered(self, view: View, fact: Answered) -> None:
         """Judge one fleet list."""
         op = fact.op
-        if op.name != "fleet" or op.outcome != "ok" or not isinstance(op.reply, dict):
+        if op.outcome != "ok" or not isinstance(op.reply, dict):
             return
         self.exercised += 1
         query = parse_qs(urlsplit(str(op.invoked.data.get("path", ""))).query)

@@ -7,9 +7,10 @@ same over an iterable. A checker that crashes is an ERROR of that requirement an
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, get_args
 
-from harness.checkers.facts import Called, Replied
+from harness.checkers.facts import ABOUT, Fact
 from harness.checkers.registry import CHECKERS
 from harness.checkers.view import View
 from harness.verdict import Judgement, Verdict
@@ -17,12 +18,14 @@ from harness.verdict import Judgement, Verdict
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from harness.checkers.base import Checker, Key
-    from harness.checkers.facts import Fact
+    from harness.checkers.base import Checker
     from harness.history import Event, Header
     from harness.verdict import Result
 
     Handler = tuple[Checker, Callable[[View, Any], None]]
+    # What a fact is about, who is told of those about that, who is told of all others.
+    Told = tuple[Callable[[Any], str | None] | None, dict[str | None, list[Handler]], list[Handler]]
+    Places = list[tuple[int, str]]  # place of the checker, name of its method
 
 
 class Judge:
@@ -32,10 +35,7 @@ class Judge:
         """Judge with these checkers, by default all of them."""
         self.view = View(header)
         self.checkers = [kind() for kind in (CHECKERS if checkers is None else checkers)]
-        self._handlers: dict[Key, list[Handler]] = {}
-        for checker in self.checkers:
-            for key, name in checker.handlers.items():
-                self._handlers.setdefault(key, []).append((checker, getattr(checker, name)))
+        self._told = _table(self.checkers)
 
     def see(self, event: Event) -> None:
         """Take one event in."""
@@ -57,18 +57,9 @@ class Judge:
         return Judgement(overall(results), results, view.events, view.now)
 
     def _tell(self, fact: Fact) -> None:
-        kind = type(fact)
-        handlers = self._handlers.get((kind, None))
-        if handlers is not None:
-            self._run(handlers, fact)
-        # Most rules about CALLs are about few actions: they are not asked about the others.
-        if isinstance(fact, Called | Replied) and fact.call is not None:
-            handlers = self._handlers.get((kind, fact.call.action))
-            if handlers is not None:
-                self._run(handlers, fact)
-
-    def _run(self, handlers: list[Handler], fact: Fact) -> None:
-        view = self.view
+        view, kind = self.view, type(fact)
+        about, few, others = self._told[kind]
+        handlers = others if about is None else few.get(about(fact), others)
         for checker, handle in handlers:
             try:
                 handle(view, fact)
@@ -78,8 +69,44 @@ class Judge:
     def _retire(self, checker: Checker, why: str) -> None:
         """Tell a broken checker nothing any more."""
         checker.broken = why
-        for key, handlers in self._handlers.items():
-            self._handlers[key] = [pair for pair in handlers if pair[0] is not checker]
+        self._told = _table([one for one in self.checkers if not one.broken])
+
+
+def _table(checkers: Sequence[Checker]) -> dict[type, Told]:
+    """Say for every kind of fact who is told of it, in the order of the checkers."""
+    bound = {
+        (place, name): (checker, getattr(checker, name))
+        for place, checker in enumerate(checkers)
+        for name in set(checker.handlers.values())
+    }
+    return {
+        kind: (
+            ABOUT.get(kind),
+            {topic: [bound[one] for one in told] for topic, told in few.items()},
+            [bound[one] for one in others],
+        )
+        for kind, few, others in _plan(tuple(type(checker) for checker in checkers))
+    }
+
+
+@lru_cache(maxsize=8)
+def _plan(kinds: tuple[type[Checker], ...]) -> list[tuple[type, dict[str, Places], Places]]:
+    """Return for each kind of fact the handlers of each topic, and those for all other topics.
+
+    Most rules are about few actions, requests or statuses: they are not asked about the others.
+    """
+    plan: list[tuple[type, dict[str, Places], Places]] = []
+    for fact in get_args(Fact):
+        told = [
+            ((place, name), topic)
+            for place, checker in enumerate(kinds)
+            for (wanted, topic), name in checker.handlers.items()
+            if issubclass(fact, wanted)
+        ]
+        topics = {topic for _, topic in told if topic is not None}
+        few = {one: list(dict.fromkeys(p for p, t in told if t in {None, one})) for one in topics}
+        plan.append((fact, few, [place for place, topic in told if topic is None]))
+    return plan
 
 
 def judge(

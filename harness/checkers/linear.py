@@ -102,11 +102,11 @@ class R27(Checker):
         self._lost: set[str] = set()  # rollouts that no behaviour explains any more
         self._keys: set[str] = set()
 
-    @sees(Invoked)
+    @sees(Invoked, about=OPERATIONS)
     def invoked(self, view: View, fact: Invoked) -> None:
         """Open an operation."""
         rollout, op = fact.rollout, fact.op
-        if rollout is None or op.name not in OPERATIONS or self._replayed(op):
+        if rollout is None or self._replayed(op):
             return
         if op.name == "create" and rollout.id is not None:
             self._lost.add(rollout.url)  # two rollouts share a url: nothing tells them apart
@@ -117,7 +117,7 @@ class R27(Checker):
             seen.remember(operation)
         machine.invoke(operation)
 
-    @sees(Answered)
+    @sees(Answered, about=OPERATIONS)
     def answered(self, view: View, fact: Answered) -> None:
         """Ask the automaton to explain an answer."""
         rollout, op = fact.rollout, fact.op
@@ -233,7 +233,7 @@ class R25(R27):
         level="PROFILE",
     )
 
-    @sees(Answered)
+    @sees(Answered, about=OPERATIONS)
     def answered(self, view: View, fact: Answered) -> None:
         """Count overlapping pairs, and judge as R27 does."""
         count = self.exercised
@@ -276,11 +276,11 @@ class R26(Checker):
         switches=("D19",),
     )
 
-    @sees(Answered)
+    @sees(Answered, about=("execute_stage",))
     def answered(self, view: View, fact: Answered) -> None:
         """Look for another winner of the same stage."""
         rollout, op = fact.rollout, fact.op
-        if rollout is None or op.name != "execute_stage" or not op.done:
+        if rollout is None or not op.done:
             return
         rivals = [e for e in rollout.executes if e is not op and e.done and e.overlaps(op)]
         if not rivals:

@@ -211,10 +211,10 @@ class L8(Checker):
         self._times: list[float] = []
         self._slowest: tuple[float, Op] | None = None
 
-    @sees(Answered)
+    @sees(Answered, about=("read",))
     def answered(self, view: View, fact: Answered) -> None:
         """Collect the times of reads under load."""
-        if fact.op.name != "read" or len(view.stations) < self.LOAD:
+        if len(view.stations) < self.LOAD:
             return
         took = duration(fact.op)
         self._times.append(took)

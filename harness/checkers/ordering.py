@@ -105,11 +105,11 @@ class R08(Checker):
         self.exercised += 1
         self._judge(view, member.rollout, member.stage, fact.trigger)
 
-    @sees(Answered)
+    @sees(Answered, about=("execute_stage",))
     def answered(self, view: View, fact: Answered) -> None:
         """Judge again: an open call may have been refused, or have announced another stage."""
         rollout = fact.rollout
-        if rollout is None or fact.op.name != "execute_stage":
+        if rollout is None:
             return
         for stage in rollout.stages:
             if stage.first_trigger is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import (
     Booted,
-    Called,
+    Commanded,
     Opened,
     PauseBegan,
     PauseEnded,
@@ -21,7 +21,7 @@ from harness.checkers.facts import (
 from harness.checkers.model import FAILURES
 from harness.checkers.settling import Settled, failed_for_good, refused, settled, timed_out
 from harness.contract import TERMINAL
-from harness.verdict import Requirement, Subject
+from harness.verdict import Requirement
 
 if TYPE_CHECKING:
     from harness.checkers.model import Member, Rollout, Trigger
@@ -127,11 +127,9 @@ class R19(Checker):
             ended = member.final_event is not None and member.final_event.index > since
             self.exercised += ended or settled(member, now, view.profile) is Settled.NO
 
-    @sees(Called, actions=INTRUSIONS)
-    def called(self, view: View, fact: Called) -> None:
+    @sees(Commanded, about=INTRUSIONS)
+    def called(self, view: View, fact: Commanded) -> None:
         """Accuse a Reset or another command to a charger in flight."""
-        if fact.sender is not Subject.CSMS:
-            return
         triggers = fact.station.triggers
         index = fact.event.index
         member = next((t.member for t in reversed(triggers) if t.event.index < index), None)

@@ -47,10 +47,10 @@ class R01(Checker):
         super().__init__()
         self._sound: dict[str, dict[str, Any]] = {}  # url -> the request that the plan carries out
 
-    @sees(Answered)
+    @sees(Answered, about=("create",))
     def created(self, view: View, fact: Answered) -> None:
         """Judge the plan that create shows."""
-        if fact.op.name == "create" and fact.op.outcome == "ok" and fact.rollout is not None:
+        if fact.op.outcome == "ok" and fact.rollout is not None:
             self._judge(view, fact.rollout, fact.op, fact.event)
 
     @sees(Read)
@@ -124,11 +124,11 @@ class R02(Checker):
         "API, Create a firmware rollout: strategy, batch_size, canary_count",
     )
 
-    @sees(Answered)
+    @sees(Answered, about=("create",))
     def created(self, view: View, fact: Answered) -> None:
         """Compare the sizes of a new plan with what was asked for."""
         rollout = fact.rollout
-        if fact.op.name != "create" or fact.op.outcome != "ok" or rollout is None:
+        if fact.op.outcome != "ok" or rollout is None:
             return
         asked = rollout.request
         strategy, total = str(asked.get("strategy")), len(requested(rollout))
@@ -172,11 +172,11 @@ class R03(Checker):
         switches=("D17",),
     )
 
-    @sees(Answered)
+    @sees(Answered, about=("create",))
     def created(self, view: View, fact: Answered) -> None:
         """Compare the order of a new plan with the request's."""
         rollout = fact.rollout
-        if fact.op.name != "create" or fact.op.outcome != "ok" or rollout is None:
+        if fact.op.outcome != "ok" or rollout is None:
             return
         wanted = requested(rollout)
         seen = [c for stage in shown_stages(fact.op.reply) for c in stage]
@@ -204,11 +204,11 @@ class R04(Checker):
         "API, Create a firmware rollout: 'The rollout does not begin automatically'",
     )
 
-    @sees(Invoked)
+    @sees(Invoked, about=("execute_stage",))
     def executed(self, _view: View, fact: Invoked) -> None:
         """Count the rollouts that waited for their first execute-stage."""
         rollout = fact.rollout
-        if fact.op.name == "execute_stage" and rollout is not None and len(rollout.executes) == 1:
+        if rollout is not None and len(rollout.executes) == 1:
             self.exercised += 1
 
     def end(self, view: View) -> None:
@@ -247,11 +247,11 @@ class R05(Checker):
         switches=("D14",),
     )
 
-    @sees(Answered)
+    @sees(Answered, about=("create",))
     def answered(self, view: View, fact: Answered) -> None:
         """Look for an id in a refusal."""
         op = fact.op
-        if op.name != "create" or op.outcome != "fail":
+        if op.outcome != "fail":
             return
         self.exercised += 1
         if isinstance(op.reply, dict) and "rollout_id" in op.reply:
@@ -296,11 +296,11 @@ class R06(Checker):
         self._first: dict[Any, Op] = {}  # key, or op id without a key
         self._owners: dict[str, tuple[Any, Op]] = {}
 
-    @sees(Answered)
+    @sees(Answered, about=("create",))
     def answered(self, view: View, fact: Answered) -> None:
         """Compare the id of a create with those before."""
         op = fact.op
-        if op.name != "create" or op.outcome != "ok" or not isinstance(op.reply, dict):
+        if op.outcome != "ok" or not isinstance(op.reply, dict):
             return
         rollout_id = op.reply.get("rollout_id")
         if not isinstance(rollout_id, str):

@@ -50,10 +50,10 @@ class C05(Checker):
             self._whole[key] = self._whole.get(key, False) or whole
         self._last[key] = fact.event
 
-    @sees(Reported)
+    @sees(Reported, about=("Downloaded",))
     def reported(self, _view: View, fact: Reported) -> None:
         """Keep a Downloaded: the server's line about it may be recorded later."""
-        if fact.status == "Downloaded" and fact.trigger is not None and fact.before != "Downloaded":
+        if fact.trigger is not None and fact.before != "Downloaded":
             self._said.append((fact, urlsplit(fact.trigger.location).path))
 
     def end(self, view: View) -> None:

@@ -73,7 +73,7 @@ class R23(Checker):
             events=(op.invoked, op.answered, fact.event),
         )
 
-    @sees(Answered)
+    @sees(Answered, about=("execute_stage",))
     def answered(self, view: View, fact: Answered) -> None:
         """Compare what the resume says with what was left to do."""
         rollout = fact.rollout
@@ -95,11 +95,11 @@ class R23(Checker):
                 events=(fact.op.invoked, fact.event),
             )
 
-    @sees(Invoked)
+    @sees(Invoked, about=("execute_stage", "pause"))
     def invoked(self, view: View, fact: Invoked) -> None:
         """The next execute-stage or pause ends the time that the resume had."""
         rollout = fact.rollout
-        if rollout is None or fact.op.name not in {"execute_stage", "pause"}:
+        if rollout is None:
             return
         resume = self._resumes.get(rollout.name)
         if resume is not None and resume[0] is not fact.op and fact.op.name == "execute_stage":

@@ -68,7 +68,7 @@ class C04(Checker):
                 events=(trigger.event, before, fact.event),
             )
 
-    @sees(Reported)
+    @sees(Reported, about=("DownloadFailed", "Downloading"))
     def reported(self, view: View, fact: Reported) -> None:
         """Count the retries that a charger reports: each begins anew after a DownloadFailed."""
         trigger = fact.trigger

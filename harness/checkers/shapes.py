@@ -127,11 +127,11 @@ class R44(Checker):
         super().__init__()
         self._fitting: dict[str, dict[str, Any]] = {}  # charger -> a row of its that fits
 
-    @sees(Answered)
+    @sees(Answered, about=BODIES)
     def answered(self, view: View, fact: Answered) -> None:
         """Judge one ok body."""
         op = fact.op
-        if op.outcome != "ok" or op.name not in BODIES:
+        if op.outcome != "ok":
             return
         self.exercised += 1
         problem, switch = _problem(op, self._fitting)

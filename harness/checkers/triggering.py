@@ -322,9 +322,9 @@ class R17(Checker):
                     events=(other.event, member.reported, fact.event),
                 )
 
-    @sees(Answered)
+    @sees(Answered, about=("create", "execute_stage"))
     def refused(self, _view: View, fact: Answered) -> None:
         """A create or execute that was refused for a busy charger exercises the rule, too."""
         op: Op = fact.op
-        if op.name in {"create", "execute_stage"} and op.status == 409:  # noqa: PLR2004
+        if op.status == 409:  # noqa: PLR2004
             self.exercised += 1

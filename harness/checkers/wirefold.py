@@ -120,7 +120,8 @@ class WireFold:
         if frame[0] in ANSWERS:
             return self._reply(event, station, sender, frame)
         call = Call(frame[1], frame[2], event, frame[3])
-        out: list[Fact] = [facts.Called(event, sender, station, connection, call)]
+        kind = facts.Called if sender is Subject.CHARGER else facts.Commanded
+        out: list[Fact] = [kind(event, sender, station, connection, call)]
         if frame[0] != 2:  # SEND (2.1) is never answered  # noqa: PLR2004 - OCPP-J message type
             call.answered = True
             return out
