@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from harness.history import Event
 
 LONGEST = 240
-_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)
 
 
 def tell(event: Event) -> str:
@@ -65,10 +66,30 @@ def _frame(data: dict[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
-    """Return a value as JSON, cut; no more of it is encoded than is shown."""
-    text = ""
-    for part in _ENCODER.iterencode(value):
-        text += part
-        if len(text) > LONGEST:
-            return text[: LONGEST - 1] + "…"
-    return text
+    """Return a value as JSON, cut; hardly more of it is encoded than is shown."""
+    few = _first(value, [LONGEST // 2])
+    try:
+        text = msgspec.json.encode(few).decode()
+    except (UnicodeError, OverflowError, TypeError, ValueError, RecursionError):
+        text = json.dumps(few, separators=(",", ":"), ensure_ascii=False, default=str)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def _first(value: Any, left: list[int]) -> Any:
+    """Return only the first parts of a value: as many as are `left`, two characters each."""
+    left[0] -= 1
+    if isinstance(value, dict):
+        out = {}
+        for key, item in value.items():
+            if left[0] < 0:
+                break
+            out[key] = _first(item, left)
+        return out
+    if isinstance(value, list):
+        items = []
+        for item in value:
+            if left[0] < 0:
+                break
+            items.append(_first(item, left))
+        return items
+    return value

@@ -47,6 +47,7 @@ class View:
         self.now = 0.0
         self.events = 0
         self.last: Event | None = None
+        self.shared: dict[str, Any] = {}  # what several checkers fold once
         self._plan = PlanFold(self)
         self._wire = WireFold(self)
 
