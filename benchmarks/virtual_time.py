@@ -20,7 +20,7 @@ from harness.beside import judged_beside
 from harness.explore import try_one
 from harness.rehearsal import rehearse
 from harness.verdict import Verdict
-from simulator.event_loop import patient_collector
+from simulator.event_loop import be_patient, patient_collector
 from simulator.scenario import Scenario, built
 from simulator.virtual import Scheduler
 
@@ -96,7 +96,8 @@ def fleet(chargers: int) -> dict[str, object]:
 
 
 def drawn(drills: int) -> dict[str, object]:
-    """Draw, run and judge random drills of about ten chargers."""
+    """Draw, run and judge random drills of about ten chargers, as a worker of `explore` does."""
+    be_patient()
     try_one(0)
     begun = time.perf_counter()
     for number in range(1, drills + 1):

@@ -174,7 +174,4 @@ class Frames(Link):
         outstanding = self.endpoint.outstanding
         if outstanding is not None:
             self.timers["call"] = outstanding.deadline
-            if outstanding.ref is not None and outstanding.ref.startswith(ASK):
-                ref = outstanding.ref.removeprefix(ASK)
-                self.note("asked", ref=ref, message_id=call.message_id)
         self.transmit(call, call.action)

@@ -88,7 +88,6 @@ class Asked(Value, frozen=True):
 
     A StatusNotification with an empty payload says how the charger's connector is. The charger
     queues the CALL behind its outstanding one and answers with
-    `Note("asked", {"ref": ref, "message_id": ...})` when it is sent, and
     `Note("answered", {"ref": ref, "message_id": ...})` when its CALLRESULT arrived, or
     `Note("unanswered", {"ref": ref, "why": ...})` when the socket is closed or the CALL timed out.
     """

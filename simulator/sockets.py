@@ -360,7 +360,8 @@ class Fleet:
             future = self._asked.pop(note.data.get("ref", ""), None)
             if future is not None and not future.done():
                 future.set_result(_outcome(note))
-        self.observe(slot.id, "note", None, {"note": note.kind, **note.data})
+        if note.kind != "answered":  # the frame itself has been observed
+            self.observe(slot.id, "note", None, {"note": note.kind, **note.data})
 
 
 def _outcome(note: effects.Note) -> str:

@@ -337,7 +337,8 @@ class VirtualFleet:
             done := self._asked.pop(note.data["ref"], None)
         ):
             done("answered" if note.kind == "answered" else note.data["why"])
-        self.observe(slot.charger.spec.id, "note", None, {"note": note.kind, **note.data})
+        if note.kind != "answered":  # the frame itself has been observed
+            self.observe(slot.charger.spec.id, "note", None, {"note": note.kind, **note.data})
 
     _ACTS: ClassVar[Mapping[type, Callable[[Any, Slot, Any], None]]] = {
         effects.Send: _send,
