@@ -87,6 +87,7 @@ class Profile:
     def __init__(self, switches: Mapping[str, Any] | None = None) -> None:
         """Take the switches of a history's header."""
         self._switches = dict(switches or {})
+        self._numbers: dict[tuple[str, str], float | None] = {}  # read once: they are asked often
 
     def judges(self, switch: str) -> bool:
         """Whether a difference in this decision is reported."""
@@ -94,6 +95,12 @@ class Profile:
 
     def number(self, switch: str, name: str) -> float | None:
         """Return a number of a decision; None where the target's is unknown."""
+        key = (switch, name)
+        if key not in self._numbers:
+            self._numbers[key] = self._read(switch, name)
+        return self._numbers[key]
+
+    def _read(self, switch: str, name: str) -> float | None:
         given = self._switches.get(switch)
         if given == "any":
             return None

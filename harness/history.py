@@ -88,19 +88,19 @@ class History:
         """Call `listener` with every event recorded from now on."""
         self._listeners.append(listener)
 
-    def record(
+    def record(  # noqa: PLR0917 - the fields of an event, in their order; called for every one
         self,
         time: float,
         source: str,
         kind: str,
         name: str = "",
-        *,
         ref: str = "",
         data: dict[str, Any] | None = None,
     ) -> Event:
         """Append one event at `time` (seconds since the start; an earlier time is raised)."""
         # Rounded so that a history reads well and a virtual run repeats byte for byte.
-        self._now = max(self._now, round(time, 6))
+        time = round(time, 6)
+        self._now = max(self._now, time)
         event = Event(self._count, self._now, source, kind, name, ref, data or {})
         self._count += 1
         if self._keep:

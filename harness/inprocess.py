@@ -173,7 +173,8 @@ class InProcessCsms:
         link = self._links.get(connection)
         if self.hub is not None and link is not None and link.line is not None:
             self.hub.receive(now, link.line, text)
-            self._soon()
+            if not self.hub.service.idle:
+                self._soon()
 
     def closed(self, now: float, connection: Connection, code: int) -> None:
         """Learn that a connection is gone."""

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from harness.contract import TERMINAL, objects
+from harness.history import CHARGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,11 +82,10 @@ class Progress:
     def see(self, event: Event) -> None:
         """Take one event in."""
         self.version += 1
-        charger = event.charger
-        if charger is not None:
+        if event.source.startswith(CHARGER):
             fold = _CHARGER.get(event.kind)
             if fold is not None:
-                fold(self, charger, event)
+                fold(self, event.source[len(CHARGER) :], event)
         elif event.source == "operator":
             self._operator(event)
         elif event.source == "firmware":

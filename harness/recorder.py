@@ -92,7 +92,7 @@ class Recorder:
         source = self._sources.get(charger)
         if source is None:
             source = self._sources[charger] = f"{CHARGER}{charger}"
-        self.history.record(self._now(), source, kind, name, ref=ref, data=data)
+        self.history.record(self._now(), source, kind, name, ref, data)
 
     # ------------------------------------------------------------------ the operator
 
@@ -150,7 +150,7 @@ class Recorder:
                     known[key] = (text, row)
 
     def _operator(self, kind: str, name: str, ref: str, data: dict[str, Any]) -> None:
-        self.history.record(self._now(), "operator", kind, name, ref=ref, data=data)
+        self.history.record(self._now(), "operator", kind, name, ref, data)
 
     # ------------------------------------------------------------------ everything else
 

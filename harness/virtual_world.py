@@ -78,7 +78,7 @@ class Routine:
         self._interrupted = False
         self._error: BaseException | None = None
         self._end: Promise[None] = Promise()
-        scheduler.at(scheduler.now, self._step)
+        scheduler.post(scheduler.now, self._step)
 
     @property
     def finished(self) -> bool:
@@ -131,7 +131,7 @@ class Routine:
 
     def _resume(self) -> None:
         self._awaited = None
-        self._scheduler.at(self._scheduler.now, self._step)
+        self._scheduler.post(self._scheduler.now, self._step)
 
 
 class VirtualWorld:
@@ -165,8 +165,9 @@ class VirtualWorld:
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine to its end, and the world with it; raises what it raises."""
         routine = self._main = Routine(self._scheduler, coroutine)
+        step = self._scheduler.step
         while not routine.finished:
-            if not self._scheduler.step():
+            if not step():
                 routine.cancel()
                 raise Stuck("nothing is left to happen, and the drill is not over")
             if self._news:
@@ -291,7 +292,7 @@ class VirtualWorld:
     # ------------------------------------------------------------------ inside
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
-        self._scheduler.at(self._scheduler.now + seconds, lambda _: act())
+        self._scheduler.post(self._scheduler.now + seconds, lambda _: act())
 
     def _noticed(self, _: Event) -> None:
         self._news = True

@@ -141,6 +141,18 @@ class Service:
             return 0.0
         return self._state.timers[0].due if self._state.timers else None
 
+    @property
+    def idle(self) -> bool:
+        """Whether a turn before `next_wake()` would find nothing to do and nothing to commit."""
+        return not (
+            self._store.changes
+            or len(self._outbox)
+            or self._state.busy
+            or self._owed
+            or self._broken
+            or self._blocked_until
+        )
+
     def commit(self, now: float) -> list[Released]:
         """Make the open transaction durable and return what waited for it, in order.
 

@@ -82,13 +82,12 @@ class Frames(Link):
             self.break_line(fault.kind)
 
     def _take(self, frame: wire.Frame) -> None:
-        match frame:
-            case wire.Call():
-                self._answer(frame)
-            case wire.CallResult() | wire.CallError():
-                self._settled(frame)
-            case _:
-                self.note("ignored", frame=type(frame).__name__)
+        if isinstance(frame, wire.Call):
+            self._answer(frame)
+        elif isinstance(frame, (wire.CallResult, wire.CallError)):
+            self._settled(frame)
+        else:
+            self.note("ignored", frame=type(frame).__name__)
 
     def _fault(self, frame: wire.Frame) -> NetworkFault | None:
         """Return what the network does to a frame that came in."""

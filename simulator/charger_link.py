@@ -154,6 +154,12 @@ class Link:
             elif window.from_mark is None:
                 self.open_window(number, window)
 
+    def heeds(self, mark: str) -> bool:
+        """Whether this mark means anything to the charger; most mean nothing to most."""
+        return mark == "heal" or any(
+            mark in {window.from_mark, window.until_mark} for window in self.spec.offline
+        )
+
     def marked_by(self, marked: effects.Marked) -> None:
         """Open and close the offline windows that wait for this mark."""
         mark = marked.name

@@ -123,6 +123,9 @@ class Checker:
 
     def _verdict(self, view: View) -> tuple[Verdict, str]:
         """Derive the verdict; an accusation stands even if the checker broke later."""
+        if not (self.findings or self.broken or self.inapplicable or self.doubt):
+            passed = (Verdict.PASS, ""), (Verdict.INCONCLUSIVE, "never exercised")
+            return passed[not self.exercised]
         decisive = [
             f.grade for f in self.findings if not f.expected_by_scenario and view.decides(f.subject)
         ]

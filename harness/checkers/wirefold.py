@@ -335,17 +335,19 @@ def _move(member: Member, status: str, rank: int, event: Event) -> None:
         member.final, member.final_event = status, event
 
 
+LENGTHS = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}  # elements of a frame, by its message type
+
+
 def _problem(frame: Any) -> str:
     """Say what keeps a frame from being OCPP-J, '' if nothing does."""
     if not isinstance(frame, list) or not frame:
         return "no JSON array"
     kind = frame[0]
-    number = isinstance(kind, int | float) and not isinstance(kind, bool)
-    if not number or kind not in {2, 3, 4, 5, 6}:
+    number = isinstance(kind, (int, float)) and not isinstance(kind, bool)
+    if not number or kind not in LENGTHS:
         return f"unknown message type {kind!r}"
-    shortest = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}[kind]
-    if len(frame) != shortest:
-        return f"message type {kind} with {len(frame)} elements instead of {shortest}"
+    if len(frame) != LENGTHS[kind]:
+        return f"message type {kind} with {len(frame)} elements instead of {LENGTHS[kind]}"
     if not isinstance(frame[1], str):
         return "the message id is no string"
     if kind in {2, 6} and not isinstance(frame[2], str):
