@@ -140,7 +140,7 @@ def search(
 
 def _judged(fields: Fields, mutant: str | None) -> Judgement:
     with _mutated(mutant):
-        judgement = rehearse(built(fields)).judgement
+        judgement = rehearse(built(fields), keep=False).judgement
     # A drill that is over is one heap of cycles: let go while the cache holds it, it costs least.
     gc.collect(0)
     return judgement

@@ -67,7 +67,7 @@ def _frame(data: dict[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     """Return a value as JSON, cut; hardly more of it is encoded than is shown."""
-    few = _first(value, [LONGEST // 2])
+    few = _first(value, [LONGEST])
     try:
         text = msgspec.json.encode(few).decode()
     except (UnicodeError, OverflowError, TypeError, ValueError, RecursionError):
@@ -76,20 +76,26 @@ def _short(value: Any) -> str:
 
 
 def _first(value: Any, left: list[int]) -> Any:
-    """Return only the first parts of a value: as many as are `left`, two characters each."""
-    left[0] -= 1
-    if isinstance(value, dict):
+    """Return only the first parts of a value: at least so many characters of JSON as are `left`."""
+    if isinstance(value, str):
+        left[0] -= len(value) + 2
+    elif isinstance(value, dict):
+        left[0] -= 1
         out = {}
         for key, item in value.items():
             if left[0] < 0:
                 break
+            left[0] -= len(key) + 3 if isinstance(key, str) else 1
             out[key] = _first(item, left)
         return out
-    if isinstance(value, list):
+    elif isinstance(value, list):
+        left[0] -= 1
         items = []
         for item in value:
             if left[0] < 0:
                 break
             items.append(_first(item, left))
         return items
+    else:
+        left[0] -= 1
     return value

@@ -336,6 +336,8 @@ def _move(member: Member, status: str, rank: int, event: Event) -> None:
 
 
 LENGTHS = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}  # elements of a frame, by its message type
+CALLS = frozenset({2, 6})
+NUMBERS = (int, float)  # JSON's: a boolean is none
 
 
 def _problem(frame: Any) -> str:
@@ -343,14 +345,13 @@ def _problem(frame: Any) -> str:
     if not isinstance(frame, list) or not frame:
         return "no JSON array"
     kind = frame[0]
-    number = isinstance(kind, (int, float)) and not isinstance(kind, bool)
-    if not number or kind not in LENGTHS:
+    if kind.__class__ not in NUMBERS or kind not in LENGTHS:
         return f"unknown message type {kind!r}"
     if len(frame) != LENGTHS[kind]:
         return f"message type {kind} with {len(frame)} elements instead of {LENGTHS[kind]}"
     if not isinstance(frame[1], str):
         return "the message id is no string"
-    if kind in {2, 6} and not isinstance(frame[2], str):
+    if kind in CALLS and not isinstance(frame[2], str):
         return "the action is no string"
     return ""
 
