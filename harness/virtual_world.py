@@ -14,7 +14,6 @@ from harness.errors import TargetError
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterable
 
-    from harness.history import Event
     from harness.inprocess import InProcessCsms
     from harness.progress import Progress
     from harness.recorder import Recorder
@@ -156,21 +155,20 @@ class VirtualWorld:
         self._fleet = fleet
         self._csms = csms
         self._waiting: list[tuple[Callable[[], bool], Promise[bool]]] = []
-        self._news = False
         self._started = False
         self._main: Routine | None = None
         self._spawned: list[Routine] = []
-        recorder.history.subscribe(self._noticed)
 
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine to its end, and the world with it; raises what it raises."""
         routine = self._main = Routine(self._scheduler, coroutine)
-        step = self._scheduler.step
+        step, history, known = self._scheduler.step, self.recorder.history, 0
         while not routine.finished:
             if not step():
                 routine.cancel()
                 raise Stuck("nothing is left to happen, and the drill is not over")
-            if self._news:
+            if len(history) != known:
+                known = len(history)
                 self._ask_conditions()
         routine.raise_error()
 
@@ -294,11 +292,7 @@ class VirtualWorld:
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         self._scheduler.post(self._scheduler.now + seconds, lambda _: act())
 
-    def _noticed(self, _: Event) -> None:
-        self._news = True
-
     def _ask_conditions(self) -> None:
-        self._news = False
         for condition, promise in self._waiting:
             if not promise.resolved and condition():
                 promise.resolve(True)

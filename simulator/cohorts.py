@@ -243,13 +243,18 @@ class Cohort(Frozen):
                     failure.fault for line in lines for failure in line.get(charger, ())
                 ),
                 transaction=self._session(seed, charger),
-                clock_skew=self.clock_skew.draw(stream(seed, charger, "clock_skew")),
+                clock_skew=self._clock_skew(seed, charger),
                 quirks=tuple(name for name, whom in quirks.items() if charger in whom),
                 offline=tuple(window for window, whom in windows if charger in whom),
                 **shared,
             )
             for charger in ids
         ]
+
+    def _clock_skew(self, seed: int, charger: str) -> float:
+        if isinstance(self.clock_skew, Fixed):
+            return self.clock_skew.value  # most clocks are right, and a stream costs time
+        return self.clock_skew.draw(stream(seed, charger, "clock_skew"))
 
     def _quirks(self, seed: int, ids: list[str]) -> dict[str, set[str]]:
         """Return who has which quirk, the profile's first."""

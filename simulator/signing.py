@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -32,6 +33,7 @@ def sign(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, sha256: str) -> st
     return base64.b64encode(signature).decode()
 
 
+@lru_cache(maxsize=256)  # a whole fleet asks the same
 def verified(certificate: str, signature: str, sha256: str) -> bool:
     """Whether `signature` (base64) is the certificate's over an image with this hex digest."""
     try:
@@ -56,13 +58,22 @@ def certificate_verdict(
     `root` is the PEM of the manufacturer's root; without one only form and dates are checked.
     `revoked` are serial numbers.
     """
+    leaf = _issued(certificate, root)
+    if leaf is None:
+        return "InvalidCertificate"
+    moment = datetime.fromtimestamp(now, UTC)
+    if not leaf.not_valid_before_utc <= moment <= leaf.not_valid_after_utc:
+        return "InvalidCertificate"
+    return "RevokedCertificate" if leaf.serial_number in revoked else "Accepted"
+
+
+@lru_cache(maxsize=256)
+def _issued(certificate: str, root: str | None) -> x509.Certificate | None:
+    """Return a certificate, None where it is none or the root has not issued it."""
     try:
         leaf = x509.load_pem_x509_certificate(certificate.encode())
-        moment = datetime.fromtimestamp(now, UTC)
-        if not leaf.not_valid_before_utc <= moment <= leaf.not_valid_after_utc:
-            return "InvalidCertificate"
         if root is not None:
             leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
     except (InvalidSignature, ValueError, TypeError):
-        return "InvalidCertificate"
-    return "RevokedCertificate" if leaf.serial_number in revoked else "Accepted"
+        return None
+    return leaf

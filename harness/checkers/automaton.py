@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ABSENT, PENDING, RUNNING, PAUSED = "absent", "pending", "in_progress", "paused"
 COMPLETED, FAILED = "completed", "failed"
 ENDED = frozenset({COMPLETED, FAILED})
+UNDER_WAY = frozenset({PENDING, RUNNING, PAUSED})
 REFUSED = "409"
 
 
@@ -107,6 +108,13 @@ class Automaton:
         """
         if operation_id not in self._open:
             return []
+        if len(self._open) == 1 and seen.status in UNDER_WAY:
+            # Only reads say a status. Nothing overlaps this one, so the rest is no search:
+            shown = {c for c in self.configs if fits(Answer("ok", c[0].status, c[0].stage), seen)}
+            if shown:
+                self._open.clear()
+                self.configs = shown
+                return []
         reached = self._closure(operation_id)
         allowed = {a for _, done in reached for op, a in done if op == operation_id}
         kept = {

@@ -63,11 +63,11 @@ class L1(Checker):
         """An ok execute-stage makes its ready, untriggered chargers due."""
         op, rollout = fact.op, fact.rollout
         self.overdue(view)
-        if rollout is None or op.name == "pause":
+        if rollout is None or op.name != "execute_stage":
             return
         stage, bound = executed_stage(op), view.profile.dispatch_bound(len(rollout.members))
         running = isinstance(op.reply, dict) and op.reply.get("status") == "in_progress"
-        if op.name != "execute_stage" or stage is None or bound is None or not running:
+        if stage is None or bound is None or not running:
             return
         if not 0 < stage <= len(rollout.stages) or not self.applies(view, rollout, stage):
             return

@@ -88,6 +88,9 @@ STARTED: Shape = {
     "started_at": _maybe(_time),
     "completed_at": _maybe(_time),
 }
+BEGUN = ROW | STARTED
+STAGE_CREATED = STAGE | {"charger_ids": _texts}
+STAGE_READ = STAGE | {"chargers": _rows}
 VERSION: Shape = {
     "firmware_version": _text,
     "charger_count": _number,
@@ -173,7 +176,7 @@ def _created(op: Op, body: dict[str, Any]) -> tuple[str, str | None]:
     if body["status"] != "pending" and not op.key:
         return f"a new rollout is {body['status']!r}", None
     for k, stage in enumerate(body["stages"]):
-        problem = misfit(stage, STAGE | {"charger_ids": _texts}, f"stages[{k}].")
+        problem = misfit(stage, STAGE_CREATED, f"stages[{k}].")
         if problem:
             return problem, None
     return _labels(body)
@@ -197,7 +200,7 @@ def _stages(body: dict[str, Any], fitting: dict[str, dict[str, Any]]) -> tuple[s
     """Judge the stages and rows of a read; a row that has not changed since it fitted, fits."""
     for k, stage in enumerate(body["stages"]):
         where = f"stages[{k}]."
-        problem = misfit(stage, STAGE | {"chargers": _rows}, where)
+        problem = misfit(stage, STAGE_READ, where)
         if problem:
             return problem, None
         for row in stage["chargers"]:
@@ -205,7 +208,7 @@ def _stages(body: dict[str, Any], fitting: dict[str, dict[str, Any]]) -> tuple[s
             known = fitting.get(charger)
             if known is row or known == row:
                 continue
-            shape = ROW if row.get("status") == "pending" else ROW | STARTED
+            shape = ROW if row.get("status") == "pending" else BEGUN
             if row.get("status") == "failed" and "started_at" not in row:
                 shape = ROW  # failed without ever being started: D25 lets it omit the rest
             problem = misfit(row, shape, where + f"chargers[{row.get('charge_point_id')!r}].")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
@@ -278,8 +279,11 @@ class R16(Checker):
 
 def instant(text: Any) -> datetime | None:
     """Read an RFC 3339 time; None if it is none. Without an offset it counts as UTC."""
-    if not isinstance(text, str) or not text:
-        return None
+    return _instant(text) if isinstance(text, str) and text else None
+
+
+@lru_cache(maxsize=4096)  # a charger's times stand in every read
+def _instant(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -335,7 +335,13 @@ def _move(member: Member, status: str, rank: int, event: Event) -> None:
         member.final, member.final_event = status, event
 
 
-LENGTHS = {2: 4, 3: 3, 4: 5, 5: 5, 6: 4}  # elements of a frame, by its message type
+LENGTHS: dict[float, int] = {
+    2: 4,
+    3: 3,
+    4: 5,
+    5: 5,
+    6: 4,
+}  # elements of a frame, by its message type
 CALLS = frozenset({2, 6})
 NUMBERS = (int, float)  # JSON's: a boolean is none
 
