@@ -62,7 +62,7 @@ def test_distinct_failures_are_kept_apart() -> None:
 def test_a_drill_that_breaks_our_own_code_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is counted as broken, and never as passed."""
 
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oops")
 
     monkeypatch.setattr("harness.explore.rehearse", broken)
