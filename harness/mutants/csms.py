@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.mutants import csms_load, more, names
 from harness.mutants.patching import Patch
+from harness.mutants.registry import refuses_past_the_last
 from reference_csms import (
     rollout,
     rollout_row,
@@ -93,6 +94,7 @@ def triggered_twice(patch: Patch) -> None:
 def next_stage_early(patch: Patch) -> None:
     """Execute-stage never asks whether the last stage has settled. Killed by R09 in `early`."""
     patch.entry(rollout.EXECUTE, Situation.UNSETTLED, Move.NEXT_STAGE)
+    refuses_past_the_last(patch)
 
 
 def late_status_overwrites(patch: Patch) -> None:

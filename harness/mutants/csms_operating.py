@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from harness.mutants.registry import changed_request, verdicts, wrong
+from harness.mutants.registry import changed_request, refuses_past_the_last, verdicts, wrong
 from reference_csms import (
     problems,
     rollout,
@@ -98,6 +98,7 @@ def threshold_ignored(patch: Patch) -> None:
 def never_completes(patch: Patch) -> None:
     """The rollout stays in progress although everyone has settled."""
     patch.attribute(rollout, "_conclude", lambda head, *_: head)
+    refuses_past_the_last(patch)
 
 
 @wrong("L4", "R33", "R27")
@@ -109,6 +110,27 @@ def never_completes_while_paused(patch: Patch) -> None:
         return head if head.status is RolloutStatus.PAUSED else conclude(head, *rest)
 
     patch.attribute(rollout, "_conclude", unnoticed)
+    refuses_past_the_last(patch)
+
+
+@wrong("L4")
+def success_waits_for_a_last_call(patch: Patch) -> None:
+    """A rollout that fails ends by itself; one that goes well waits for one more execute-stage."""
+    conclude = rollout._conclude  # noqa: SLF001 - the decision under mutation
+    execute = service_rollouts.execute
+
+    def failed_only(head: Any, stage: Any, now: float) -> Any:
+        after = conclude(head, stage, now)
+        return head if after.status is RolloutStatus.COMPLETED else after
+
+    def ended(state: Any, now: float, rollout_id: str, key: str | None) -> Any:
+        live = service_rollouts.find(state, rollout_id)
+        if live.current is not None and not live.head.terminal:
+            state.set_head(live, conclude(live.head, live.current, now))
+        return execute(state, now, rollout_id, key)
+
+    patch.attribute(rollout, "_conclude", failed_only)
+    patch.attribute(service_rollouts, "execute", ended)
 
 
 @wrong("R15", "R33")
@@ -145,11 +167,12 @@ def resume_goes_to_the_next_stage(patch: Patch) -> None:
     """A resume leaves what the paused stage still had to do."""
     patch.entry(rollout.EXECUTE, Situation.PAUSED_UNTRIGGERED, Move.NEXT_STAGE)
     patch.entry(rollout.EXECUTE, Situation.PAUSED_UNSETTLED, Move.NEXT_STAGE)
+    refuses_past_the_last(patch)
 
 
 @wrong("R23", "L1", "R15")
 def resume_does_nothing(patch: Patch) -> None:
-    """A resume says in_progress and triggers nobody."""
+    """Once it was paused, a rollout says in_progress again and triggers nobody any more."""
     fill = service_dispatch.fill
 
     def nobody(state: Any, live: Any, *rest: Any) -> None:

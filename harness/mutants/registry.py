@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants import Mutant
-from reference_csms import rollout, rollout_row
+from reference_csms import problems, rollout, rollout_row, service_rollouts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,19 @@ def handler(patch: Patch, event: type, change: Callable[..., Any]) -> None:
         return change(original, head, row, event, now)  # type: ignore[no-any-return]
 
     patch.entry(rollout_row.HANDLERS, event, replaced)
+
+
+def refuses_past_the_last(patch: Patch) -> None:
+    """Refuse an execute-stage that a wrong decision lets through, where no stage is left."""
+    following = service_rollouts._next_stage  # noqa: SLF001 - what the reference never asks then
+
+    def next_stage(live: Any) -> int:
+        try:
+            return following(live)
+        except StopIteration:
+            raise problems.stage_unsettled(live.rollout_id, live.head.current_stage, []) from None
+
+    patch.attribute(service_rollouts, "_next_stage", next_stage)
 
 
 def verdicts(patch: Patch, **instead: str | None) -> None:
