@@ -8,6 +8,7 @@ from __future__ import annotations
 from harness.mutants import (
     csms_benign,
     csms_operating,
+    csms_releasing,
     csms_showing,
     csms_talking,
     csms_tracking,
@@ -16,6 +17,6 @@ from harness.mutants import (
 from harness.mutants.registry import DECISIONS, MORE
 
 __all__ = [
-    "DECISIONS", "MORE", "csms_benign", "csms_operating", "csms_showing", "csms_talking",
-    "csms_tracking", "csms_updating",
+    "DECISIONS", "MORE", "csms_benign", "csms_operating", "csms_releasing", "csms_showing",
+    "csms_talking", "csms_tracking", "csms_updating",
 ]  # fmt: skip
