@@ -66,6 +66,18 @@ def stage_completes_with_its_first(patch: Patch) -> None:
     patch.attribute(service_views, "stage_status", soon)
 
 
+@wrong("L3")
+def last_stage_is_left_in_progress(patch: Patch) -> None:
+    """The end of a rollout is written down, and that of its last stage forgotten."""
+    status = service_views.stage_status
+
+    def left(live: Any, stage: Any) -> StageStatus:
+        last = live.head.terminal and stage.number == live.head.current_stage
+        return StageStatus.IN_PROGRESS if last else status(live, stage)
+
+    patch.attribute(service_views, "stage_status", left)
+
+
 @wrong("R33", "R27")
 def current_stage_stays_the_first(patch: Patch) -> None:
     """GET always says that stage 1 is the current one."""

@@ -14,6 +14,7 @@ from reference_csms import (
     ocpp_commands,
     ocpp_hub,
     ocpp_session,
+    problems,
     rollout,
     rollout_plan,
     rollout_row,
@@ -126,6 +127,22 @@ def missing_request_id_is_an_error(patch: Patch) -> None:
         return take(session, now, message_id, action, payload)
 
     patch.attribute(ocpp_session.Session, "_take_call", strict)
+
+
+@wrong("R35")
+def unsolicited_status_is_an_error(patch: Patch) -> None:
+    """A firmware status of a charger that no rollout has told anything is refused."""
+    take = ocpp_session.Session._take_call  # noqa: SLF001 - the decision under mutation
+
+    def expected(session: Any, now: float, message_id: str, action: str, payload: Any) -> Any:
+        state = session._service._state  # noqa: SLF001 - it has no other door
+        live = state.engagement(session.charger_id)
+        idle = live is None or not live.row(session.charger_id).triggered
+        if action.endswith("FirmwareStatusNotification") and idle:
+            return session._refuse(message_id, "GenericError", "no update is known")  # noqa: SLF001
+        return take(session, now, message_id, action, payload)
+
+    patch.attribute(ocpp_session.Session, "_take_call", expected)
 
 
 @wrong("W05")
@@ -252,9 +269,9 @@ def nonsense_is_accepted(patch: Patch) -> None:
 
     def few(request: Any, known: Any, settings: Any) -> list[dict[str, str]]:
         strange = [one for one in request.charger_ids if one not in known]
-        return problems(request, known, settings) if strange else []
+        return problems_of(request, known, settings) if strange else []
 
-    problems = rollout_plan.problems_of
+    problems_of = rollout_plan.problems_of
     patch.attribute(service_rollouts, "problems_of", few)
     create = service_rollouts.create
 
@@ -289,6 +306,19 @@ def refused_creates_are_carried_out(patch: Patch) -> None:
         return create(state, now, request, key)
 
     patch.attribute(service_rollouts, "create", half)
+
+
+@wrong("R05")
+def refusal_has_an_id(patch: Patch) -> None:
+    """A create that makes no sense is refused, and its answer names a rollout all the same."""
+    invalid = problems.invalid
+
+    def named(errors: Any) -> Any:
+        problem = invalid(errors)
+        problem.members["rollout_id"] = "rollout_REFUSED1"
+        return problem
+
+    patch.attribute(problems, "invalid", named)
 
 
 @wrong("R17", "R27")

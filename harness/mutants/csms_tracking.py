@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants.registry import handler, wrong
 from reference_csms import (
+    rollout,
     rollout_row,
     service_chargers,
     service_dispatch,
@@ -149,6 +151,26 @@ def refusal_puts_back_in_line(patch: Patch) -> None:
         return changed(row, status=ChargerStatus.PENDING, intent=Intent.LOST)
 
     handler(patch, UpdateAnswered, pending)
+
+
+@wrong("R29")
+def installed_counts_after_a_failure(patch: Patch) -> None:
+    """An Installed that comes after all turns a failure into a success."""
+    decide = rollout.decide
+
+    def after_all(head: Any, stage: Any, row: Any, event: Any, now: float) -> Any:
+        decision = decide(head, stage, row, event, now)
+        late = isinstance(event, StatusReported) and event.status == "Installed"
+        if not late or row.status is not ChargerStatus.FAILED or head.verdict:
+            return decision
+        after = changed(row, status=ChargerStatus.INSTALLED, progress=100, reason=None, detail=None)
+        head, stage = (
+            changed(one, installed=one.installed + 1, failed=one.failed - 1)
+            for one in (head, stage)
+        )
+        return dataclasses.replace(decision, head=head, stage=stage, row=after, ignored=None)
+
+    patch.attribute(service_state, "decide", after_all)
 
 
 # ---------------------------------------------------------------------- dispatch
@@ -295,6 +317,31 @@ def crash_loses_track(patch: Patch) -> None:
 
     patch.attribute(service_state.State, "_load_row", remember)
     handler(patch, StatusReported, deaf)
+
+
+@wrong("W02")
+def crash_counts_messages_anew(patch: Patch) -> None:
+    """Message ids are counted from one again after every start."""
+
+    def counted(state: Any) -> str:
+        return f"csms-{state.next_number('message')}"
+
+    patch.attribute(service_state.State, "message_id", counted)
+
+
+@wrong("R22", "R38")
+def crash_loses_what_is_over(patch: Patch) -> None:
+    """Only rollouts that are under way are read back after a crash: those that ended are gone."""
+    start_up = service_state.State.load
+
+    def under_way(state: Any, *arguments: Any, **named: Any) -> None:
+        start_up(state, *arguments, **named)
+        over = [name for name, live in state.rollouts.items() if live.head.terminal]
+        state.engaged = {one: name for one, name in state.engaged.items() if name not in over}
+        for name in over:
+            del state.rollouts[name]
+
+    patch.attribute(service_state.State, "load", under_way)
 
 
 @wrong("R22", "R27", "R40")
