@@ -82,6 +82,14 @@ def test_a_wrong_charger_is_found(mutant: Mutant) -> None:
     assert fired & set(mutant.kills), fired
 
 
+def test_a_case_that_a_rule_failed_saw_nothing_itself() -> None:
+    """So a rule can be the only one to find a charger wrong; what a script sees itself counts."""
+    found = {one.requirement for one in try_suite(0, "retries_without_waiting").failures}
+    assert found == {"C04"}
+    found = {one.requirement for one in try_suite(0, "downloads_at_once").failures}
+    assert found == {"C03", "dates/1"}
+
+
 def test_a_slow_download_hides_no_hasty_retry() -> None:
     """The interval ends where a request begins, however long its bytes then take."""
     (cut_once,) = chosen(("download/1",))
