@@ -28,7 +28,6 @@ HOW = (
     "with that certainty."
 )
 UNDRAWN = {
-    "C03": "the quick dates of the suite lie within its tolerance for clocks; `dates/1` finds them",
     "C14": "OCPP only recommends it, so breaking it makes a run non-strict and never failed",
     "L8": "it needs a thousand chargers beside a hundred reads, which load runs have",
     "W10": "it needs a probe with a wrong password, which `firmdrill check csms` makes",

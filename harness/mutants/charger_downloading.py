@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # ---------------------------------------------------------------------- dates
 
 
-@wrong("dates/1")
+@wrong("dates/1", "C03")
 def downloads_at_once(patch: Patch) -> None:
     """The retrieve date is ignored."""
 
@@ -59,7 +59,7 @@ def never_says_scheduled(patch: Patch) -> None:
     says(patch, lambda _, s, n: [] if s == Status.DOWNLOAD_SCHEDULED else [(s, n)])
 
 
-@wrong("dates/1")
+@wrong("dates/1", "C03")
 def reads_dates_as_local_time(patch: Patch) -> None:
     """The retrieve date is taken to be in the charger's zone, an hour east of UTC."""
 
@@ -153,6 +153,19 @@ def installs_whatever_came(patch: Patch) -> None:
     patch.attribute(image, "verify", trusting)
 
 
+@wrong("C05")
+def login_page_is_taken_for_an_image(patch: Patch) -> None:
+    """What holds no image is Downloaded all the same; only its installation fails."""
+
+    def lenient(head: bytes, length: int, body_sha256: str) -> image.Header:
+        if head.startswith(image.MAGIC):
+            return verify(head, length, body_sha256)
+        return image.Header("", length, body_sha256, vendor="nobody")
+
+    verify = image.verify
+    patch.attribute(image, "verify", lenient)
+
+
 @wrong("C05", "download/3")
 def says_downloaded_too_early(patch: Patch) -> None:
     """Downloaded is reported when the download begins."""
@@ -228,6 +241,18 @@ def no_security_events(patch: Patch) -> None:
 def update_is_no_security_event(patch: Patch) -> None:
     """FirmwareUpdated is never sent."""
     _without_event(patch, "FirmwareUpdated")
+
+
+@wrong("C13")
+def update_with_a_retry_is_no_security_event(patch: Patch) -> None:
+    """FirmwareUpdated is not sent if the download needed a second attempt."""
+
+    def event(original: Any, self: Charger, told: str) -> None:
+        retried = self.update is not None and self.update.attempts > 1
+        if told != "FirmwareUpdated" or not retried:
+            original(self, told)
+
+    method(patch, Charger, "security_event", event)
 
 
 @wrong("C13", "security/2")

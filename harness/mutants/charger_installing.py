@@ -110,6 +110,19 @@ def falls_back_to_factory_version(patch: Patch) -> None:
     method(patch, Update, "_fail", fail)
 
 
+@wrong("C08")
+def refused_image_runs_after_a_reboot(patch: Patch) -> None:
+    """An image with a bad signature is refused when it is in place: the next boot runs it."""
+
+    def fail(original: Any, self: Update, status: str) -> None:
+        original(self, status)
+        if status == Status.INVALID_SIGNATURE and self.header is not None:
+            self.charger.firmware_version = self.header.version
+            self.charger.go_down("PowerUp", 0.5, abort=False)
+
+    method(patch, Update, "_fail", fail)
+
+
 @wrong("C01")
 def says_rebooting_after_installed(patch: Patch) -> None:
     """InstallRebooting is reported once more after Installed."""
@@ -150,6 +163,27 @@ def stays_unavailable(patch: Patch) -> None:
         original(self)
 
     method(patch, Update, "_schedule_install", schedule)
+    method(patch, Update, "_end", end)
+
+
+@wrong("C12")
+def stays_unavailable_after_success(patch: Patch) -> None:
+    """A connector that an update took out of service comes back only if the update fails."""
+
+    def schedule(original: Any, self: Update) -> None:
+        self.charger.allow_new_sessions = False
+        original(self)
+
+    def take_out(original: Any, self: Update) -> None:
+        self.charger.inoperative = True  # as if the CSMS had asked for it
+        original(self)
+
+    def end(original: Any, self: Update) -> None:
+        self.charger.inoperative = self.charger.inoperative and self.phase is Phase.AWAY
+        original(self)
+
+    method(patch, Update, "_schedule_install", schedule)
+    method(patch, Update, "_take_out_of_service", take_out)
     method(patch, Update, "_end", end)
 
 

@@ -31,6 +31,23 @@ def command_is_an_error(patch: Patch) -> None:
         patch.entry(charger_calls.ANSWERERS, action, failing)
 
 
+@wrong("C02")
+def unsigned_is_a_call_error(patch: Patch) -> None:
+    """A command without certificate is no InvalidCertificate to it but a CALLERROR."""
+    for action in ("UpdateFirmware", "SignedUpdateFirmware"):
+        answerer = charger_calls.ANSWERERS[action]
+
+        def strict(charger: Charger, call: wire.Call, answerer: Any = answerer) -> dict[str, Any]:
+            given = answerer(charger, call)
+            if given.get("status") == "InvalidCertificate" and "signingCertificate" not in str(
+                call.payload
+            ):
+                raise PeerError("SecurityError", "no certificate", call.message_id)
+            return dict(given)
+
+        patch.entry(charger_calls.ANSWERERS, action, strict)
+
+
 @wrong("update/1", "W04")
 def command_is_not_answered(patch: Patch) -> None:
     """The update is done, its command never answered."""
@@ -65,6 +82,20 @@ def answer_has_an_invented_status(patch: Patch) -> None:
 def trigger_is_accepted_and_forgotten(patch: Patch) -> None:
     """A trigger for the firmware status is accepted, and no status follows."""
     _triggered(patch, lambda _: None)
+
+
+@wrong("C11")
+def never_updated_is_installed(patch: Patch) -> None:
+    """Asked before its first update, it says Installed: the firmware of the factory is."""
+    tell = charger_calls.TRIGGERED[STATUS]
+
+    def installed(charger: Charger) -> None:
+        if charger.last_status[0] == Status.IDLE:
+            charger.call(*charger.dialect.firmware_status(Status.INSTALLED, None))
+        else:
+            tell(charger)
+
+    _triggered(patch, installed)
 
 
 @wrong("trigger/2")
