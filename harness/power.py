@@ -36,6 +36,7 @@ class Power:
     first: int | None = None  # the drill that killed it first
     broken: int = 0  # runs that ended in an error of ours or of the mutant's
     fired: Counter[str] = field(default_factory=Counter)
+    alone: Counter[str] = field(default_factory=Counter)  # runs in which nothing else fired
 
     def add(self, outcome: Outcome) -> None:
         """Take one run in."""
@@ -43,6 +44,7 @@ class Power:
         self.broken += bool(outcome.error)
         failed = {f.requirement for f in outcome.failures if f.subject == self.mutant.side}
         self.fired.update(failed)
+        self.alone.update(failed if len(failed) == 1 else ())
         self.accused += bool(failed)
         if failed & set(self.mutant.kills):
             self.kills += 1
@@ -85,6 +87,7 @@ class Power:
             "runs_for_99": needed,
             "seconds_for_99": None if needed is None else round(needed * each, 2),
             "fired": dict(self.fired.most_common()),
+            "alone": dict(self.alone.most_common()),
         }
 
 

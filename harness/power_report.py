@@ -27,11 +27,39 @@ HOW = (
     "its 95 % interval (Wilson), *99 % after* is how many runs, and seconds of one core, find it "
     "with that certainty."
 )
+ALONE = (
+    "*Alone* names the mutants for which in no run anything else fired; where there is none, those "
+    "with the most runs in which nothing else did; where there is none either, why."
+)
 UNDRAWN = {
     "C14": "OCPP only recommends it, so breaking it makes a run non-strict and never failed",
     "L8": "it needs a thousand chargers beside a hundred reads, which load runs have",
     "W10": "it needs a probe with a wrong password, which `firmdrill check csms` makes",
 }
+IMPLIED = {
+    "C03": "the case with a date looks at it itself; drills and logs have no such case",
+    "C10": "every case that breaks a connection waits for the end itself; drills and logs do not",
+    "R07": "who skips a stage begins one behind an unsettled one: R09, where D1 is judged",
+    "R09": "an execute-stage that succeeds too early is no order either: R27; without a call: R08",
+    "R10": "a stage more than calls is one that no call announced: R08, where answers name stages",
+    "R12": "a rollout that goes on after a failed canary shows so in a GET: R33",
+    "R15": "a rollout that is completed too early shows so in a GET: R33",
+    "R21": "its triggers are those of R18; it says why they came",
+    "R22": "a rollout that is gone is a wrong 404: R38; a pause or stage that is gone: R18 or R27",
+    "R23": "too much is R08, a wrong answer R27, too little L1, where these are judged",
+    "R25": "it is R27 of requests that overlap, and says so",
+    "R26": "two winners have no order: R27, where it is judged",
+    "R28": "who is held up is late: L1; it says who holds up",
+    "R32": "an edge that does not exist is no order: R27; a trigger after the end: R08",
+    "R36": "whoever falls back is shown to fall: R29; it says what made it",
+    "R37": "whoever moves without a command is shown without evidence: R14; it says what made it",
+    "R39": "a second command is R13, somebody forgotten R15; it says that a crash did it",
+    "R40": "a stage that nobody released is R08, a pause R18; it says that a crash did it",
+    "R41": "what is not shown is not fresh: R34; it says that a crash did it",
+    "L7": "who waits for another rollout is late: L1; it says for whom",
+    "W07": "the schemas want a zone as well: W01",
+}
+FEW = 3
 SIDES = {"csms": "CSMS", "charger": "charger"}
 
 
@@ -48,7 +76,7 @@ def markdown(measured: Iterable[Power]) -> str:
         parts += [f"## What a sound {SIDES[side]} may do otherwise", _benign(benign)]
     parts += [
         "## Properties",
-        "*Alone* means that in no run anything else fired for that mutant.",
+        ALONE,
         _properties([one for one in every if not one.mutant.benign]),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -125,11 +153,20 @@ def _properties(wrong: list[Power]) -> str:
     lines = ["| property | finds | alone |", "|---|---|---|"]
     for requirement in REQUIREMENTS:
         finds = [one for one in wrong if requirement.id in one.fired]
-        alone = [f"`{one.mutant.name}`" for one in finds if set(one.fired) == {requirement.id}]
         told = ", ".join(f"`{one.mutant.name}`" for one in finds)
         if finds:
-            lines.append(f"| {requirement.id} {requirement.title} | {told} | {', '.join(alone)} |")
+            alone = _alone(requirement.id, finds) or IMPLIED.get(requirement.id, "")
+            lines.append(f"| {requirement.id} {requirement.title} | {told} | {alone} |")
     idle = [r.id for r in REQUIREMENTS if not any(r.id in one.fired for one in wrong)]
     reasons = [f"- {name}: {UNDRAWN.get(name, 'no mutant here breaks it')}." for name in idle]
     lines += ["", "Found nothing in these runs:", "", *reasons] if idle else []
     return "\n".join(lines)
+
+
+def _alone(name: str, finds: list[Power]) -> str:
+    """Name the mutants that only this property finds, or those of which it alone finds runs."""
+    wholly = [f"`{one.mutant.name}`" for one in finds if set(one.fired) == {name}]
+    if wholly:
+        return ", ".join(wholly)
+    partly = sorted((one for one in finds if one.alone[name]), key=lambda one: -one.alone[name])
+    return ", ".join(f"`{one.mutant.name}` in {one.alone[name]} runs" for one in partly[:FEW])

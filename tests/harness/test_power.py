@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.checkers import REQUIREMENTS
 from harness.cli import main
 from harness.explore import Failure, Outcome
 from harness.mutants import Mutant
 from harness.power import Power, measure, wilson
-from harness.power_report import markdown
+from harness.power_report import IMPLIED, UNDRAWN, markdown
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,7 @@ def test_only_its_own_properties_kill_a_mutant() -> None:
     assert power.works
     assert power.runs_for() == 7  # half of the runs kill it: 0.5 ** 7 < 1 %
     assert power.fired == {"R01": 2, "R18": 2}
+    assert power.alone == {"R01": 1, "R18": 1}
 
 
 def test_a_benign_variant_must_never_be_accused() -> None:
@@ -81,6 +83,27 @@ def test_what_is_published_names_survivors_and_alarms() -> None:
     assert "1 of 2 wrong decisions" in text
     assert "**survives**" in text
     assert "| `benign` | does otherwise | 0 / 1 |" in text
+
+
+def test_a_property_is_needed_where_nothing_else_fires() -> None:
+    """In all runs of a mutant, or else in some, which are counted; or else there is a reason."""
+    wholly, partly, never = (Power(Mutant(name, "x", ("R18",), "")) for name in ("a", "b", "c"))
+    wholly.add(outcome(1, "R18"))
+    for one in (outcome(1, "R08", "R10"), outcome(2, "R08")):
+        partly.add(one)
+    never.add(outcome(1, "R10", "R08"))
+    lines = markdown([wholly, partly, never]).splitlines()
+    row = {line.split()[1]: line for line in lines if line.startswith(("| R", "| W"))}
+    assert row["R18"].endswith("| `a` | `a` |")
+    assert row["R08"].endswith("| `b`, `c` | `b` in 1 runs |")
+    assert "R08, where answers name stages" in row["R10"]
+
+
+def test_a_reason_is_given_for_properties_that_exist() -> None:
+    """None of them is both undrawn and implied."""
+    known = {one.id for one in REQUIREMENTS}
+    assert known >= UNDRAWN.keys() | IMPLIED.keys()
+    assert UNDRAWN.keys().isdisjoint(IMPLIED)
 
 
 @pytest.mark.parametrize(
