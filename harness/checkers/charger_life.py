@@ -275,7 +275,8 @@ class C13(Checker):
         key = (fact.station.id, str(fact.call.payload.get("type")))
         if self._owed.pop(key, None) is not None:
             self.exercised += 1
-        self._said.setdefault(key[0], set()).add(key[1])
+        else:
+            self._said.setdefault(key[0], set()).add(key[1])
 
     def _owe(self, charger: str, event: str, since: Event) -> None:
         if event in self._said.get(charger, ()):

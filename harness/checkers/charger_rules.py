@@ -13,7 +13,7 @@ from harness.checkers.facts import (
     TriggerAnswered,
     Triggered,
 )
-from harness.checkers.model import RANK
+from harness.checkers.model import FAILURES, RANK
 from harness.checkers.transitions import START, known, next_statuses
 from harness.checkers.triggering import CLOCK_SKEW, instant
 from harness.checkers.wirefold import REPORTS
@@ -324,7 +324,9 @@ class C11(Checker):
             self.exercised += 1
             idle = fact.status == "Idle"
             busy = last not in {"", UNSEEN, "Installed"} and RANK.get(last, 0) < RANK["Installed"]
-            if (idle and busy) or (not idle and not last and fact.trigger is None):
+            # A failure that nobody saw may be one of before; nothing else is told again.
+            again = fact.status in FAILURES
+            if (idle and busy) or (not idle and not again and not last and fact.trigger is None):
                 self.accuse(
                     view,
                     who=fact.station.id,

@@ -129,6 +129,8 @@ class L1(Checker):
                     del owed[name]
                     if due.member.rollout.status in TERMINAL or not free(view, due.member):
                         continue
+                    if view.unsure(due.member):
+                        continue
                     self.exercised += 1
                     self._accuse(view, due, view.last)
 

@@ -229,6 +229,7 @@ class Station(msgspec.Struct, eq=False):
     booted: Event | None = None
     triggers: list[Trigger] = []
     by_request: dict[int, Trigger] = {}
+    kept_quiet: int = -1  # index of its last refusal to tell a firmware status it was asked for
     line_back: int = -1  # index of the event that gave it its network back (virtual chargers)
     strays: set[str] = msgspec.field(
         default_factory=set

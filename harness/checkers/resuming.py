@@ -140,7 +140,8 @@ class R23(Checker):
             return False
         if "max_in_flight" in rollout.request and rollout.status not in TERMINAL:
             return False
-        if settled(rollout.members[charger], view.now, view.profile) is not Settled.NO:
+        member = rollout.members[charger]
+        if settled(member, view.now, view.profile) is not Settled.NO or view.unsure(member):
             return False
         bound = view.profile.dispatch_bound(len(rollout.members))
         late = bound is not None and view.now - op.answered.time > bound

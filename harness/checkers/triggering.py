@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Read, Triggered
 from harness.checkers.model import FAILURES
-from harness.checkers.settling import ENDED, Settled, failed_for_good, settled, timed_out
+from harness.checkers.settling import ENDED, SLACK, Settled, failed_for_good, settled, timed_out
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
 
@@ -139,6 +139,7 @@ class R14(Checker):
             or timed_out(member, view.now, view.profile)
             or reason in ("removed", "cancelled")
             or (reason == "offline" and not member.triggers)
+            or _waited_in_vain(view, member)
             or view.interfered
         )
         if evidence:
@@ -146,6 +147,16 @@ class R14(Checker):
         return f"{name} is shown as failed ({reason or 'no reason'}); it had reported " + (
             member.status or "nothing"
         )
+
+
+def _waited_in_vain(view: View, member: Member) -> bool:
+    """Whether a command that a kill may have swallowed may have timed out since (D12, D21)."""
+    if not view.swallowed(member):
+        return False
+    asked = member.rollout.request.get("update_timeout")
+    known = isinstance(asked, int | float)
+    limit = asked if known else view.profile.number("D12", "update_timeout")
+    return limit is None or view.now - member.rollout.executes[0].invoked.time >= limit - SLACK
 
 
 def _told_astray(view: View, member: Member, status: str) -> bool:

@@ -88,6 +88,15 @@ class View:
             for kill in self.kills
         )
 
+    def unsure(self, member: Member) -> bool:
+        """Whether the CSMS may not dare to send a command again (D21).
+
+        A kill may have swallowed it, and the charger refused to say what became of it.
+        """
+        station = self.stations.get(member.charger)
+        told = station is None or not self.kills or station.kept_quiet < self.kills[-1]
+        return not told and self.swallowed(member)
+
     def was_down(self, first: int, last: int) -> bool:
         """Whether the CSMS was down from one event index to another."""
         kill = max((k for k in self.kills if k < first), default=None)

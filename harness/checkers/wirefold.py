@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 UPDATES = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
 REPORTS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
+QUESTIONS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
 ANSWERS = frozenset({3, 4, 5})
 MOST_OPEN = 10_000  # unanswered CALLs remembered a side of a connection
 
@@ -160,6 +161,8 @@ class WireFold:
             call.trigger.answered = event
             call.trigger.answer = _answer(frame)
             out.append(facts.TriggerAnswered(event, call.trigger))
+        elif call.action in QUESTIONS and _asks_for_report(call) and not _agrees(frame):
+            station.kept_quiet = event.index
         return out
 
     def _charger_called(self, out: list[Fact], event: Event, station: Station, call: Call) -> None:
@@ -372,6 +375,16 @@ def _answer(frame: list[Any]) -> str:
     if frame[0] != 3:  # noqa: PLR2004 - OCPP-J message type
         return f"CALLERROR {frame[2]}"
     return str(_payload(frame).get("status", "Accepted"))
+
+
+def _asks_for_report(call: Call) -> bool:
+    """Whether a TriggerMessage asks for the firmware status."""
+    return isinstance(call.payload, dict) and call.payload.get("requestedMessage") in REPORTS
+
+
+def _agrees(frame: list[Any]) -> bool:
+    """Whether a charger promises the message that it was asked for."""
+    return _payload(frame).get("status") == "Accepted"
 
 
 def _integer(value: Any) -> int | None:

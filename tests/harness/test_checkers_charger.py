@@ -303,3 +303,19 @@ def test_never_exercised_charger_rules_are_inconclusive() -> None:
     t.boot("A", dialect="ocpp2.0.1")
     for name in ("C01", "C02", "C03", "C04", "C05", "C07", "C08", "C09", "C11", "C14"):
         assert t.result(name).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [("DownloadFailed", Verdict.PASS), ("Idle", Verdict.PASS), ("Installed", Verdict.FAIL)],
+)
+def test_c11_does_not_know_what_was_before(status: str, verdict: Verdict) -> None:
+    """A failure that nobody saw may be told again; an Installed must not be (F06.FR.16)."""
+    t = Tale()
+    t.boot("A")
+    ref = t.call(
+        "A", "TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"}, by="csms"
+    )
+    t.answer("A", ref, {"status": "Accepted"}, "charger")
+    t.report("A", status)
+    assert t.result("C11").verdict is verdict

@@ -112,6 +112,19 @@ def test_c13_wants_security_events(when: str) -> None:
     assert t.result("C13").verdict is (Verdict.FAIL if when == "never" else Verdict.PASS)
 
 
+def test_c13_lets_no_event_pay_twice() -> None:
+    """The late event of the first update is not the one of the second."""
+    t = updating()
+    t.report("A", "Downloading", "Downloaded", "InvalidSignature")
+    again = t.create("A", "all_at_once")
+    t.execute(again)
+    event(t, "InvalidFirmwareSignature")  # only now
+    t.report("A", "Downloading", "Downloaded", "InvalidSignature")
+    t.wait(100)
+    t.mark("end")
+    assert t.result("C13").verdict is Verdict.FAIL
+
+
 def test_c13_wants_an_event_for_a_refused_certificate() -> None:
     """InvalidCertificate is an answer with an event."""
     t = updating(answer={"status": "InvalidCertificate"})

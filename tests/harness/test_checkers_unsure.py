@@ -1,0 +1,106 @@
+"""L1, L2, R14, R23, R28: what a CSMS may do with a charger of which it cannot know (D21).
+
+A kill may swallow a command that was written down and never sent: the CSMS asks before it sends
+another one, and if the charger does not say, nobody can blame it for waiting.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from harness.verdict import Verdict
+from tests.harness.tell import Tale
+
+QUESTION = {"requestedMessage": "FirmwareStatusNotification"}
+NO, YES = {"status": "NotImplemented"}, {"status": "Accepted"}
+
+
+def asked(t: Tale, charger: str, answer: dict[str, Any]) -> None:
+    """The CSMS asks what a charger is doing."""
+    ref = t.call(charger, "TriggerMessage", QUESTION, by="csms")
+    t.answer(charger, ref, answer, "charger")
+
+
+def swallowed(answer: dict[str, Any] | None, *, pause: bool = False) -> tuple[Tale, str]:
+    """A kill right after an execute; the chargers come back and are asked; then a resume."""
+    t = Tale()
+    t.boot(*"ABC")
+    t.fence(*"ABC")
+    r = t.create("ABC", "all_at_once", update_timeout=120)
+    ref = t.invoke("execute_stage", r)
+    t.trigger(r, "A")
+    t.info("execute_stage", ref)
+    t.event("harness", "kill", "csms")
+    for charger in "ABC":
+        t.close(charger, 1006)
+    t.wait(2)
+    t.event("harness", "up", "csms")
+    t.boot(*"ABC")
+    if answer is not None:
+        asked(t, "C", answer)
+    t.fence(*"ABC")
+    if pause:
+        t.current[r] = 1
+        t.pause(r)
+        t.fence(*"ABC")
+    t.execute(r, "B", stage=1)
+    return t, r
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [(NO, Verdict.PASS), (YES, Verdict.FAIL), (None, Verdict.FAIL)],
+)
+def test_l1_and_r23_excuse_only_who_refused_to_tell(
+    answer: dict[str, Any] | None, verdict: Verdict
+) -> None:
+    """A charger that says what it does can be told again; one that was not asked, too."""
+    t, _ = swallowed(answer, pause=True)
+    if answer == YES:
+        t.report("C", "Idle")
+    t.update("A", "B")
+    t.wait(20)
+    t.fence("A", "B", "C")
+    t.mark("end")
+    assert t.result("L1").verdict is verdict
+    assert (t.result("R23").verdict is Verdict.FAIL) is (verdict is Verdict.FAIL)
+
+
+def test_a_refusal_of_before_the_kill_excuses_nothing() -> None:
+    """The question belongs to the kill."""
+    t = Tale()
+    t.boot(*"AB")
+    t.fence(*"AB")
+    asked(t, "B", NO)
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A", listed="A")
+    t.wait(20)
+    t.mark("end")
+    assert t.result("L1").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("waited", "verdict"), [(121, Verdict.PASS), (60, Verdict.FAIL)])
+def test_r14_lets_a_swallowed_command_time_out(waited: float, verdict: Verdict) -> None:
+    """Not sooner than the time-out of an update."""
+    t, r = swallowed(NO)
+    t.update("A", "B")
+    t.wait(waited)
+    t.show(r, "C", status="failed", reason="timeout", progress_percent=0)
+    t.read(r)
+    result = t.result("R14")
+    assert result.verdict is verdict, result.findings
+
+
+def test_r14_accuses_a_time_out_of_nobody_without_a_kill() -> None:
+    """Who was never told cannot time out."""
+    t = Tale()
+    t.boot(*"AB")
+    t.fence(*"AB")
+    r = t.create("AB", "all_at_once", update_timeout=120)
+    t.execute(r, "A", listed="A")
+    t.wait(500)
+    t.show(r, "B", status="failed", reason="timeout", progress_percent=0)
+    t.read(r)
+    assert t.result("R14").verdict is Verdict.FAIL
