@@ -167,12 +167,15 @@ class Connection:
 class Slot:
     """What the driver keeps of one charger."""
 
-    __slots__ = ("charger", "connection", "inbound_free", "outbound_free", "wake_time")
+    __slots__ = (
+        "charger", "connection", "inbound_free", "outbound_free", "wake_pending", "wake_time",
+    )  # fmt: skip
 
     def __init__(self, charger: Charger) -> None:
         self.charger = charger
         self.connection: Connection | None = None
         self.wake_time: float | None = None  # the only wake-up that still counts
+        self.wake_pending: float | None = None  # the earliest one on the heap
         self.inbound_free = 0.0  # no frame overtakes an earlier one
         self.outbound_free = 0.0
 
@@ -267,7 +270,13 @@ class VirtualFleet:
         self._handle(slot, effects.Disconnected(code))
 
     def _wake(self, slot: Slot) -> None:
-        if slot.wake_time is not None and slot.wake_time <= self.scheduler.now:
+        now, wanted = self.scheduler.now, slot.wake_time
+        if slot.wake_pending != now:
+            return  # an earlier one came instead
+        slot.wake_pending = None
+        if wanted is not None and wanted > now:
+            self._wake_later(slot, wanted)  # most CALLs are answered long before their time is up
+        elif wanted is not None:
             slot.wake_time = None
             self._handle(slot, effects.Woke())
 
@@ -279,9 +288,13 @@ class VirtualFleet:
             self._ACTS[type(action)](self, slot, action)
 
     def _wake_at(self, slot: Slot, action: effects.WakeAt) -> None:
-        if action.time != slot.wake_time:
-            slot.wake_time = action.time
-            self.scheduler.post(action.time, self._wake, slot)
+        slot.wake_time = time = action.time
+        if slot.wake_pending is None or time < slot.wake_pending:
+            self._wake_later(slot, time)
+
+    def _wake_later(self, slot: Slot, time: float) -> None:
+        slot.wake_pending = due = max(time, self.scheduler.now)
+        self.scheduler.post(due, self._wake, slot)
 
     def _plan_connect(self, slot: Slot, action: effects.Connect) -> None:
         self.scheduler.post(self.scheduler.now, self._connect, (slot, action))
