@@ -218,7 +218,9 @@ class R10(Checker):
         # Calls that overlap the latest may have begun the stages in either order.
         rivals = [e for e in acting if latest is not None and e.overlaps(latest)]
         start = min((e.invoked.index for e in rivals), default=0)
-        recent = [t for t in firsts if t.event.index > start]
+        # What an earlier call began may have had nobody online until now.
+        known = {executed_stage(e) for e in acting if e not in rivals and e.answered}
+        recent = [t for t in firsts if t.event.index > start and _stage(t) not in known]
         # A call that nobody answered overlaps later ones that were: those count as well.
         calls = [e for e in acting if not e.done or (e.answered and e.answered.index > start)]
         if len(firsts) <= len(acting) and len(recent) <= max(1, len(calls)):
@@ -231,6 +233,10 @@ class R10(Checker):
             seen=f"{len(recent)} stages began after {len(calls)} call(s)",
             events=(*(e.invoked for e in calls), *(t.event for t in recent[-3:])),
         )
+
+
+def _stage(trigger: Trigger) -> int:
+    return trigger.member.stage if trigger.member is not None else 0
 
 
 class R11(Checker):

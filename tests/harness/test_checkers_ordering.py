@@ -155,6 +155,20 @@ def test_r10_allows_two_overlapping_calls_to_begin_two_stages() -> None:
     assert t.result("R10").verdict is Verdict.PASS
 
 
+def test_r10_knows_a_stage_that_an_earlier_call_began() -> None:
+    """Nobody of it was online then; two stages that no call had named are two."""
+    t, r = three_batches()
+    t.execute(r, [], listed=[])
+    t.execute(r, "B")
+    t.trigger(r, "A")
+    assert t.result("R10").verdict is Verdict.PASS
+    t, r = three_batches()
+    t.execute(r, [], listed=[])
+    t.execute(r, "BC")
+    t.trigger(r, "A")
+    assert t.result("R10").verdict is Verdict.FAIL
+
+
 def test_r11_counts_chargers_in_flight() -> None:
     """More unsettled chargers than the largest stage holds is too many."""
     t, r = three_batches()
