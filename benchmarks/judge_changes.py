@@ -94,8 +94,8 @@ def unevaluated(source: str) -> set[tuple[int, int]]:
     """Return all places (line, column) that no verdict can depend on.
 
     Annotations are evaluated by nobody. Imports under `if TYPE_CHECKING:` are for the type checker.
-    The options of `@dataclass(...)` (frozen, slots, eq) say how values are kept and guard against
-    our own slips.
+    The options of `@dataclass(...)` and of structs (frozen, slots, eq) say how values are kept and
+    guard against our own slips; `@cache` and `@lru_cache` say what is remembered.
     """
     found: set[tuple[int, int]] = set()
     lines = source.splitlines()
@@ -107,11 +107,23 @@ def unevaluated(source: str) -> set[tuple[int, int]]:
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             found |= _spots(node, lines)
         if isinstance(node, ast.ClassDef):
+            for option in [*node.keywords, *_options(node.decorator_list, {"dataclass"})]:
+                found |= _spots(option.value, lines)
+        if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
-                if isinstance(decorator, ast.Call) and ast.unparse(decorator.func) == "dataclass":
-                    for option in decorator.keywords:
-                        found |= _spots(option.value, lines)
+                if _name(decorator) in {"cache", "lru_cache"}:
+                    found |= _spots(decorator, lines) | {(decorator.lineno, 0)}
     return found
+
+
+def _name(decorator: ast.expr) -> str:
+    return ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
+
+
+def _options(decorators: list[ast.expr], names: set[str]) -> Iterator[ast.keyword]:
+    for decorator in decorators:
+        if isinstance(decorator, ast.Call) and _name(decorator) in names:
+            yield from decorator.keywords
 
 
 def _spots(part: ast.expr | ast.stmt, lines: Sequence[str]) -> set[tuple[int, int]]:
