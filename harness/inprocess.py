@@ -113,7 +113,8 @@ class InProcessCsms:
         commit = service.commit
 
         def last_commit(now: float) -> list[Any]:
-            if released := commit(now):
+            written = bool(self.store.changes)
+            if (released := commit(now)) and written:
                 killed()
                 self.kill()
                 return []

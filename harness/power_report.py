@@ -163,10 +163,14 @@ def _properties(wrong: list[Power]) -> str:
     return "\n".join(lines)
 
 
+def _runs(count: int) -> str:
+    return "1 run" if count == 1 else f"{count} runs"
+
+
 def _alone(name: str, finds: list[Power]) -> str:
     """Name the mutants that only this property finds, or those of which it alone finds runs."""
     wholly = [f"`{one.mutant.name}`" for one in finds if set(one.fired) == {name}]
     if wholly:
         return ", ".join(wholly)
     partly = sorted((one for one in finds if one.alone[name]), key=lambda one: -one.alone[name])
-    return ", ".join(f"`{one.mutant.name}` in {one.alone[name]} runs" for one in partly[:FEW])
+    return ", ".join(f"`{one.mutant.name}` in {_runs(one.alone[name])}" for one in partly[:FEW])

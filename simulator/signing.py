@@ -11,6 +11,7 @@ import base64
 import binascii
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
+REMEMBERED = 20_000  # characters of a certificate: none that is longer is kept in memory
 _SHA256 = Prehashed(hashes.SHA256())
 _PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256().digest_size)
 _PSS_ANY = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
@@ -33,9 +35,14 @@ def sign(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, sha256: str) -> st
     return base64.b64encode(signature).decode()
 
 
-@lru_cache(maxsize=256)  # a whole fleet asks the same
 def verified(certificate: str, signature: str, sha256: str) -> bool:
     """Whether `signature` (base64) is the certificate's over an image with this hex digest."""
+    check = _verified if len(certificate) <= REMEMBERED else _verified.__wrapped__
+    return check(certificate, signature, sha256)
+
+
+@lru_cache(maxsize=256)  # a whole fleet asks the same
+def _verified(certificate: str, signature: str, sha256: str) -> bool:
     try:
         key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
         raw, digest = base64.b64decode(signature, validate=True), bytes.fromhex(sha256)
@@ -58,22 +65,28 @@ def certificate_verdict(
     `root` is the PEM of the manufacturer's root; without one only form and dates are checked.
     `revoked` are serial numbers.
     """
-    leaf = _issued(certificate, root)
-    if leaf is None:
+    issued = _issued if len(certificate) <= REMEMBERED else _issued.__wrapped__
+    leaf = issued(certificate, root)
+    if leaf is None or not leaf.since <= datetime.fromtimestamp(now, UTC) <= leaf.until:
         return "InvalidCertificate"
-    moment = datetime.fromtimestamp(now, UTC)
-    if not leaf.not_valid_before_utc <= moment <= leaf.not_valid_after_utc:
-        return "InvalidCertificate"
-    return "RevokedCertificate" if leaf.serial_number in revoked else "Accepted"
+    return "RevokedCertificate" if leaf.number in revoked else "Accepted"
+
+
+class _Leaf(NamedTuple):
+    """What there is to check of a certificate that its root has issued."""
+
+    since: datetime
+    until: datetime
+    number: int
 
 
 @lru_cache(maxsize=256)
-def _issued(certificate: str, root: str | None) -> x509.Certificate | None:
-    """Return a certificate, None where it is none or the root has not issued it."""
+def _issued(certificate: str, root: str | None) -> _Leaf | None:
+    """Read a certificate; None where it is none or the root has not issued it."""
     try:
         leaf = x509.load_pem_x509_certificate(certificate.encode())
         if root is not None:
             leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
+        return _Leaf(leaf.not_valid_before_utc, leaf.not_valid_after_utc, leaf.serial_number)
     except (InvalidSignature, ValueError, TypeError):
         return None
-    return leaf

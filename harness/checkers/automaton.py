@@ -108,8 +108,8 @@ class Automaton:
         """
         if operation_id not in self._open:
             return []
-        if len(self._open) == 1 and seen.status in UNDER_WAY:
-            # Only reads say a status. Nothing overlaps this one, so the rest is no search:
+        if seen.status in UNDER_WAY and self._undisturbed():
+            # Only reads say a status: this one shows where the rollout is, without a search.
             shown = {c for c in self.configs if fits(Answer("ok", c[0].status, c[0].stage), seen)}
             if shown:
                 self._open.clear()
@@ -128,6 +128,10 @@ class Automaton:
             self.configs = kept
             return []
         return sorted(allowed, key=str) or [Answer("nothing")]
+
+    def _undisturbed(self) -> bool:
+        """Whether one operation is open, and cannot have taken effect before the last answer."""
+        return len(self._open) == 1 and not any(done for _, done in self.configs)
 
     def drop(self, operation_id: str) -> None:
         """An operation was refused for itself: it had no effect."""

@@ -239,6 +239,7 @@ class C13(Checker):
         super().__init__()
         self._owed: dict[tuple[str, str], Event] = {}
         self._said: dict[str, set[str]] = {}  # charger -> events since its last trigger
+        self._counted: dict[tuple[str, str], Trigger] = {}  # the last update that owed an event
 
     @sees(Interrupted)
     def interrupted(self, _view: View, fact: Interrupted) -> None:
@@ -255,7 +256,7 @@ class C13(Checker):
     def answered(self, _view: View, fact: TriggerAnswered) -> None:
         """A refused certificate is owed an event."""
         if fact.trigger.answer in {"InvalidCertificate", "RevokedCertificate"}:
-            self._owe(fact.trigger.station.id, "InvalidFirmwareSigningCertificate", fact.event)
+            self._owe(fact.trigger, "InvalidFirmwareSigningCertificate", fact.event)
 
     @sees(Reported, about=("InvalidSignature", "Installed"))
     def reported(self, _view: View, fact: Reported) -> None:
@@ -263,9 +264,9 @@ class C13(Checker):
         if fact.trigger is None or not is_full(fact.trigger):
             return
         if fact.status == "InvalidSignature":
-            self._owe(fact.station.id, "InvalidFirmwareSignature", fact.event)
+            self._owe(fact.trigger, "InvalidFirmwareSignature", fact.event)
         elif is_signed(fact.trigger):
-            self._owe(fact.station.id, "FirmwareUpdated", fact.event)
+            self._owe(fact.trigger, "FirmwareUpdated", fact.event)
 
     @sees(Called, about=("SecurityEventNotification",))
     def called(self, _view: View, fact: Called) -> None:
@@ -278,7 +279,12 @@ class C13(Checker):
         else:
             self._said.setdefault(key[0], set()).add(key[1])
 
-    def _owe(self, charger: str, event: str, since: Event) -> None:
+    def _owe(self, trigger: Trigger, event: str, since: Event) -> None:
+        """Note that an update owes an event; a status that is told again owes no other one."""
+        charger = trigger.station.id
+        if self._counted.get((charger, event)) is trigger:
+            return
+        self._counted[charger, event] = trigger
         if event in self._said.get(charger, ()):
             self.exercised += 1
         else:

@@ -97,15 +97,28 @@ class Orders:
         self.wrong: Why | None = None
         self.doubt = ""
         self._seen: object = None
+        self._broken: Exception | None = None
         self._machines: dict[str, tuple[Automaton, Seen]] = {}  # by url
         self._lost: set[str] = set()  # rollouts that no behaviour explains any more
         self._keys: set[str] = set()
 
     def see(self, view: View, fact: Invoked | Answered | Marked) -> None:
-        """Take in a request, its answer, or the mark of a kill."""
+        """Take in a request, its answer, or the mark of a kill.
+
+        A search that broke is broken for everybody who asks it.
+        """
+        if self._broken is not None:
+            raise self._broken
         if fact is self._seen:
             return
         self._seen, self.tried, self.wrong = fact, False, None
+        try:
+            self._fold(view, fact)
+        except Exception as error:
+            self._broken = error
+            raise
+
+    def _fold(self, view: View, fact: Invoked | Answered | Marked) -> None:
         if isinstance(fact, Invoked):
             self._invoked(view, fact)
         elif isinstance(fact, Answered):

@@ -91,11 +91,17 @@ class View:
     def unsure(self, member: Member) -> bool:
         """Whether the CSMS may not dare to send a command again (D21).
 
-        A kill may have swallowed it, and the charger refused to say what became of it.
+        A kill may have swallowed it, and a charger that was asked since did not agree to say what
+        became of it: it refused, or the question was lost.
         """
         station = self.stations.get(member.charger)
-        told = station is None or not self.kills or station.kept_quiet < self.kills[-1]
-        return not told and self.swallowed(member)
+        if station is None or not self.kills or station.agreed >= station.asked:
+            return False
+        return not member.triggers and any(
+            execute.may_act and execute.invoked.index < kill < station.asked
+            for execute in member.rollout.executes
+            for kill in self.kills
+        )
 
     def was_down(self, first: int, last: int) -> bool:
         """Whether the CSMS was down from one event index to another."""

@@ -133,6 +133,8 @@ class WireFold:
         else:
             if connection is not None:
                 _open_call(connection.theirs, call)
+            if call.action in QUESTIONS and _asks_for_report(call):
+                station.asked = event.index
             if call.action in UPDATES:
                 out.append(facts.Triggered(event, self._trigger(event, station, call)))
         return out
@@ -161,8 +163,8 @@ class WireFold:
             call.trigger.answered = event
             call.trigger.answer = _answer(frame)
             out.append(facts.TriggerAnswered(event, call.trigger))
-        elif call.action in QUESTIONS and _asks_for_report(call) and not _agrees(frame):
-            station.kept_quiet = event.index
+        elif call.action in QUESTIONS and _asks_for_report(call) and _agrees(frame):
+            station.agreed = call.event.index
         return out
 
     def _charger_called(self, out: list[Fact], event: Event, station: Station, call: Call) -> None:
@@ -379,7 +381,7 @@ def _answer(frame: list[Any]) -> str:
 
 def _asks_for_report(call: Call) -> bool:
     """Whether a TriggerMessage asks for the firmware status."""
-    return isinstance(call.payload, dict) and call.payload.get("requestedMessage") in REPORTS
+    return isinstance(call.payload, dict) and str(call.payload.get("requestedMessage")) in REPORTS
 
 
 def _agrees(frame: list[Any]) -> bool:

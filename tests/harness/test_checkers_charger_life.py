@@ -125,6 +125,18 @@ def test_c13_lets_no_event_pay_twice() -> None:
     assert t.result("C13").verdict is Verdict.FAIL
 
 
+def test_c13_wants_one_event_for_a_status_that_is_told_twice() -> None:
+    """Asked for its status, a charger repeats it; that is no other refusal."""
+    t = updating()
+    t.report("A", "Downloading", "Downloaded", "InvalidSignature")
+    event(t, "InvalidFirmwareSignature")
+    t.report("A", "InvalidSignature")
+    t.wait(100)
+    t.mark("end")
+    result = t.result("C13")
+    assert (result.verdict, result.exercised) == (Verdict.PASS, 1)
+
+
 def test_c13_wants_an_event_for_a_refused_certificate() -> None:
     """InvalidCertificate is an answer with an event."""
     t = updating(answer={"status": "InvalidCertificate"})

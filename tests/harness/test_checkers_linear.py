@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,6 +22,9 @@ from harness.checkers.automaton import (
 )
 from harness.verdict import Verdict
 from tests.harness.tell import Tale, good_canary
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Simple:
@@ -318,3 +321,43 @@ def test_r27_settles_unknown_requests_at_a_kill() -> None:
         assert t.result("R27").verdict is verdict
         t.read(r, status="paused" if status == "in_progress" else "in_progress")
         assert t.result("R27").verdict is Verdict.FAIL
+
+
+def test_a_read_may_be_older_than_what_was_answered_before_it() -> None:
+    """All three overlap; the read took its effect between the resume and the pause."""
+    t = Tale()
+    t.boot(*"AB")
+    t.fence(*"AB")
+    r = t.create("AB", "all_at_once")
+    t.execute(r)
+    t.pause(r)
+    resume, read, pause = (t.invoke(name, r) for name in ("execute_stage", "read", "pause"))
+    t.status[r] = "in_progress"
+    body = t.body(r)
+    t.executed(r, resume, 1, [])
+    said = {"rollout_id": r, "status": "paused", "paused_at": t.stamp(), "reason": None}
+    t.ok("pause", pause, said)
+    t.ok("read", read, body)
+    t.read(r, status="paused")
+    t.mark("end")
+    for name in ("R25", "R27"):
+        assert t.result(name).verdict is Verdict.PASS
+
+
+def test_a_search_that_breaks_is_an_error_for_everyone_who_asks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """R25 meets it first; R27 must not pass on half of a search."""
+    t = Tale()
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    t.read(r)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    monkeypatch.setattr("harness.checkers.orders.what_it_said", broken)
+    judged = t.judged()
+    for name in ("R25", "R27"):
+        assert judged.result(name).verdict is Verdict.ERROR

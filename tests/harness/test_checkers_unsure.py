@@ -104,3 +104,42 @@ def test_r14_accuses_a_time_out_of_nobody_without_a_kill() -> None:
     t.show(r, "B", status="failed", reason="timeout", progress_percent=0)
     t.read(r)
     assert t.result("R14").verdict is Verdict.FAIL
+
+
+def test_a_refusal_outlives_the_next_kill() -> None:
+    """Whoever did not say after the first kill is not known better after the second."""
+    t, r = swallowed(NO)
+    t.event("harness", "kill", "csms")
+    for charger in "ABC":
+        t.close(charger, 1006)
+    t.wait(2)
+    t.event("harness", "up", "csms")
+    t.boot(*"ABC")
+    t.fence(*"ABC")
+    t.pause(r)
+    t.fence(*"ABC")
+    t.execute(r, [], stage=1)
+    t.wait(20)
+    t.fence(*"ABC")
+    t.mark("end")
+    assert "C" not in {finding.charger for finding in t.result("L1").findings}
+
+
+def test_a_question_without_an_answer_tells_nothing() -> None:
+    """It may have been lost on its way."""
+    t, _ = swallowed(None)
+    t.call("C", "TriggerMessage", QUESTION, by="csms")
+    t.wait(20)
+    t.mark("end")
+    assert "C" not in {finding.charger for finding in t.result("L1").findings}
+
+
+@pytest.mark.parametrize("odd", [[], {}, None, 5])
+def test_a_question_of_an_odd_kind_breaks_nothing(odd: Any) -> None:
+    """A hostile CSMS asks for a list."""
+    t = Tale()
+    t.boot("A")
+    ref = t.call("A", "TriggerMessage", {"requestedMessage": odd}, by="csms")
+    t.answer("A", ref, NO, "charger")
+    t.mark("end")
+    assert t.result("C11").verdict is Verdict.INCONCLUSIVE

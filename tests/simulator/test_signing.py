@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from typing import Any
 
@@ -169,3 +170,14 @@ def test_a_charger_with_the_extension_says_so_at_its_start(signed: bool) -> None
     lab = Lab(signed=signed).boot()
     kinds = [payload["type"] for _, payload in lab.calls("SecurityEventNotification")]
     assert kinds == (["StartupOfTheDevice"] if signed else [])
+
+
+@pytest.mark.parametrize("since", [b"00000101000000Z", b"99999999999999Z"])
+def test_a_certificate_from_no_time_is_invalid(since: bytes) -> None:
+    """Dates that no calendar has are the sender's fault, and break nothing of ours."""
+    begins = dt.datetime(2050, 1, 1, tzinfo=dt.UTC)
+    own = certificate(ec.generate_private_key(ec.SECP256R1()), begins=begins)
+    der = own.public_bytes(serialization.Encoding.DER)
+    odd = base64.encodebytes(der.replace(b"20500101000000Z", since)).decode()
+    text = f"-----BEGIN CERTIFICATE-----\n{odd}-----END CERTIFICATE-----\n"
+    assert signing.certificate_verdict(text, None, START) == "InvalidCertificate"
