@@ -22,7 +22,7 @@ from harness.contract import TERMINAL
 from harness.verdict import Subject
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Member, Rollout
+    from harness.checkers.model import Connection, Member, Rollout
     from harness.checkers.view import View
     from harness.history import Event
 
@@ -55,8 +55,7 @@ class L1(Checker):
 
     def applies(self, view: View, rollout: Rollout, stage: int) -> bool:
         """Whether this checker looks at the stage at all."""
-        del view, stage
-        return "max_in_flight" not in rollout.request
+        return slots_for_all(view, rollout, stage)
 
     @sees(Answered)
     def answered(self, view: View, fact: Answered) -> None:
@@ -146,13 +145,34 @@ class L1(Checker):
         )
 
 
+def slots_for_all(view: View, rollout: Rollout, stage: int) -> bool:
+    """Whether nobody up to this stage has to wait until another one is done (D32)."""
+    most = rollout.request.get("max_in_flight")
+    if most is None:
+        return True
+    left = sum(
+        settled(member, view.now, view.profile) is not Settled.YES
+        for member in rollout.members.values()
+        if member.stage <= stage or member.triggers
+    )
+    return isinstance(most, int) and left <= most
+
+
+def waits(view: View, member: Member, connection: Connection) -> bool:
+    """Whether a member is certainly unsettled: who stays connected cannot fail as offline (D11)."""
+    state, executes = settled(member, view.now, view.profile), member.rollout.executes
+    if state is Settled.PERHAPS and not member.triggers and executes:
+        return connection.opened.index < executes[0].invoked.index
+    return state is Settled.NO
+
+
 def free(view: View, member: Member) -> bool:
     """Whether a charger could take the command at once, as far as this rollout is concerned."""
     station = view.stations.get(member.charger)
     connection = station.connection if station else None
     if not station or not station.accepted or connection is None or connection.theirs:
         return False
-    if connection.fences < 1 or settled(member, view.now, view.profile) is not Settled.NO:
+    if connection.fences < 1 or not waits(view, member, connection):
         return False
     latest = station.triggers[-1].member if station.triggers else None
     busy = latest is not None and latest.rollout is not member.rollout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
+from harness.checkers.dispatching import slots_for_all, waits
 from harness.checkers.facts import Answered, Invoked, PauseEnded, Triggered
 from harness.checkers.pausing import held_back
 from harness.checkers.settling import Settled, settled
@@ -138,10 +139,10 @@ class R23(Checker):
             return False
         if connection.opened.index > op.invoked.index or not station or not station.accepted:
             return False
-        if "max_in_flight" in rollout.request and rollout.status not in TERMINAL:
-            return False
         member = rollout.members[charger]
-        if settled(member, view.now, view.profile) is not Settled.NO or view.unsure(member):
+        if rollout.status not in TERMINAL and not slots_for_all(view, rollout, member.stage):
+            return False
+        if not waits(view, member, connection) or view.unsure(member):
             return False
         bound = view.profile.dispatch_bound(len(rollout.members))
         late = bound is not None and view.now - op.answered.time > bound

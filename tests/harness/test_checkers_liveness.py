@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from harness.verdict import Verdict
 from tests.harness.tell import Tale
 
@@ -36,6 +38,39 @@ def test_l1_accuses_a_late_command() -> None:
     t.wait(20)
     t.trigger(r, "C")
     assert t.result("L1").verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("fields", "verdict"),
+    [
+        ({"max_in_flight": 3}, Verdict.FAIL),
+        ({"max_in_flight": 2}, Verdict.INCONCLUSIVE),
+        ({"max_in_flight": "3"}, Verdict.INCONCLUSIVE),
+        ({"offline_timeout": 10}, Verdict.FAIL),
+    ],
+)
+def test_l1_knows_when_there_is_no_excuse(fields: dict[str, Any], verdict: Verdict) -> None:
+    """Slots for everyone are no reason to wait, nor is a time-out of those who are offline."""
+    t, r = fleet("ABC", **fields)
+    t.execute(r, "AB", listed="AB")
+    t.wait(20)
+    t.mark("end")
+    assert t.result("L1").verdict is verdict
+
+
+def test_l1_believes_that_somebody_who_was_away_timed_out() -> None:
+    """Its connection is younger than the execute-stage."""
+    t, r = fleet("ABC", offline_timeout=10)
+    t.close("C")
+    t.execute(r, "AB", listed="AB")
+    t.wait(20)
+    t.boot("C")
+    t.fence("C")
+    t.pause(r)
+    t.execute(r, [], stage=1)
+    t.wait(20)
+    t.mark("end")
+    assert t.result("L1").verdict is Verdict.PASS
 
 
 def test_l1_has_excuses() -> None:
