@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from reference_csms.rollout_plan import stage_of, stage_span
 from reference_csms.rollout_values import Head, Row, Stage
 
 if TYPE_CHECKING:
+    import msgspec
+
     from reference_csms.model import RolloutStatus, Ticket
     from reference_csms.store_changes import AuditEntry
 
@@ -157,5 +157,5 @@ def audit_line(entry: AuditEntry) -> dict[str, Any]:
         "kind": entry.kind,
         "rollout_id": entry.rollout_id,
         "charger_id": entry.charger_id,
-        "data": msgspec.Raw(entry.data.encode()),
+        "data": entry.data,
     }

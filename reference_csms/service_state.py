@@ -318,7 +318,7 @@ class State:
             kind=kind,
             rollout_id=rollout_id,
             charger_id=charger_id,
-            data=msgspec.json.encode(data).decode(),
+            data=data,
         )
         self.store.add_audit(entry)
         if self.publishing:

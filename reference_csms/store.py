@@ -280,12 +280,15 @@ class Store:
 
     def audit(self, rollout_id: str | None, after: int, limit: int) -> list[AuditEntry]:
         """Return durable audit lines with numbers above `after`, oldest first."""
-        if rollout_id is None:
-            return self._select(
-                AuditEntry, "audit WHERE number > ? ORDER BY number LIMIT ?", (after, limit)
-            )
-        tail = "audit WHERE rollout_id = ? AND number > ? ORDER BY number LIMIT ?"
-        return self._select(AuditEntry, tail, (rollout_id, after, limit))
+        only, values = ("", ()) if rollout_id is None else ("rollout_id = ? AND ", (rollout_id,))
+        names, lines = self._read(
+            f"SELECT * FROM audit WHERE {only}number > ? ORDER BY number LIMIT ?",  # noqa: S608
+            (*values, after, limit),
+        )
+        found = (dict(zip(names, line, strict=True)) for line in lines)
+        return [
+            AuditEntry(**(entry | {"data": msgspec.json.decode(entry["data"])})) for entry in found
+        ]
 
     def last_time(self) -> float:
         """Return the latest time in the audit trail: a clock must not start before it (D35)."""

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class AuditEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the audit trail; `data` is JSON."""
+    """One line of the audit trail; `data` is JSON in the database."""
 
     number: int
     time: float
     kind: str
     rollout_id: str | None
     charger_id: str | None
-    data: str
+    data: dict[str, Any]
 
 
 class KeyRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +48,11 @@ _PUT_IMAGE = _upsert("image", Image)
 _PUT_ROW = _upsert("rollout_charger", Row)
 _PUT_AUDIT = _upsert("audit", AuditEntry)
 _PUT_KEY = _upsert("idempotency_key", KeyRecord)
+
+
+def _audit_row(entry: AuditEntry) -> tuple[Any, ...]:
+    *others, data = msgspec.structs.astuple(entry)
+    return *others, msgspec.json.encode(data).decode()
 
 
 class Changes:
@@ -106,5 +111,5 @@ class Changes:
         heads = [(msgspec.json.encode(head).decode(), one) for one, head in self.heads.items()]
         many("UPDATE rollout SET head = ? WHERE rollout_id = ?", heads)
         many(_PUT_ROW, map(msgspec.structs.astuple, self.rows.values()))
-        many(_PUT_AUDIT, map(msgspec.structs.astuple, self.audit))
+        many(_PUT_AUDIT, map(_audit_row, self.audit))
         many(_PUT_KEY, map(msgspec.structs.astuple, self.keys.values()))

@@ -68,7 +68,7 @@ def test_what_was_committed_comes_back_and_nothing_else(tmp_path: Path) -> None:
     assert store.chargers() == [charger]
     assert store.epoch == 2
     assert store.last_time() == 0.0
-    entry = AuditEntry(number=1, time=7.5, kind="x", rollout_id=None, charger_id=None, data="{}")
+    entry = AuditEntry(number=1, time=7.5, kind="x", rollout_id=None, charger_id=None, data={})
     store.add_audit(entry)
     store.commit()
     assert (store.last_time(), store.last_audit_number()) == (7.5, 1)

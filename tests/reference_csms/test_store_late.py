@@ -72,9 +72,9 @@ def change(store: Store, kind: str, one: int, two: int, *, number: int) -> None:
     elif kind == "row":
         store.put_row(row_of(one, two))
     elif kind == "audit":
-        text = f'{{"n": {two}}}'
+        told = {"n": two}
         store.add_audit(AuditEntry(number=number, time=float(number), kind="row",
-                                   rollout_id="r1", charger_id=None, data=text))  # fmt: skip
+                                   rollout_id="r1", charger_id=None, data=told))  # fmt: skip
     elif kind == "key":
         store.put_key(KeyRecord(key=f"k{one}", operation="create", fingerprint="f",
                                 rollout_id="r1", stage=two, time=1.0))  # fmt: skip
