@@ -71,8 +71,8 @@ class Drill:
                 break
         self.ending = Ending.INTERRUPTED if interrupted else Ending.COMPLETED
         within = INTERRUPTED_DRAIN if interrupted else self.patience()
-        for last in (self.drain(within), self.final()):
-            await self.world.interruptible(last)
+        await self.world.interruptible(self.drain(within))
+        await self.world.interruptible(self.final())
         self.world.recorder.mark("end")
 
     # ------------------------------------------------------------------ the phases

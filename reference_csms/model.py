@@ -10,7 +10,7 @@ is still untrusted text and must be escaped wherever it is shown as HTML.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -160,8 +160,7 @@ class Charger(msgspec.Struct, frozen=True, kw_only=True):
     registered_at: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Boot:
+class Boot(msgspec.Struct, frozen=True):
     """What a BootNotification says; absent fields are ''."""
 
     vendor: str = ""
@@ -170,23 +169,20 @@ class Boot:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
+class Acceptance(msgspec.Struct, frozen=True):
     """How to answer a BootNotification: status Accepted, Pending or Rejected; interval in s."""
 
     status: str
     interval: int
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(msgspec.Struct, frozen=True):
     """The charger answered a CALL with a CALLRESULT; `status` is '' where the payload has none."""
 
     status: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class CallError:
+class CallError(msgspec.Struct, frozen=True):
     """The charger answered a CALL with a CALLERROR."""
 
     code: str
@@ -199,8 +195,7 @@ Answer = CallResult | CallError
 # ------------------------------------------------------------------ what the service hands out
 
 
-@dataclass(frozen=True, slots=True)
-class SendUpdate:
+class SendUpdate(msgspec.Struct, frozen=True):
     """Send UpdateFirmware now, on exactly this connection, with exactly this message id.
 
     The session writes the frame to the transport in the same turn, without awaiting, and calls
@@ -222,8 +217,7 @@ class SendUpdate:
     signing_certificate: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AskStatus:
+class AskStatus(msgspec.Struct, frozen=True):
     """Send TriggerMessage(FirmwareStatusNotification), same rules as `SendUpdate` (D21)."""
 
     charger_id: str
@@ -231,16 +225,14 @@ class AskStatus:
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Hangup:
+class Hangup(msgspec.Struct, frozen=True):
     """Close this connection: its charger was removed (D24)."""
 
     charger_id: str
     connection: str
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(msgspec.Struct, frozen=True):
     """A frame the session may send once this turn's facts are durable (an answer to a status)."""
 
     charger_id: str
@@ -248,21 +240,19 @@ class Frame:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(msgspec.Struct, frozen=True):
     """One committed change for the event stream; `number` never falls and has no gaps."""
 
     number: int
     data: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A successful answer. `body` is encodable by msgspec (it may hold `msgspec.Raw` pieces)."""
 
     status: int
     body: Any
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = {}
 
     def encoded(self) -> bytes:
         """Return the body as JSON."""
@@ -296,8 +286,7 @@ class Ticket:
             listener(outcome)
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """Give this answer to this ticket (`ticket.resolve(outcome)`)."""
 
     ticket: Ticket

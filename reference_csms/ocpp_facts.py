@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from reference_csms.model import Boot, CallError, CallResult
 
 if TYPE_CHECKING:
@@ -30,8 +32,7 @@ class Counters:
     odd_answers: int = 0  # answers to our CALLs that break their schema
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What became of an operator's call: exactly one of the three is set."""
 
     result: dict[str, Any] | None = None
@@ -39,8 +40,7 @@ class Outcome:
     missing: str | None = None  # timeout | closed
 
 
-@dataclass(frozen=True, slots=True)
-class Outstanding:
+class Outstanding(msgspec.Struct, frozen=True):
     """The CALL of ours that a station has not answered yet."""
 
     message_id: str

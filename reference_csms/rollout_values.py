@@ -10,7 +10,6 @@ A rollout is kept in four sizes so that no decision ever touches more than it mu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -171,8 +170,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 # ------------------------------------------------------------------ events
 
 
-@dataclass(frozen=True, slots=True)
-class Dispatched:
+class Dispatched(msgspec.Struct, frozen=True):
     """The CSMS decides to trigger (or re-trigger) the charger on this connection now."""
 
     connection: str
@@ -182,35 +180,30 @@ class Dispatched:
     image: Image | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Undelivered:
+class Undelivered(msgspec.Struct, frozen=True):
     """The frame of this message id certainly did not leave."""
 
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateAnswered:
+class UpdateAnswered(msgspec.Struct, frozen=True):
     """The charger answered the UpdateFirmware of this message id."""
 
     message_id: str
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class UpdateUnanswered:
+class UpdateUnanswered(msgspec.Struct, frozen=True):
     """No answer came and none is expected: call time-out, connection gone, or a restart."""
 
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AskRefused:
+class AskRefused(msgspec.Struct, frozen=True):
     """The charger cannot or will not say what it is doing (D21)."""
 
 
-@dataclass(frozen=True, slots=True)
-class StatusReported:
+class StatusReported(msgspec.Struct, frozen=True):
     """A firmware status arrived; `asked`: in answer to our question."""
 
     status: str
@@ -219,38 +212,32 @@ class StatusReported:
     asked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BootReported:
+class BootReported(msgspec.Struct, frozen=True):
     """The charger booted with `version`; `target`: the version catalogued for the image."""
 
     version: str
     target: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProgressReported:
+class ProgressReported(msgspec.Struct, frozen=True):
     """A progress source saw this much of the image downloaded (per cent of the published scale)."""
 
     percent: int
 
 
-@dataclass(frozen=True, slots=True)
-class Elapsed:
+class Elapsed(msgspec.Struct, frozen=True):
     """A deadline of the row may have passed."""
 
 
-@dataclass(frozen=True, slots=True)
-class OfflineTooLong:
+class OfflineTooLong(msgspec.Struct, frozen=True):
     """The untriggered charger was unreachable for the whole offline_timeout (D11)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
+class Removed(msgspec.Struct, frozen=True):
     """The charger was removed from the CSMS (D24)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cancelled:
+class Cancelled(msgspec.Struct, frozen=True):
     """The rollout was cancelled (D29)."""
 
 
@@ -270,8 +257,7 @@ RowEvent = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What follows from one event: the new values (the same objects where nothing changed).
 
     `ignored` says why the event changed nothing, for the audit trail; None if it was used.

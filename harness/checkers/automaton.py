@@ -11,8 +11,9 @@ ended by itself?) is asked of an `Outlook`, which answers with every possibility
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,16 +25,14 @@ UNDER_WAY = frozenset({PENDING, RUNNING, PAUSED})
 REFUSED = "409"
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class State:
+class State(msgspec.Struct, frozen=True, order=True):
     """One contract state of a rollout: its status and how many stages have begun."""
 
     status: str
     stage: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What an operation would answer: `ok`, `409`; with the stage or status that it would show."""
 
     code: str
@@ -49,8 +48,7 @@ class Answer:
         return " ".join(["2xx", *shown])
 
 
-@dataclass(frozen=True, slots=True)
-class Operation:
+class Operation(msgspec.Struct, frozen=True):
     """An operation that may take effect: `since` is when it was invoked."""
 
     id: str

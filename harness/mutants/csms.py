@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants import csms_load, more, names
@@ -109,7 +108,8 @@ def late_status_overwrites(patch: Patch) -> None:
             return decision
         _, shown, progress, _ = rollout_row.STATUSES[event.status]
         after = changed(row, status=shown, progress=progress)
-        return replace(decision, row=after, ignored=None)
+        out: Decision = changed(decision, row=after, ignored=None)
+        return out
 
     patch.attribute(service_state, "decide", overwritten)
 

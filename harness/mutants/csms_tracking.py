@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants.registry import handler, wrong
@@ -168,7 +167,7 @@ def installed_counts_after_a_failure(patch: Patch) -> None:
             changed(one, installed=one.installed + 1, failed=one.failed - 1)
             for one in (head, stage)
         )
-        return dataclasses.replace(decision, head=head, stage=stage, row=after, ignored=None)
+        return changed(decision, head=head, stage=stage, row=after, ignored=None)
 
     patch.attribute(service_state, "decide", after_all)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import copy
+import dataclasses
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from harness.mutants import Mutant
 from reference_csms import problems, rollout, rollout_row, service_rollouts
@@ -76,7 +78,6 @@ def verdicts(patch: Patch, **instead: str | None) -> None:
 
 def changed_request(request: Any, **fields: Any) -> Any:
     """Return a copy of a create request, whatever kind of value it is."""
-    out = copy.copy(request)
-    for name, value in fields.items():
-        object.__setattr__(out, name, value)
-    return out
+    if isinstance(request, msgspec.Struct):
+        return msgspec.structs.replace(request, **fields)
+    return dataclasses.replace(request, **fields)
