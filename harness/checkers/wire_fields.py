@@ -71,7 +71,7 @@ class W07(Checker):
             self._judge(view, fact, fact.frame[2])
 
     def _judge(self, view: View, fact: Called | Replied, payload: Any) -> None:
-        if not payload or not isinstance(payload, dict):
+        if not isinstance(payload, dict) or DATED.isdisjoint(payload):
             return
         for name, value in _dates(payload):
             self.exercised += 1
@@ -91,6 +91,7 @@ class W07(Checker):
 
 
 DATES = ("timestamp", "currentTime", "retrieveDate")
+DATED = frozenset({*DATES, "firmware"})  # where dates are: most payloads have none of it
 FIRMWARE_DATES = ("retrieveDateTime", "installDateTime")
 
 
