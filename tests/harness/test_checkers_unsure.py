@@ -143,3 +143,23 @@ def test_a_question_of_an_odd_kind_breaks_nothing(odd: Any) -> None:
     t.answer("A", ref, NO, "charger")
     t.mark("end")
     assert t.result("C11").verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_kill_before_the_execute_swallows_nothing() -> None:
+    """The question was about something else: this command was never written down."""
+    t = Tale()
+    t.boot(*"AB")
+    t.fence(*"AB")
+    r = t.create("AB", "all_at_once")
+    t.event("harness", "kill", "csms")
+    for charger in "AB":
+        t.close(charger, 1006)
+    t.wait(2)
+    t.event("harness", "up", "csms")
+    t.boot(*"AB")
+    asked(t, "B", NO)
+    t.fence(*"AB")
+    t.execute(r, "A", listed="A")
+    t.wait(20)
+    t.mark("end")
+    assert {finding.charger for finding in t.result("L1").findings} == {"B"}
