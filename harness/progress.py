@@ -21,6 +21,7 @@ FAILED = frozenset({
     "DownloadFailed", "InstallationFailed", "InvalidSignature", "InstallVerificationFailed",
 })  # fmt: skip
 ENDS = FAILED | {"Installed"}
+FEW = 100  # chargers of a fleet whose bodies may be kept as they are
 SETTLED_ROW = frozenset({"installed", "failed"})
 
 
@@ -71,7 +72,8 @@ class Progress:
     def rollout(self, rollout_id: str) -> dict[str, Any]:
         """Return the last body that a GET of this rollout showed ({} if none).
 
-        Of chargers that are through only the status is kept: a soak has many rollouts of thousands.
+        Of chargers that are through only the status is kept, but for small fleets: a soak has many
+        rollouts of thousands.
         """
         return self.rollouts.get(rollout_id, {})
 
@@ -104,7 +106,7 @@ class Progress:
             return
         rollout_id = body.get("rollout_id")
         if event.name == "read" and isinstance(rollout_id, str):
-            self.rollouts[rollout_id] = _kept(body)
+            self.rollouts[rollout_id] = body if 0 < self.fleet <= FEW else _kept(body)
 
     def _opened(self, charger: str, _: Event) -> None:
         self.online.add(charger)

@@ -104,18 +104,19 @@ class Trigger(msgspec.Struct, eq=False):
 
 
 class Shown(msgspec.Struct, eq=False):
-    """What GET last said about one charger of a rollout; answers as lines of a witness.
+    """What GET last said about one charger of a rollout.
 
-    The bodies themselves are large, and many chargers hold on to many of them.
+    Answers of large rollouts are kept as lines of a witness: the bodies themselves are large, and
+    many chargers hold on to many of them.
     """
 
     status: str
-    answer: Step  # the last one that showed it
+    answer: Event | Step  # the last one that showed it
     op: Op
     reason: str | None
     row: dict[str, Any]
-    since: Step  # the first one that showed this status
-    previous: Step | None = None  # the one before the last
+    since: Event | Step  # the first one that showed this status
+    previous: Event | Step | None = None  # the one before the last
 
 
 class Member(msgspec.Struct, eq=False):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from harness.history import Event
     from harness.verdict import Step
 
+FEW = 100  # chargers of a rollout whose bodies may be kept
+
 
 class PlanFold:
     """Folds the operator's events into the view."""
@@ -116,7 +118,9 @@ class PlanFold:
             if status in TERMINAL and rollout.finished is None:
                 rollout.finished = op
         if op.name == "read":
-            shown = self._show(rollout, op, self._view.step(event), body)
+            # The line of a witness is shorter than a large body, and telling it takes longer.
+            answer = event if len(rollout.members) <= FEW else self._view.step(event)
+            shown = self._show(rollout, op, answer, body)
             out.append(facts.Read(event, op, rollout, body, *shown))
         return out + self._pause_began(rollout, op, event)
 
@@ -165,7 +169,7 @@ class PlanFold:
 
     @staticmethod
     def _show(
-        rollout: Rollout, op: Op, answer: Step, body: dict[str, Any]
+        rollout: Rollout, op: Op, answer: Event | Step, body: dict[str, Any]
     ) -> tuple[list[facts.ShownRow], list[facts.ShownRow]]:
         """Remember what a read shows of every charger; return all rows, and those that changed."""
         rows: list[facts.ShownRow] = []

@@ -115,7 +115,9 @@ def test_of_chargers_that_are_through_only_the_status_is_kept() -> None:
     rows = [{"charge_point_id": f"CP-{n}", "status": "installed", "x": n} for n in range(50)]
     rows += [{"charge_point_id": "CP-50", "status": "downloading"}, {"status": "failed"}]
     body = {"rollout_id": "r", "status": "running", "stages": [{"stage": 1, "chargers": rows}]}
-    progress = told(("operator", "ok", "read", {"body": body}))
+    small = told(("operator", "ok", "read", {"body": body}), fleet=100)
+    assert small.rollout("r") is body
+    progress = told(("operator", "ok", "read", {"body": body}), fleet=101)
     (stage,) = progress.rollout("r")["stages"]
     assert by_status(progress.rollout("r")) == by_status(body)
     assert len({id(row) for row in stage["chargers"]}) == 3
@@ -124,4 +126,4 @@ def test_of_chargers_that_are_through_only_the_status_is_kept() -> None:
         "rollout_id": "o",
         "stages": [None, {"chargers": "x"}, {"chargers": [3, {"status": []}]}],
     }
-    assert told(("operator", "ok", "read", {"body": odd})).rollout("o") == odd
+    assert told(("operator", "ok", "read", {"body": odd}), fleet=101).rollout("o") == odd
