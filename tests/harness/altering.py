@@ -138,8 +138,17 @@ def _said(draw: random.Random, events: Events) -> str:
     return f"{_name(event)} says {said} as {'.'.join(map(str, path))}"
 
 
+def _renamed(draw: random.Random, events: Events) -> str:
+    """Let one event be of another kind or name, close to its own in the alphabet."""
+    at, field = draw.randrange(len(events)), draw.choice(("kind", "name", "source"))
+    before = events[at]
+    after = _beside(draw, getattr(before, field) or "x")
+    events[at] = msgspec.structs.replace(before, **{field: after})
+    return f"{field} of {_name(before)} is {after}"
+
+
 KINDS: dict[Callable[[random.Random, Events], str], int] = {
-    _lost: 4, _doubled: 2, _moved: 4, _late: 3, _killed: 2, _said: 9,
+    _lost: 4, _doubled: 2, _moved: 4, _late: 3, _killed: 2, _said: 9, _renamed: 3,
 }  # fmt: skip
 
 
@@ -157,7 +166,14 @@ def _other(draw: random.Random, events: Events, key: Any, value: Any) -> Any:
         return copy.deepcopy(draw.choice(elsewhere)[1])
     if isinstance(value, int | float) and not isinstance(value, bool) and draw.random() < 0.7:
         return value + draw.choice((-1, 1))
+    if isinstance(value, str) and value and draw.random() < 0.6:
+        return _beside(draw, value)
     return copy.deepcopy(draw.choice(STRANGE))
+
+
+def _beside(draw: random.Random, text: str) -> str:
+    """Return what stands right before a text in the alphabet, or right after it."""
+    return text[:-1] if draw.random() < 0.5 else f"{text}~"
 
 
 def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[Leaf]:
