@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from harness.checkers.telling import clean, tell
+from harness.checkers.telling import LONGEST, _short, clean, tell
 from harness.history import FIELD_LOG, Event
 from harness.verdict import Subject, Verdict
 from tests.harness.tell import Tale, booted
@@ -360,3 +363,20 @@ def test_r27_settles_at_a_kill_what_was_unknown(reads: tuple[str, str]) -> None:
     for status in reads:
         t.read(r, status=status)
     assert t.result("R27").verdict is FAIL
+
+
+# Without what JSON has several ways to write: there is no telling which one is right.
+TEXT = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs", "Cc"),
+                             exclude_characters='"\\'), max_size=80)  # fmt: skip
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXT,
+    lambda inner: st.lists(inner, max_size=30) | st.dictionaries(TEXT, inner),
+    max_leaves=90,
+)
+
+
+@given(JSON)
+def test_a_value_is_shown_as_its_json_begins(value: Any) -> None:
+    """However little of it was encoded."""
+    whole = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    assert _short(value) == (whole if len(whole) <= LONGEST else f"{whole[: LONGEST - 1]}…")

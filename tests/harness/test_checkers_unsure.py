@@ -163,3 +163,41 @@ def test_a_kill_before_the_execute_swallows_nothing() -> None:
     t.wait(20)
     t.mark("end")
     assert {finding.charger for finding in t.result("L1").findings} == {"B"}
+
+
+def test_one_who_does_not_tell_excuses_nobody_else() -> None:
+    """The first of two that wait refused to say; the second was never asked."""
+    t, r = swallowed(NO)
+    t.wait(20)
+    t.mark("end")
+    assert "C" not in {finding.charger for finding in t.result("L1").findings}
+    t = Tale()
+    t.boot(*"ABC")
+    t.fence(*"ABC")
+    r = t.create("CBA", "all_at_once", update_timeout=120)
+    t.info("execute_stage", t.invoke("execute_stage", r))
+    t.event("harness", "kill", "csms")
+    for charger in "ABC":
+        t.close(charger, 1006)
+    t.wait(2)
+    t.event("harness", "up", "csms")
+    t.boot(*"ABC")
+    asked(t, "C", NO)
+    t.fence(*"ABC")
+    t.execute(r, "A", stage=1)
+    t.wait(20)
+    t.mark("end")
+    assert {finding.charger for finding in t.result("L1").findings} == {"B"}
+
+
+def test_r14_counts_from_the_first_execute() -> None:
+    """A later resume does not make a swallowed command younger."""
+    t, r = swallowed(NO, pause=True)
+    t.update("A", "B")
+    t.wait(60)
+    t.pause(r)
+    t.execute(r, [], stage=1)
+    t.wait(70)
+    t.show(r, "C", status="failed", reason="timeout", progress_percent=0)
+    t.read(r)
+    assert t.result("R14").verdict is Verdict.PASS
