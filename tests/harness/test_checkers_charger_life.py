@@ -57,6 +57,24 @@ def test_c06_learns_the_id_of_a_16_transaction_from_its_answer() -> None:
         assert t.result("C06").verdict is verdict
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"transactionId": 7, "idTagInfo": {"status": "Blocked"}},
+        {"transactionId": 7, "idTagInfo": {"status": "Accepted~"}},
+        {"transactionId": 7, "idTagInfo": "Accepted"},
+        {"transactionId": 7},
+    ],
+)
+def test_c06_knows_no_transaction_that_was_not_accepted(answer: dict[str, Any]) -> None:
+    """Nobody may charge with a blocked tag."""
+    t = updating("ocpp1.6")
+    start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": t.stamp()}
+    t.answer("A", t.call("A", "StartTransaction", start), answer)
+    t.report("A", "Downloading", "Downloaded", "Installing")
+    assert t.result("C06").verdict is not Verdict.NON_STRICT
+
+
 def test_c10_wants_an_interrupted_update_to_end() -> None:
     """Back and silent for ever is a finding; a reported end is not."""
     for ends, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):

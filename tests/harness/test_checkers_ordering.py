@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from harness.verdict import Verdict
 from tests.harness.tell import Tale
 
@@ -212,3 +214,20 @@ def test_never_exercised_ordering_is_inconclusive() -> None:
     t, _ = three_batches()
     for name in ("R07", "R08", "R09", "R10", "R11", "R12"):
         assert t.result(name).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("looked", "verdict"), [(False, Verdict.PASS), (True, Verdict.FAIL)])
+def test_r09_believes_in_a_time_out_of_unknown_length_until_a_get_says_no(
+    looked: bool, verdict: Verdict
+) -> None:
+    """Nobody knows when the target gives a silent charger up; its GET shows that it has not."""
+    t = Tale(profile={"D12": "any"})
+    t.boot("A", "B", "C")
+    r = t.create("ABC", "rolling", batch_size=1)
+    t.execute(r)
+    t.wait(30)
+    if looked:
+        t.read(r)
+    t.execute(r)
+    result = t.result("R09")
+    assert (result.verdict, result.exercised) == (verdict, 1)
