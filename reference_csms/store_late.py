@@ -8,7 +8,6 @@ never opens it, which saves an eighth of the drill.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from reference_csms.store import Store
@@ -74,8 +73,3 @@ class LateStore(Store):
         """Forget everything."""
         if self._written is not None:
             self._written.close()
-
-    def __del__(self) -> None:
-        """Close a forgotten database; its thread may be another one by then."""
-        with suppress(AttributeError):
-            self.close()

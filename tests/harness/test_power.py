@@ -95,7 +95,7 @@ def test_a_property_is_needed_where_nothing_else_fires() -> None:
     lines = markdown([wholly, partly, never]).splitlines()
     row = {line.split()[1]: line for line in lines if line.startswith(("| R", "| W"))}
     assert row["R18"].endswith("| `a` | `a` |")
-    assert row["R08"].endswith("| `b`, `c` | `b` in 1 runs |")
+    assert row["R08"].endswith("| `b`, `c` | `b` in 1 run |")
     assert "R08, where answers name stages" in row["R10"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import given
@@ -152,3 +154,18 @@ def test_a_long_audit_trail_does_not_stay_in_memory(monkeypatch: pytest.MonkeyPa
     assert len(late._late.audit) == 1
     assert [line.number for line in late.audit("r1", 0, 10)] == [1, 2, 3, 4, 5]
     late.close()
+
+
+def test_one_that_is_forgotten_closes_in_whatever_thread() -> None:
+    """The garbage collector of another thread may be the one that finds it."""
+    kept = []
+
+    def open_one() -> None:
+        kept.append(LateStore())
+        kept[0].last_request_id()
+
+    opening = threading.Thread(target=open_one)
+    opening.start()
+    opening.join()
+    kept.clear()
+    gc.collect()  # an error in `__del__` would be one of this test
