@@ -101,15 +101,11 @@ class Store:
         # A short random name made with the database: the prefix of its ids.
         self.instance = self._meta("instance", "")
 
-    @property
-    def blank(self) -> bool:
-        """Tell whether nothing was ever committed: there is nothing to read."""
-        return self._blank
-
     def _migrate(self) -> None:
         application = self._number("PRAGMA application_id")
         version = self._number("PRAGMA user_version")
-        self._blank = version == 0
+        # Nothing was ever committed: there is nothing to read.
+        self.blank = version == 0
         if application != APPLICATION_ID and self._number("SELECT count(*) FROM sqlite_master"):
             raise StoreCorrupt("the file is a database, but not one of this program")
         if version > len(MIGRATIONS):
@@ -200,7 +196,7 @@ class Store:
                 self._database.execute("BEGIN IMMEDIATE")
                 self._write()
                 self._database.execute("COMMIT")
-                self._blank = False
+                self.blank = False
             except (sqlite3.Error, ValueError, OverflowError, TypeError) as error:
                 # Whatever it is, also a value SQLite cannot take: disk and memory must not part.
                 with suppress(sqlite3.Error):
@@ -226,9 +222,12 @@ class Store:
         except sqlite3.Error as error:
             raise _translated(error) from error
 
-    def _select(self, struct: type[_T], tail: str, values: tuple[Any, ...] = ()) -> list[_T]:
+    def _found(self, tail: str, values: tuple[Any, ...] = ()) -> list[dict[str, Any]]:
         names, lines = self._read(f"SELECT * FROM {tail}", values)  # noqa: S608 - our own text
-        found = [dict(zip(names, line, strict=True)) for line in lines]
+        return [dict(zip(names, line, strict=True)) for line in lines]
+
+    def _select(self, struct: type[_T], tail: str, values: tuple[Any, ...] = ()) -> list[_T]:
+        found = self._found(tail, values)
         return msgspec.convert(found, list[struct], strict=False)  # type: ignore[valid-type]
 
     def chargers(self) -> list[Charger]:
@@ -281,11 +280,9 @@ class Store:
     def audit(self, rollout_id: str | None, after: int, limit: int) -> list[AuditEntry]:
         """Return durable audit lines with numbers above `after`, oldest first."""
         only, values = ("", ()) if rollout_id is None else ("rollout_id = ? AND ", (rollout_id,))
-        names, lines = self._read(
-            f"SELECT * FROM audit WHERE {only}number > ? ORDER BY number LIMIT ?",  # noqa: S608
-            (*values, after, limit),
+        found = self._found(
+            f"audit WHERE {only}number > ? ORDER BY number LIMIT ?", (*values, after, limit)
         )
-        found = (dict(zip(names, line, strict=True)) for line in lines)
         return [
             AuditEntry(**(entry | {"data": msgspec.json.decode(entry["data"])})) for entry in found
         ]

@@ -25,18 +25,15 @@ class LateStore(Store):
 
     def __init__(self) -> None:
         self.sequence, self.epoch, self.instance = 1, 1, ""
+        self.blank = True
         self.changes = Changes()
         self._late = Changes()  # committed, not written
         self._written: Store | None = None
 
-    @property
-    def blank(self) -> bool:
-        """Tell whether nothing was ever committed: there is nothing to read."""
-        return not self._late and (self._written is None or self._written.blank)
-
     def commit(self) -> int:
         """Take the open transaction for durable, open the next, return the committed number."""
         if self.changes:
+            self.blank = False
             self._late.add(self.changes)
             self.changes = Changes()
             if len(self._late.audit) > MOST_LATE:
