@@ -99,8 +99,7 @@ class History:
     ) -> Event:
         """Append one event at `time` (seconds since the start; an earlier time is raised)."""
         # Rounded so that a history reads well and a virtual run repeats byte for byte.
-        time = round(time, 6)
-        self._now = max(self._now, time)
+        self._now = max(self._now, round(time, 6))
         event = Event(self._count, self._now, source, kind, name, ref, data or {})
         self._count += 1
         if self._keep:

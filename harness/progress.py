@@ -10,7 +10,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from harness.contract import TERMINAL, objects
-from harness.history import CHARGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,10 +83,11 @@ class Progress:
     def see(self, event: Event) -> None:
         """Take one event in."""
         self.version += 1
-        if event.source.startswith(CHARGER):
+        charger = event.charger
+        if charger is not None:
             fold = _CHARGER.get(event.kind)
             if fold is not None:
-                fold(self, event.source[len(CHARGER) :], event)
+                fold(self, charger, event)
         elif event.source == "operator":
             self._operator(event)
         elif event.source == "firmware":

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from harness.history import Event, Header
     from harness.verdict import Judgement
 
-_COURSE = ("operator", "harness")  # the sources that tell how a drill went
 PHASES = ("connect", "baseline", "act", "heal", "drain", "final")
 
 
@@ -122,8 +121,7 @@ class Reviewer:
     def see(self, event: Event) -> None:
         """Take one event in."""
         self._judge.see(event)
-        if event.source in _COURSE:
-            self._course.see(event)
+        self._course.see(event)
         if self._own:
             self._progress.see(event)
 

@@ -123,22 +123,16 @@ class Checker:
 
     def _verdict(self, view: View) -> tuple[Verdict, str]:
         """Derive the verdict; an accusation stands even if the checker broke later."""
-        if not (self.findings or self.broken or self.inapplicable or self.doubt):
-            passed = (Verdict.PASS, ""), (Verdict.INCONCLUSIVE, "never exercised")
-            return passed[not self.exercised]
         decisive = [
             f.grade for f in self.findings if not f.expected_by_scenario and view.decides(f.subject)
         ]
-        counted = [grade for grade in decisive if grade is not Grade.TOLERATED]
-        tolerated = len(decisive) > len(counted)
+        if any(grade is not Grade.TOLERATED for grade in decisive):
+            return Verdict.FAIL, ""
+        if self.broken:
+            return Verdict.ERROR, self.broken
+        if self.inapplicable:
+            return Verdict.NOT_APPLICABLE, self.inapplicable
+        if decisive:
+            return Verdict.NON_STRICT, ""
         doubt = self.doubt or ("" if self.exercised else "never exercised")
-        for applies, verdict, note in (
-            (counted, Verdict.FAIL, ""),
-            (self.broken, Verdict.ERROR, self.broken),
-            (self.inapplicable, Verdict.NOT_APPLICABLE, self.inapplicable),
-            (tolerated, Verdict.NON_STRICT, ""),
-            (doubt, Verdict.INCONCLUSIVE, doubt),
-        ):
-            if applies:
-                return verdict, note
-        return Verdict.PASS, ""
+        return (Verdict.INCONCLUSIVE, doubt) if doubt else (Verdict.PASS, "")
