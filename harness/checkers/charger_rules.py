@@ -16,7 +16,7 @@ from harness.checkers.facts import (
 from harness.checkers.model import FAILURES, RANK
 from harness.checkers.transitions import START, known, next_statuses
 from harness.checkers.triggering import CLOCK_SKEW, instant
-from harness.checkers.wirefold import REPORTS
+from harness.checkers.wirefold import TRIGGERS, agrees, asks_for_report
 from harness.verdict import Grade, Requirement, Subject
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ OLD = "ocpp1.6"
 CROSSING = 10.0  # seconds within which last words may cross a new command
 UNSEEN = "?"  # a status that lies in a gap of the log
 PHASE = RANK | {"DownloadFailed": RANK["Downloading"]}  # a retry goes on from there
-TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
 
 
 def charger_rule(number: str, title: str, sentence: str, source: str) -> Requirement:
@@ -85,11 +84,8 @@ class C01(Checker):
     @sees(Called, about=TRIGGERS)
     def called(self, _view: View, fact: Called) -> None:
         """Remember who was asked for its firmware status."""
-        payload = fact.call.payload
-        if isinstance(payload, dict):
-            wanted = str(payload.get("requestedMessage", ""))
-            if wanted in REPORTS:
-                self._asked.add(fact.station.id)
+        if asks_for_report(fact.call):
+            self._asked.add(fact.station.id)
 
     @sees(Reported)
     def reported(self, view: View, fact: Reported) -> None:
@@ -308,10 +304,7 @@ class C11(Checker):
         call = fact.call
         if call is None or fact.sender is not Subject.CHARGER:
             return
-        payload = call.payload if isinstance(call.payload, dict) else {}
-        answer = fact.frame[2] if fact.frame[0] == 3 else {}  # noqa: PLR2004 - CALLRESULT
-        accepted = isinstance(answer, dict) and answer.get("status") == "Accepted"
-        if str(payload.get("requestedMessage")) in REPORTS and accepted:
+        if asks_for_report(call) and agrees(fact.frame):
             last = self._last.get(fact.station.id, "")
             self._asked[fact.station.id] = (fact.event, last)
 

@@ -10,7 +10,7 @@ from harness.checkers.facts import (
     Read,
 )
 from harness.checkers.knowing import known_settled
-from harness.checkers.settling import ENDED, SLACK, last_sign
+from harness.checkers.settling import ENDED, SLACK, last_sign, update_timeout
 from harness.contract import TERMINAL, objects
 from harness.verdict import Requirement
 
@@ -110,9 +110,7 @@ class L5(Checker):
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
         """Judge every triggered charger whose last sign of life is too old."""
-        asked = fact.rollout.request.get("update_timeout")
-        known = isinstance(asked, int | float)
-        limit = asked if known else view.profile.number("D12", "update_timeout")
+        limit = update_timeout(fact.rollout.request, view.profile)
         fresh = view.profile.number("D34", "freshness")
         if limit is None or fresh is None:
             self.doubt = "" if self.exercised else "the target's time-out is unknown"

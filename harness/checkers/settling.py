@@ -8,7 +8,7 @@ failure as final earlier than D30).
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.checkers.model import Member
@@ -52,8 +52,7 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
         limit = asked.get("offline_timeout")
         start = member.rollout.executes[0].invoked.time if member.rollout.executes else now
         return isinstance(limit, int | float) and now - start >= limit - SLACK
-    given = asked.get("update_timeout")
-    limit = given if isinstance(given, int | float) else profile.number("D12", "update_timeout")
+    limit = update_timeout(asked, profile)
     if limit is None:
         # Unknown: only a GET since its last sign of life could have shown it unsettled.
         return member.shown is None or member.shown.op.invoked.time < last_sign(member)
@@ -63,6 +62,12 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
         length >= limit - SLACK and not _shown_alive(member, ended)
         for length, ended in member.silences
     )
+
+
+def update_timeout(request: dict[str, Any], profile: Profile) -> float | None:
+    """Return how long a triggered charger may be silent (D12); None where nobody knows."""
+    asked = request.get("update_timeout")
+    return asked if isinstance(asked, int | float) else profile.number("D12", "update_timeout")
 
 
 def _shown_alive(member: Member, since: float) -> bool:

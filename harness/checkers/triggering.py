@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Read, Triggered
 from harness.checkers.model import FAILURES
-from harness.checkers.settling import ENDED, SLACK, Settled, failed_for_good, settled, timed_out
+from harness.checkers.settling import (
+    ENDED,
+    SLACK,
+    Settled,
+    failed_for_good,
+    settled,
+    timed_out,
+    update_timeout,
+)
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
 
@@ -19,8 +27,6 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT = 10.0  # seconds without an answer before a CALL may count as lost on a live socket
 CLOCK_SKEW = 5.0  # seconds between the CSMS's clock and the harness's
-
-
 LONGEST_TIME = 64  # characters of a time that is remembered: others are no times, or odd
 
 
@@ -156,9 +162,7 @@ def _waited_in_vain(view: View, member: Member) -> bool:
     """Whether a command that a kill may have swallowed may have timed out since (D12, D21)."""
     if not view.swallowed(member):
         return False
-    asked = member.rollout.request.get("update_timeout")
-    known = isinstance(asked, int | float)
-    limit = asked if known else view.profile.number("D12", "update_timeout")
+    limit = update_timeout(member.rollout.request, view.profile)
     return limit is None or view.now - member.rollout.executes[0].invoked.time >= limit - SLACK
 
 

@@ -6,6 +6,7 @@ helpers do the work: `plan.PlanFold` reads the operator's requests, `wire.WireFo
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
@@ -80,10 +81,13 @@ class View:
         """Whether the CSMS was killed between two event indexes."""
         return any(first < kill < last for kill in self.kills)
 
-    def swallowed(self, member: Member) -> bool:
-        """Whether a kill may have swallowed its command: written down, and never sent."""
+    def swallowed(self, member: Member, before: float = inf) -> bool:
+        """Whether a kill may have swallowed its command: written down, and never sent.
+
+        Only kills before the event of this index count.
+        """
         return not member.triggers and any(
-            execute.may_act and execute.invoked.index < kill
+            execute.may_act and execute.invoked.index < kill < before
             for execute in member.rollout.executes
             for kill in self.kills
         )
@@ -95,13 +99,9 @@ class View:
         became of it: it refused, or the question was lost.
         """
         station = self.stations.get(member.charger)
-        if station is None or not self.kills or station.agreed >= station.asked:
+        if station is None or station.agreed >= station.asked:
             return False
-        return not member.triggers and any(
-            execute.may_act and execute.invoked.index < kill < station.asked
-            for execute in member.rollout.executes
-            for kill in self.kills
-        )
+        return self.swallowed(member, before=station.asked)
 
     def was_down(self, first: int, last: int) -> bool:
         """Whether the CSMS was down from one event index to another."""

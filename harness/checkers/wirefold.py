@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 UPDATES = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
 REPORTS = frozenset({"FirmwareStatusNotification", "SignedFirmwareStatusNotification"})
-QUESTIONS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
+TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
 ANSWERS = frozenset({3, 4, 5})
 MOST_OPEN = 10_000  # unanswered CALLs remembered a side of a connection
 
@@ -133,7 +133,7 @@ class WireFold:
         else:
             if connection is not None:
                 _open_call(connection.theirs, call)
-            if call.action in QUESTIONS and _asks_for_report(call):
+            if call.action in TRIGGERS and asks_for_report(call):
                 station.asked = event.index
             if call.action in UPDATES:
                 out.append(facts.Triggered(event, self._trigger(event, station, call)))
@@ -163,7 +163,7 @@ class WireFold:
             call.trigger.answered = event
             call.trigger.answer = _answer(frame)
             out.append(facts.TriggerAnswered(event, call.trigger))
-        elif call.action in QUESTIONS and _asks_for_report(call) and _agrees(frame):
+        elif call.action in TRIGGERS and asks_for_report(call) and agrees(frame):
             station.agreed = call.event.index
         return out
 
@@ -379,12 +379,12 @@ def _answer(frame: list[Any]) -> str:
     return str(_payload(frame).get("status", "Accepted"))
 
 
-def _asks_for_report(call: Call) -> bool:
+def asks_for_report(call: Call) -> bool:
     """Whether a TriggerMessage asks for the firmware status."""
     return isinstance(call.payload, dict) and str(call.payload.get("requestedMessage")) in REPORTS
 
 
-def _agrees(frame: list[Any]) -> bool:
+def agrees(frame: list[Any]) -> bool:
     """Whether a charger promises the message that it was asked for."""
     return _payload(frame).get("status") == "Accepted"
 

@@ -88,6 +88,15 @@ class Tale:
         ref = f"{charger}#{self.connections[charger]}"
         self.event(f"charger:{charger}", "close", ref=ref, code=code, reason="")
 
+    def crash(self, *chargers: str) -> None:
+        """The CSMS dies and comes back, and these chargers boot again."""
+        self.event("harness", "kill", "csms")
+        for charger in chargers:
+            self.close(charger, 1006)
+        self.wait(2)
+        self.event("harness", "up", "csms")
+        self.boot(*chargers)
+
     def call(self, charger: str, action: str, payload: dict[str, Any], by: str = "charger") -> str:
         """One side sends a CALL; return its message id."""
         self._id += 1

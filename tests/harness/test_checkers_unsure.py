@@ -23,16 +23,6 @@ def asked(t: Tale, charger: str, answer: dict[str, Any]) -> None:
     t.answer(charger, ref, answer, "charger")
 
 
-def crash(t: Tale, chargers: str) -> None:
-    """The CSMS dies and comes back, and so do its chargers."""
-    t.event("harness", "kill", "csms")
-    for charger in chargers:
-        t.close(charger, 1006)
-    t.wait(2)
-    t.event("harness", "up", "csms")
-    t.boot(*chargers)
-
-
 def swallowed(answer: dict[str, Any] | None, *, pause: bool = False) -> tuple[Tale, str]:
     """A kill right after an execute; the chargers come back and are asked; then a resume."""
     t = Tale()
@@ -42,7 +32,7 @@ def swallowed(answer: dict[str, Any] | None, *, pause: bool = False) -> tuple[Ta
     ref = t.invoke("execute_stage", r)
     t.trigger(r, "A")
     t.info("execute_stage", ref)
-    crash(t, "ABC")
+    t.crash(*"ABC")
     if answer is not None:
         asked(t, "C", answer)
     t.fence(*"ABC")
@@ -114,7 +104,7 @@ def test_r14_accuses_a_time_out_of_nobody_without_a_kill() -> None:
 def test_a_refusal_outlives_the_next_kill() -> None:
     """Whoever did not say after the first kill is not known better after the second."""
     t, r = swallowed(NO)
-    crash(t, "ABC")
+    t.crash(*"ABC")
     t.fence(*"ABC")
     t.pause(r)
     t.fence(*"ABC")
@@ -151,7 +141,7 @@ def test_a_kill_before_the_execute_swallows_nothing() -> None:
     t.boot(*"AB")
     t.fence(*"AB")
     r = t.create("AB", "all_at_once")
-    crash(t, "AB")
+    t.crash(*"AB")
     asked(t, "B", NO)
     t.fence(*"AB")
     t.execute(r, "A", listed="A")
@@ -171,7 +161,7 @@ def test_one_who_does_not_tell_excuses_nobody_else() -> None:
     t.fence(*"ABC")
     r = t.create("CBA", "all_at_once", update_timeout=120)
     t.info("execute_stage", t.invoke("execute_stage", r))
-    crash(t, "ABC")
+    t.crash(*"ABC")
     asked(t, "C", NO)
     t.fence(*"ABC")
     t.execute(r, "A", stage=1)
