@@ -6,6 +6,7 @@ order, beside what operators were told. `crash` drops everything that was not co
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +91,16 @@ class Rig:
             self.turn()
         self.now = end
         self.turn()
+
+    def refuse_next_write(self) -> None:
+        """Let the database refuse the next transaction that has anything in it."""
+        store = self.store
+
+        def refuse() -> None:
+            del store._write
+            raise sqlite3.OperationalError("database or disk is full")
+
+        store._write = refuse  # type: ignore[method-assign]
 
     def crash(self, **fields: Any) -> None:
         """Kill the process: uncommitted changes and connections are gone; start it again."""

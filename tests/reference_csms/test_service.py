@@ -7,7 +7,6 @@ two commands of one rollout, whatever it was told.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
 import msgspec
@@ -241,13 +240,7 @@ class ServiceMachine(RuleBasedStateMachine):
     @rule()
     def refuse_next_write(self) -> None:
         """Let the database refuse the next transaction that has anything in it."""
-        store = self.rig.store
-
-        def refuse() -> None:
-            del store._write
-            raise sqlite3.OperationalError("database or disk is full")
-
-        store._write = refuse  # type: ignore[method-assign]
+        self.rig.refuse_next_write()
 
     @rule(seconds=st.sampled_from([1.0, 6.0, 100.0, 600.0]))
     def wait(self, seconds: float) -> None:
@@ -280,7 +273,9 @@ class ServiceMachine(RuleBasedStateMachine):
         call = self.rig.calls.get(one)
         if isinstance(call, AskStatus):
             self.rig.answer(one)
-            self.rig.report(one, self.last[one] if self.holds[one] else "Idle")
+            # It says again what it last said, a failure too: Idle is for who has nothing to tell
+            # (OCPP 2.0.1 L01.FR.25, L01.FR.26, F06.FR.16).
+            self.rig.report(one, "Idle" if self.last[one] == "Installed" else self.last[one])
         elif call is not None and self.holds[one] == call.rollout_id:
             self.rig.answer(one, CallResult("Accepted"))
         elif call is not None:
@@ -395,3 +390,18 @@ def test_a_removed_charger_is_hung_up_on() -> None:
     assert [item for kind, item in rig.log if kind == "other"] == [Hangup("CP-001", link)]
     assert rig.service.known("CP-001") is None
     assert rig.service.booted(rig.now, "CP-001", link, Boot()).status == "Rejected"
+
+
+def test_a_failure_that_could_not_be_written_is_asked_for_and_not_told_again() -> None:
+    """A charger says its failure again when asked (L01.FR.26): it did get the command."""
+    rig = Rig()
+    (one,) = rig.fleet(1)
+    rollout_id = rig.create([one])
+    rig.execute(rollout_id)
+    rig.refuse_next_write()
+    rig.report(one, "InstallationFailed")
+    rig.time_out(one)
+    rig.answer(one)
+    rig.report(one, "InstallationFailed")
+    assert rig.charger(rollout_id, one)["status"] == "failed"
+    assert rig.asks() == rig.updates() == [one]
