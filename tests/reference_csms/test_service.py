@@ -327,6 +327,8 @@ class ServiceMachine(RuleBasedStateMachine):
         """Write-ahead, prefix of stages, settled predecessors, and pauses that show."""
         for rollout_id in getattr(self, "ids", []):
             state = self.rig.service._state
+            if state.rollouts[rollout_id].head.terminal:
+                state.take_down(state.rollouts[rollout_id])  # its rows may be on the shelf
             body = {
                 one: state.rollouts[rollout_id].row(one)
                 for stage in self.members[rollout_id]
