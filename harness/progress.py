@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from harness.contract import TERMINAL, objects
+from harness.history import CHARGER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -83,14 +84,14 @@ class Progress:
     def see(self, event: Event) -> None:
         """Take one event in."""
         self.version += 1
-        charger = event.charger
-        if charger is not None:
+        source = event.source
+        if source.startswith(CHARGER):
             fold = _CHARGER.get(event.kind)
             if fold is not None:
-                fold(self, charger, event)
-        elif event.source == "operator":
+                fold(self, source[len(CHARGER) :], event)
+        elif source == "operator":
             self._operator(event)
-        elif event.source == "firmware":
+        elif source == "firmware":
             self.downloads[str(event.data.get("outcome"))] += 1
             sent = event.data.get("sent")
             self.bytes_served += sent if isinstance(sent, int) else 0

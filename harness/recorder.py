@@ -26,16 +26,30 @@ _FRAME = msgspec.json.Decoder(list[Any])
 _encode = msgspec.json.Encoder().encode
 
 
+class _Charger:
+    """What is known of one charger: `source` is what its events say, one copy for all."""
+
+    __slots__ = ("connections", "received", "sent", "source")
+
+    def __init__(self, charger: str) -> None:
+        self.source = f"{CHARGER}{charger}"
+        self.connections = 0
+        self.sent: dict[str, str] = {}  # CALLs on this connection: id -> action
+        self.received: dict[str, str] = {}
+
+    def opened(self) -> None:
+        """Begin another connection: nobody answers what was asked on the last one."""
+        self.connections += 1
+        self.sent, self.received = {}, {}
+
+
 class Recorder:
     """Writes one drill into a history; `now` gives the seconds since its start."""
 
     def __init__(self, history: History, now: Callable[[], float]) -> None:
         self.history = history
         self._now = now
-        self._connections: dict[str, int] = {}
-        self._sources: dict[str, str] = {}  # charger -> what its events say, one copy for all
-        # charger -> for the CALLs that it sent, and for those that it received: id -> action
-        self._asked: dict[str, dict[str, dict[str, str]]] = {}
+        self._chargers: dict[str, _Charger] = {}
         self._stopped = False
         self._operations = 0
         self._fences = 0
@@ -57,42 +71,22 @@ class Recorder:
         """Take what a fleet driver observed (seam 3); call it synchronously."""
         if self._stopped:
             return
-        if kind in {"send", "recv"}:
-            self._frame(charger, kind, text or "")
+        known = self._chargers.get(charger)
+        if known is None:
+            known = self._chargers[charger] = _Charger(charger)
+        name = ref = ""
+        if kind == "send":
+            name, ref, data = _frame(text or "", known.sent, known.received)
+        elif kind == "recv":
+            name, ref, data = _frame(text or "", known.received, known.sent)
         elif kind == "note":
-            said = {key: value for key, value in data.items() if key != "note"}
-            self._charger(charger, "note", str(data.get("note", "")), "", said)
+            name = str(data.get("note", ""))
+            data = {key: value for key, value in data.items() if key != "note"}
         else:
             if kind == "open":
-                self._connections[charger] = self._connections.get(charger, 0) + 1
-                self._asked[charger] = {"send": {}, "recv": {}}
-            self._charger(charger, kind, "", f"{charger}#{self._connections.get(charger, 0)}", data)
-
-    def _frame(self, charger: str, kind: str, text: str) -> None:
-        try:
-            frame = _FRAME.decode(text)
-        except (msgspec.DecodeError, UnicodeError):
-            self._charger(charger, kind, "", "", {"text": text})
-            return
-        ref = frame[1] if len(frame) > 1 and isinstance(frame[1], str) else ""
-        self._charger(charger, kind, self._action(charger, kind, frame, ref), ref, {"frame": frame})
-
-    def _action(self, charger: str, kind: str, frame: list[Any], ref: str) -> str:
-        """Return the action of a CALL, or of the CALL that this frame answers."""
-        asked = self._asked.get(charger)
-        if asked is None:
-            asked = self._asked[charger] = {"send": {}, "recv": {}}
-        if frame and frame[0] == CALL:
-            action = frame[2] if len(frame) > 2 and isinstance(frame[2], str) else ""  # noqa: PLR2004
-            asked[kind][ref] = action
-            return action
-        return asked["recv" if kind == "send" else "send"].pop(ref, "")
-
-    def _charger(self, charger: str, kind: str, name: str, ref: str, data: dict[str, Any]) -> None:
-        source = self._sources.get(charger)
-        if source is None:
-            source = self._sources[charger] = f"{CHARGER}{charger}"
-        self.history.record(self._now(), source, kind, name, ref, data)
+                known.opened()
+            ref = f"{charger}#{known.connections}"
+        self.history.record(self._now(), known.source, kind, name, ref, data)
 
     # ------------------------------------------------------------------ the operator
 
@@ -172,6 +166,27 @@ class Recorder:
     def mark(self, name: str, **data: Any) -> Event:
         """Record a named moment of the drill."""
         return self.history.record(self._now(), "harness", "mark", name, data=data)
+
+
+def _frame(
+    text: str, ours: dict[str, str], others: dict[str, str]
+) -> tuple[str, str, dict[str, Any]]:
+    """Return action, message id and data of a frame; an answer has the action of its CALL.
+
+    `ours` are the CALLs of the side that sent it, by id, `others` those of the other side.
+    """
+    try:
+        frame = _FRAME.decode(text)
+    except (msgspec.DecodeError, UnicodeError):
+        return "", "", {"text": text}
+    length = len(frame)
+    ref = frame[1] if length > 1 and isinstance(frame[1], str) else ""
+    if frame and frame[0] == CALL:
+        action = frame[2] if length > 2 and isinstance(frame[2], str) else ""  # noqa: PLR2004
+        ours[ref] = action
+    else:
+        action = others.pop(ref, "")
+    return action, ref, {"frame": frame}
 
 
 def _told(outcome: Outcome) -> tuple[str, dict[str, Any]]:

@@ -5,9 +5,11 @@ Values only. `to_dict` on a `Judgement` gives plain JSON types; reports are made
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+import msgspec
 
 
 class Verdict(StrEnum):
@@ -55,8 +57,7 @@ class Requirement:
     switches: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """One event of a witness, as a person reads it."""
 
     index: int
@@ -65,8 +66,7 @@ class Step:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Witness:
+class Witness(msgspec.Struct, frozen=True):
     """The few events, in order, that show a finding; what was expected, what was seen instead."""
 
     expected: str
@@ -74,8 +74,7 @@ class Witness:
     steps: tuple[Step, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One accusation. `who` is the rollout, charger or operation that it is about."""
 
     requirement: str
@@ -87,8 +86,7 @@ class Finding:
     expected_by_scenario: bool = False  # a quirky charger did what its quirk says
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """What became of one requirement; `exercised` counts the occasions to break it."""
 
     requirement: Requirement
@@ -99,8 +97,7 @@ class Result:
     note: str = ""  # why INCONCLUSIVE, NOT_APPLICABLE or ERROR
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True):
     """All results over one history, and the verdict of the whole."""
 
     verdict: Verdict
@@ -127,4 +124,4 @@ class Judgement:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
-        return asdict(self)
+        return msgspec.to_builtins(self)  # type: ignore[no-any-return]

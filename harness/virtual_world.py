@@ -76,17 +76,17 @@ class Routine:
         self._awaited: Promise[Any] | None = None  # None: its next step is on the heap
         self._interrupted = False
         self._error: BaseException | None = None
-        self._end: Promise[None] = Promise()
+        self.end: Promise[None] = Promise()
         scheduler.post(scheduler.now, self._step)
 
     @property
     def finished(self) -> bool:
         """Whether it has ended, in whatever way."""
-        return self._end.resolved
+        return self.end.resolved
 
     async def join(self) -> None:
         """Wait for its end; raises what it raised."""
-        await self._end
+        await self.end
         if self._error is not None:
             raise self._error
 
@@ -94,7 +94,7 @@ class Routine:
         """End it; harmless if it ended already."""
         if not self.finished:
             self._coroutine.close()
-            self._end.resolve(None)
+            self.end.resolve(None)
 
     def interrupt(self) -> None:
         """Raise `Interrupted` where it waits, in its next step."""
@@ -114,10 +114,10 @@ class Routine:
         try:
             awaited = self._advance()
         except StopIteration:
-            self._end.resolve(None)
+            self.end.resolve(None)
         except Exception as error:  # noqa: BLE001 - it is raised again where it is joined
             self._error = error
-            self._end.resolve(None)
+            self.end.resolve(None)
         else:
             self._awaited = awaited
             awaited.then(self._resume)
@@ -162,13 +162,13 @@ class VirtualWorld:
     def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine to its end, and the world with it; raises what it raises."""
         routine = self._main = Routine(self._scheduler, coroutine)
-        step, history, known = self._scheduler.step, self.recorder.history, 0
-        while not routine.finished:
+        step, progress, end, known = self._scheduler.step, self.progress, routine.end, 0
+        while not end.resolved:
             if not step():
                 routine.cancel()
                 raise Stuck("nothing is left to happen, and the drill is not over")
-            if len(history) != known:
-                known = len(history)
+            if progress.version != known:
+                known = progress.version
                 self._ask_conditions()
         routine.raise_error()
 

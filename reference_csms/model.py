@@ -29,6 +29,8 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 def clean(text: str, limit: int = TEXT_LIMIT) -> str:
     """Return `text` safe to store and encode: no surrogates, no controls, at most `limit` long."""
+    if len(text) <= limit and text.isprintable():
+        return text  # nearly all of them, and ten times as fast
     safe = _UNSAFE.sub("\ufffd", text[: limit + 1])
     return safe if len(safe) <= limit else safe[: limit - 1] + "…"
 

@@ -40,7 +40,7 @@ def actions(subprotocol: str) -> frozenset[str]:
 
 
 @cache
-def validator(subprotocol: str, action: str, *, answer: bool) -> Validator | None:
+def validator(subprotocol: str, action: str, answer: bool) -> Validator | None:
     """Return the compiled schema of a CALL's or a CALLRESULT's payload."""
     where = folder(subprotocol)
     if where is None or action not in actions(subprotocol):
@@ -56,19 +56,19 @@ def invalid(subprotocol: str, action: str, payload: Any, *, answer: bool) -> str
     A hostile payload is judged as well: lone surrogates as the escapes that a history keeps, and
     without what is nested deeper than any schema of OCPP looks.
     """
-    check = validator(subprotocol, action, answer=answer)
+    check = validator(subprotocol, action, answer)
     if check is None:
         return ""
     try:
-        return _misfit(check, payload)
+        return "" if check.is_valid(payload) else _misfit(check, payload)
     except ValueError:  # what the validator cannot take: surrogates, too many levels
         return _misfit(check, _plain(payload, DEEPEST))
 
 
 def _misfit(check: Validator, payload: Any) -> str:
-    if check.is_valid(payload):
+    error = next(iter(check.iter_errors(payload)), None)
+    if error is None:
         return ""
-    error = next(iter(check.iter_errors(payload)))
     path = ".".join(str(part) for part in error.instance_path)
     return f"{path + ': ' if path else ''}{error.message}"
 

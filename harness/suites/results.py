@@ -8,8 +8,10 @@ that was announced to fail and passes is reported, and fails the suite: the list
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from harness.run_record import ExitCode
 from harness.verdict import Verdict
@@ -127,7 +129,7 @@ class SuiteReport:
             "strict": self.strict,
             "about": self.about,
             "counts": self.counts,
-            "cases": [asdict(one) for one in self.cases],
+            "cases": [msgspec.to_builtins(one) for one in self.cases],
             "seconds": round(self.seconds, 3),
             "reproduce": self.reproduce,
         }
