@@ -101,7 +101,8 @@ class History:
         # Whole microseconds: a history reads well and a virtual run repeats byte for byte. (The
         # builtin `round` is right in the last digit of any number, and five times as dear.)
         time = int(time * 1e6 + 0.5) / 1e6
-        self._now = max(self._now, time)
+        if time > self._now:  # noqa: PLR1730 - `max` is a call
+            self._now = time
         event = Event(self._count, self._now, source, kind, name, ref, data or {})
         self._count += 1
         if self._keep:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from harness.checkers import Judge
 from harness.contract import objects
-from harness.history import FIELD_LOG
+from harness.history import CHARGER, FIELD_LOG
 from harness.operator_answers import outline
 from harness.progress import FAILED, Progress
 from harness.run_record import Counts, Ending, ExitCode, Expectation, Phase
@@ -58,7 +58,7 @@ class _Course:
     _open: tuple[str, float] | None = None
 
     def see(self, event: Event) -> None:
-        """Take one event in."""
+        """Take one event in that is no charger's."""
         if event.source == "operator" and event.name == "create" and event.kind == "ok":
             body = event.data.get("body")
             given = body.get("rollout_id") if isinstance(body, dict) else None
@@ -121,7 +121,8 @@ class Reviewer:
     def see(self, event: Event) -> None:
         """Take one event in."""
         self._judge.see(event)
-        self._course.see(event)
+        if not event.source.startswith(CHARGER):
+            self._course.see(event)
         if self._own:
             self._progress.see(event)
 

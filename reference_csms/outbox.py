@@ -20,27 +20,23 @@ class Outbox:
 
     def __init__(self) -> None:
         # (transaction, item), transactions ascending.
-        self._waiting: deque[tuple[int, Released]] = deque()
-
-    def __len__(self) -> int:
-        """Return how many items wait."""
-        return len(self._waiting)
+        self.waiting: deque[tuple[int, Released]] = deque()
 
     def put(self, seq: int, item: Released) -> None:
         """Hold `item` back until transaction `seq` is durable."""
-        if self._waiting and self._waiting[-1][0] > seq:
+        if self.waiting and self.waiting[-1][0] > seq:
             raise ValueError(f"transaction {seq} is already closed")
-        self._waiting.append((seq, item))
+        self.waiting.append((seq, item))
 
     def committed(self, seq: int) -> list[Released]:
         """Return what waited for transactions up to `seq`, in order."""
         released = []
-        while self._waiting and self._waiting[0][0] <= seq:
-            released.append(self._waiting.popleft()[1])
+        while self.waiting and self.waiting[0][0] <= seq:
+            released.append(self.waiting.popleft()[1])
         return released
 
     def abandoned(self) -> list[Released]:
         """Forget and return everything that waits: its transaction will never be durable."""
-        dropped = [item for _, item in self._waiting]
-        self._waiting.clear()
+        dropped = [item for _, item in self.waiting]
+        self.waiting.clear()
         return dropped

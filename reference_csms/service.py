@@ -137,7 +137,7 @@ class Service:
         """Return when `wake` is next needed (0.0: at once), or None."""
         if self._broken or self._blocked_until:
             return self._blocked_until
-        if self._state.busy or len(self._outbox):
+        if self._state.busy or self._outbox.waiting:
             return 0.0
         return self._state.timers[0].due if self._state.timers else None
 
@@ -146,7 +146,7 @@ class Service:
         """Whether a turn before `next_wake()` would find nothing to do and nothing to commit."""
         return not (
             self._store.changes
-            or len(self._outbox)
+            or self._outbox.waiting
             or self._state.busy
             or self._owed
             or self._broken

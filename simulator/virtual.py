@@ -242,7 +242,8 @@ class VirtualFleet:
         self.observe(connection.charger_id, "recv", text, _NOTHING)
         scheduler = self.scheduler
         due = scheduler.now + slot.charger.inbound_delay(scheduler.now)
-        due = max(due, slot.inbound_free)
+        if due < slot.inbound_free:  # noqa: PLR1730 - `max` is a call
+            due = slot.inbound_free
         slot.inbound_free = due
         scheduler.post(due, self._deliver, (slot, connection, text))
 
@@ -310,7 +311,8 @@ class VirtualFleet:
         if connection is None:
             return
         due = self.scheduler.now + action.delay
-        due = max(due, slot.outbound_free)
+        if due < slot.outbound_free:  # noqa: PLR1730 - `max` is a call
+            due = slot.outbound_free
         slot.outbound_free = due
         self.scheduler.post(due, self._depart, (connection, action.text))
 

@@ -39,14 +39,12 @@ class Judge:
 
     def see(self, event: Event) -> None:
         """Take one event in."""
-        for fact in self.view.fold(event):
-            self._tell(fact)
+        self._tell(self.view.fold(event))
 
     def judgement(self) -> Judgement:
         """Return the verdict over everything seen; call it once, at the end."""
         view = self.view
-        for fact in view.finish():
-            self._tell(fact)
+        self._tell(view.finish())
         for checker in self.checkers:
             if not checker.broken:
                 try:
@@ -56,15 +54,15 @@ class Judge:
         results = tuple(checker.result(view) for checker in self.checkers)
         return Judgement(overall(results), results, view.events, view.now)
 
-    def _tell(self, fact: Fact) -> None:
-        view, kind = self.view, type(fact)
-        about, few, others = self._told[kind]
-        handlers = others if about is None else few.get(about(fact), others)
-        for checker, handle in handlers:
-            try:
-                handle(view, fact)
-            except Exception as error:  # noqa: BLE001 - a broken checker is a verdict, too
-                self._retire(checker, _place(error))
+    def _tell(self, facts: Iterable[Fact]) -> None:
+        view = self.view
+        for fact in facts:
+            about, few, others = self._told[type(fact)]
+            for checker, handle in others if about is None else few.get(about(fact), others):
+                try:
+                    handle(view, fact)
+                except Exception as error:  # noqa: BLE001 - a broken checker is a verdict, too
+                    self._retire(checker, _place(error))
 
     def _retire(self, checker: Checker, why: str) -> None:
         """Tell a broken checker nothing any more."""

@@ -40,6 +40,12 @@ def actions(subprotocol: str) -> frozenset[str]:
 
 
 @cache
+def unheard_of(subprotocol: str, action: str) -> bool:
+    """Whether a version that we know has no such action."""
+    return subprotocol in VERSIONS and action not in actions(subprotocol)
+
+
+@cache
 def validator(subprotocol: str, action: str, answer: bool) -> Validator | None:
     """Return the compiled schema of a CALL's or a CALLRESULT's payload."""
     where = folder(subprotocol)

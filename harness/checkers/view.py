@@ -10,6 +10,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
+from harness.checkers.model import Station
 from harness.checkers.plan import PlanFold
 from harness.checkers.telling import tell
 from harness.checkers.wirefold import WireFold, adopt
@@ -19,7 +20,7 @@ from harness.verdict import Step, Subject
 
 if TYPE_CHECKING:
     from harness.checkers.facts import Fact
-    from harness.checkers.model import Member, Op, Rollout, Station, Trigger
+    from harness.checkers.model import Member, Op, Rollout, Trigger
     from harness.history import Event, Header
 
 
@@ -41,6 +42,7 @@ class View:
         self.by_url: dict[str, Rollout] = {}
         self.by_id: dict[str, Rollout] = {}
         self.stations: dict[str, Station] = {}
+        self._spoken: dict[str, Station] = {}  # the same by the source of their events
         self.kills: list[int] = []  # event indexes
         self.starts: list[int] = []  # event indexes of `up`
         self.killed: Event | None = None  # the latest kill
@@ -58,8 +60,11 @@ class View:
         self.now = event.time
         self.events += 1
         source = event.source
+        station = self._spoken.get(source)
+        if station is not None:
+            return self._wire.fold(event, station)
         if source.startswith(CHARGER):
-            return self._wire.fold(event, source[len(CHARGER) :])
+            return self._wire.fold(event, self._heard_first(source))
         if source == "operator":
             return self._plan.fold(event)
         if source == "firmware":
@@ -68,6 +73,12 @@ class View:
         if source == "harness":
             return self._harness(event)
         return []
+
+    def _heard_first(self, source: str) -> Station:
+        """Take in a charger that has not been heard of before."""
+        charger = source[len(CHARGER) :]
+        station = self._spoken[source] = self.stations[charger] = Station(charger)
+        return station
 
     def finish(self) -> list[Fact]:
         """Close what is still open when the history ends."""

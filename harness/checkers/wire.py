@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Called, Closed, Garbled, Replied
-from harness.checkers.schemas import VERSIONS, actions, invalid
+from harness.checkers.schemas import invalid, unheard_of
 from harness.verdict import Grade, Requirement, Subject
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class W01(Checker):
         version = connection.subprotocol if connection is not None else ""
         action = fact.call.action
         problem = invalid(version, action, fact.call.payload, answer=False)
-        if not problem and version in VERSIONS and action not in actions(version):
+        if not problem and unheard_of(version, action):
             problem = f"{action!r} is no action of {version}"
         if problem:
             self._accuse(view, fact, f"{action}: {problem}", None)
@@ -118,7 +118,10 @@ class W02(Checker):
         """Look the id up among those used before."""
         self.exercised += 1
         call = fact.call
-        used = self._used.setdefault((fact.sender, fact.station.id), {})
+        who = (fact.sender, fact.station.id)
+        used = self._used.get(who)
+        if used is None:
+            used = self._used[who] = {}
         first = used.setdefault(call.id, call)
         if first is call:
             if len(used) > self.MEMORY:

@@ -153,7 +153,8 @@ class W09(Checker):
         if connection is None:
             return
         if station.accepted:
-            self._eager(view, fact, connection)
+            if fact.sender is Subject.CSMS:
+                self._eager(view, fact, connection)
             return
         late = fact.sender is Subject.CSMS and not fact.call.trigger
         asked = any(c.action == "TriggerMessage" for c in connection.theirs.values())
@@ -171,8 +172,6 @@ class W09(Checker):
 
     def _eager(self, view: View, fact: Called, connection: Connection) -> None:
         """Note a CALL of the CSMS that overtakes its answer to a boot: stations may refuse it."""
-        if fact.sender is not Subject.CSMS:
-            return
         boot = next((c for c in connection.ours.values() if c.action == "BootNotification"), None)
         if boot is not None and fact.event.time - boot.event.time < GIVEN_UP:
             self.accuse(

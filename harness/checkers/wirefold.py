@@ -17,13 +17,13 @@ from harness.checkers.model import (
     Connection,
     Member,
     Stage,
-    Station,
     Trigger,
 )
 from harness.verdict import Subject
 
 if TYPE_CHECKING:
     from harness.checkers.facts import Fact
+    from harness.checkers.model import Station
     from harness.checkers.view import View
     from harness.history import Event
 
@@ -41,11 +41,8 @@ class WireFold:
         """Write into this view."""
         self._view = view
 
-    def fold(self, event: Event, charger: str) -> list[Fact]:
+    def fold(self, event: Event, station: Station) -> list[Fact]:
         """Take one event of a charger in."""
-        station = self._view.stations.get(charger)
-        if station is None:
-            station = self._view.stations[charger] = Station(charger)
         kind = event.kind
         if kind == "send":
             return self._frame(event, station, Subject.CHARGER)
@@ -60,7 +57,7 @@ class WireFold:
             return []
         if kind == "note" and event.name == "online":
             station.line_back = event.index
-        return [facts.Turned(event, charger)] if kind == "refused" else []
+        return [facts.Turned(event, station.id)] if kind == "refused" else []
 
     # ------------------------------------------------------------------ connections
 
@@ -147,12 +144,14 @@ class WireFold:
         if connection is not None:
             pending = connection.theirs if sender is Subject.CHARGER else connection.ours
             call = _answered_call(pending, frame[1])
-        out: list[Fact] = [facts.Replied(event, sender, station, connection, call, frame)]
+        action = call.action if call is not None else None
+        out: list[Fact] = [facts.Replied(event, sender, station, connection, call, frame, action)]
         if call is None or connection is None:
             return out
         call.answered = True
         if sender is Subject.CSMS:
-            connection.fenced = max(connection.fenced, call.event.index)
+            if call.event.index > connection.fenced:  # noqa: PLR1730 - `max` is a call
+                connection.fenced = call.event.index
             connection.fences += 1
             member = call.member
             if member is not None and member.pending is call.event and frame[0] == 3:  # noqa: PLR2004
@@ -353,16 +352,16 @@ NUMBERS = (int, float)  # JSON's: a boolean is none
 
 def _problem(frame: Any) -> str:
     """Say what keeps a frame from being OCPP-J, '' if nothing does."""
-    if not isinstance(frame, list) or not frame:
+    if type(frame) is not list or not frame:  # exact types: that is all a JSON decoder makes
         return "no JSON array"
     kind = frame[0]
-    if kind.__class__ not in NUMBERS or kind not in LENGTHS:
+    if type(kind) not in NUMBERS or kind not in LENGTHS:
         return f"unknown message type {kind!r}"
     if len(frame) != LENGTHS[kind]:
         return f"message type {kind} with {len(frame)} elements instead of {LENGTHS[kind]}"
-    if not isinstance(frame[1], str):
+    if type(frame[1]) is not str:
         return "the message id is no string"
-    if kind in CALLS and not isinstance(frame[2], str):
+    if kind in CALLS and type(frame[2]) is not str:
         return "the action is no string"
     return ""
 

@@ -30,7 +30,7 @@ def test_items_leave_once_in_order_and_only_when_durable(steps: list[str]) -> No
             gone = outbox.abandoned()
             put = [pair for pair in put if pair[1] not in gone]
         assert left == [item for seq, item in put if seq <= closed]
-        assert len(outbox) == len(put) - len(left)
+        assert len(outbox.waiting) == len(put) - len(left)
 
 
 def test_a_closed_transaction_takes_nothing_more() -> None:
