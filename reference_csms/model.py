@@ -38,8 +38,15 @@ def clean(text: str, limit: int = TEXT_LIMIT) -> str:
 @lru_cache(maxsize=64)  # what happens in one turn happens at one time
 def rfc3339(time: float) -> str:
     """Write Unix seconds as RFC 3339 UTC with milliseconds and `Z` (D27)."""
-    text = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    whole, part = divmod(time, 1.0)
+    # What is less than half a microsecond short of the next millisecond, is that one.
+    second, milli = divmod(int(whole) * 1000 + int(part * 1000 + 0.0005), 1000)
+    return f"{_date(second)}.{milli:03}Z"
+
+
+@lru_cache(maxsize=1024)  # the milliseconds are new each time, the rest is not
+def _date(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:-6]
 
 
 def parse_date(text: str) -> float:

@@ -43,7 +43,15 @@ class UpdateRequest:
 @lru_cache(maxsize=64)  # many chargers do the same at the same time
 def rfc3339(time: float) -> str:
     """Return Unix seconds as an OCPP date in UTC, with milliseconds and `Z`."""
-    return datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    whole, part = divmod(time, 1.0)
+    # What is less than half a microsecond short of the next millisecond, is that one.
+    second, milli = divmod(int(whole) * 1000 + int(part * 1000 + 0.0005), 1000)
+    return f"{_date(second)}.{milli:03}Z"
+
+
+@lru_cache(maxsize=1024)  # the milliseconds are new each time, the rest is not
+def _date(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat()[:-6]
 
 
 def unix(text: str) -> float:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NamedTuple
 
 from cryptography import x509
@@ -19,7 +18,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
-REMEMBERED = 20_000  # characters of a certificate: none that is longer is kept in memory
+from simulator.remembering import remembered
+
+REMEMBERED = 20_000  # characters that a certificate, its root and a signature have at most
 _SHA256 = Prehashed(hashes.SHA256())
 _PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256().digest_size)
 _PSS_ANY = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
@@ -35,14 +36,9 @@ def sign(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, sha256: str) -> st
     return base64.b64encode(signature).decode()
 
 
+@remembered(256, longest=REMEMBERED)  # a whole fleet asks the same
 def verified(certificate: str, signature: str, sha256: str) -> bool:
     """Whether `signature` (base64) is the certificate's over an image with this hex digest."""
-    check = _verified if len(certificate) <= REMEMBERED else _verified.__wrapped__
-    return check(certificate, signature, sha256)
-
-
-@lru_cache(maxsize=256)  # a whole fleet asks the same
-def _verified(certificate: str, signature: str, sha256: str) -> bool:
     try:
         key = x509.load_pem_x509_certificate(certificate.encode()).public_key()
         raw, digest = base64.b64decode(signature, validate=True), bytes.fromhex(sha256)
@@ -65,8 +61,7 @@ def certificate_verdict(
     `root` is the PEM of the manufacturer's root; without one only form and dates are checked.
     `revoked` are serial numbers.
     """
-    issued = _issued if len(certificate) <= REMEMBERED else _issued.__wrapped__
-    leaf = issued(certificate, root)
+    leaf = _issued(certificate, root)
     if leaf is None or not leaf.since <= datetime.fromtimestamp(now, UTC) <= leaf.until:
         return "InvalidCertificate"
     return "RevokedCertificate" if leaf.number in revoked else "Accepted"
@@ -80,7 +75,7 @@ class _Leaf(NamedTuple):
     number: int
 
 
-@lru_cache(maxsize=256)
+@remembered(256, longest=REMEMBERED)
 def _issued(certificate: str, root: str | None) -> _Leaf | None:
     """Read a certificate; None where it is none or the root has not issued it."""
     try:

@@ -123,10 +123,10 @@ class Checker:
 
     def _verdict(self, view: View) -> tuple[Verdict, str]:
         """Derive the verdict; an accusation stands even if the checker broke later."""
-        decisive = [
+        decisive = {
             f.grade for f in self.findings if not f.expected_by_scenario and view.decides(f.subject)
-        ]
-        if any(grade is not Grade.TOLERATED for grade in decisive):
+        }
+        if decisive - {Grade.TOLERATED}:
             return Verdict.FAIL, ""
         if self.broken:
             return Verdict.ERROR, self.broken

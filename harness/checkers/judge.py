@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from harness.history import Event, Header
     from harness.verdict import Result
 
-    Handler = tuple[Checker, Callable[[View, Any], None]]
+    Handler = tuple[int, Callable[[Any, View, Any], None]]  # place of a checker, its method
     # What a fact is about, who is told of those about that, who is told of all others.
     Told = tuple[Callable[[Any], str | None] | None, dict[str | None, list[Handler]], list[Handler]]
-    Places = list[tuple[int, str]]  # place of the checker, name of its method
 
 
 class Judge:
@@ -35,7 +34,7 @@ class Judge:
         """Judge with these checkers, by default all of them."""
         self.view = View(header)
         self.checkers = [kind() for kind in (CHECKERS if checkers is None else checkers)]
-        self._told = _table(self.checkers)
+        self._listen(self.checkers)
 
     def see(self, event: Event) -> None:
         """Take one event in."""
@@ -57,53 +56,41 @@ class Judge:
     def _tell(self, facts: Iterable[Fact]) -> None:
         view = self.view
         for fact in facts:
+            listeners = self._listeners
             about, few, others = self._told[type(fact)]
-            for checker, handle in others if about is None else few.get(about(fact), others):
+            for place, handle in others if about is None else few.get(about(fact), others):
                 try:
-                    handle(view, fact)
+                    handle(listeners[place], view, fact)
                 except Exception as error:  # noqa: BLE001 - a broken checker is a verdict, too
-                    self._retire(checker, _place(error))
+                    listeners[place].broken = _place(error)
+                    # The others hear of this fact still, and it hears of no other one.
+                    self._listen([one for one in self.checkers if not one.broken])
 
-    def _retire(self, checker: Checker, why: str) -> None:
-        """Tell a broken checker nothing any more."""
-        checker.broken = why
-        self._told = _table([one for one in self.checkers if not one.broken])
-
-
-def _table(checkers: Sequence[Checker]) -> dict[type, Told]:
-    """Say for every kind of fact who is told of it, in the order of the checkers."""
-    bound = {
-        (place, name): (checker, getattr(checker, name))
-        for place, checker in enumerate(checkers)
-        for name in set(checker.handlers.values())
-    }
-    return {
-        kind: (
-            ABOUT.get(kind),
-            {topic: [bound[one] for one in told] for topic, told in few.items()},
-            [bound[one] for one in others],
-        )
-        for kind, few, others in _plan(tuple(type(checker) for checker in checkers))
-    }
+    def _listen(self, checkers: list[Checker]) -> None:
+        """Tell these checkers what happens from now on."""
+        self._listeners = checkers
+        self._told = _plan(tuple(type(checker) for checker in checkers))
 
 
 @lru_cache(maxsize=8)
-def _plan(kinds: tuple[type[Checker], ...]) -> list[tuple[type, dict[str, Places], Places]]:
-    """Return for each kind of fact the handlers of each topic, and those for all other topics.
+def _plan(kinds: tuple[type[Checker], ...]) -> dict[type, Told]:
+    """Say for every kind of fact who is told of it, in the order of the checkers.
 
     Most rules are about few actions, requests or statuses: they are not asked about the others.
     """
-    plan: list[tuple[type, dict[str, Places], Places]] = []
+    plan: dict[type, Told] = {}
     for fact in get_args(Fact):
         told = [
-            ((place, name), topic)
+            ((place, getattr(checker, name)), topic)
             for place, checker in enumerate(kinds)
             for (wanted, topic), name in checker.handlers.items()
             if issubclass(fact, wanted)
         ]
         topics = {topic for _, topic in told if topic is not None}
-        few = {one: list(dict.fromkeys(p for p, t in told if t in {None, one})) for one in topics}
-        plan.append((fact, few, [place for place, topic in told if topic is None]))
+        few: dict[str | None, list[Handler]] = {
+            one: list(dict.fromkeys(h for h, t in told if t in {None, one})) for one in topics
+        }
+        plan[fact] = (ABOUT.get(fact), few, [handler for handler, t in told if t is None])
     return plan
 
 

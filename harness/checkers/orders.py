@@ -204,7 +204,9 @@ class Orders:
 
 def orders_of(view: View) -> Orders:
     """Return the one fold that all checkers of a history share."""
-    found: Orders = view.shared.setdefault("orders", Orders())
+    found: Orders | None = view.shared.get("orders")
+    if found is None:
+        found = view.shared["orders"] = Orders()
     return found
 
 

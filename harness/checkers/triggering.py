@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
@@ -20,6 +19,7 @@ from harness.checkers.settling import (
 )
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
+from simulator.remembering import remembered
 
 if TYPE_CHECKING:
     from harness.checkers.model import Member, Op, Trigger
@@ -297,12 +297,10 @@ class R16(Checker):
 
 def instant(text: Any) -> datetime | None:
     """Read an RFC 3339 time; None if it is none. Without an offset it counts as UTC."""
-    if not isinstance(text, str) or not text:
-        return None
-    return _instant(text) if len(text) <= LONGEST_TIME else _instant.__wrapped__(text)
+    return _instant(text) if isinstance(text, str) else None
 
 
-@lru_cache(maxsize=4096)  # a charger's times stand in every read
+@remembered(4096, longest=LONGEST_TIME)  # a charger's times stand in every read
 def _instant(text: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text)

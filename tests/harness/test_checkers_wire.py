@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from harness.checkers import schemas
 from harness.verdict import Subject, Verdict
 from tests.effort import lines_run
 from tests.harness.tell import Tale
@@ -307,3 +308,13 @@ def test_w03_looks_past_what_was_given_up() -> None:
     t.wait(1.5)
     t.call("A", "Heartbeat", {})
     assert accused(t, "W03") is Subject.CHARGER
+
+
+def test_names_that_strangers_make_up_are_not_kept() -> None:
+    """A hostile station may send a million actions: none of them stays in memory."""
+    before = schemas._validator.cache_info().currsize
+    for number in range(50):
+        assert schemas.invalid("ocpp2.0.1", f"MadeUp{number}", {}, answer=False) == ""
+        assert schemas.invalid(f"ocpp9.{number}", "Heartbeat", {}, answer=False) == ""
+    assert schemas._validator.cache_info().currsize == before
+    assert schemas._actions.cache_info().currsize <= len(schemas.VERSIONS)
