@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
@@ -23,6 +23,8 @@ from simulator.remembering import remembered
 REMEMBERED = 20_000  # characters that a certificate, its root and a signature have at most
 _SHA256 = Prehashed(hashes.SHA256())
 _PSS = padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256().digest_size)
+# What a certificate may be that nobody can read: no PEM, a key or a version from another world.
+_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion)
 _PSS_ANY = padding.PSS(padding.MGF1(hashes.SHA256()), padding.PSS.AUTO)
 
 
@@ -48,7 +50,7 @@ def verified(certificate: str, signature: str, sha256: str) -> bool:
             key.verify(raw, digest, ec.ECDSA(_SHA256))
         else:
             return False
-    except (InvalidSignature, ValueError, binascii.Error):
+    except (InvalidSignature, *_UNREADABLE, binascii.Error):
         return False
     return True
 
@@ -83,5 +85,5 @@ def _issued(certificate: str, root: str | None) -> _Leaf | None:
         if root is not None:
             leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(root.encode()))
         return _Leaf(leaf.not_valid_before_utc, leaf.not_valid_after_utc, leaf.serial_number)
-    except (InvalidSignature, ValueError, TypeError):
+    except (InvalidSignature, *_UNREADABLE, TypeError):
         return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import ssl
+import warnings
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulator import signing, wire
 from tests.simulator.lab import IMAGE, START, Lab
@@ -66,6 +70,40 @@ def test_a_signature_holds_for_its_image_only(key: Any) -> None:
     assert not signing.verified(other, signature, IMAGE.sha256)
     assert not signing.verified(own, signature[:-5], IMAGE.sha256)
     assert not signing.verified("no certificate", signature, IMAGE.sha256)
+
+
+DAMAGES = {
+    "an unknown curve": (b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07", 9, 0x77),
+    "an unknown kind of key": (b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01", 8, 0x77),
+    "an unknown version": (b"\xa0\x03\x02\x01\x02", 4, 0x59),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_certificate_from_another_world_is_refused(root: Any, damage: str) -> None:
+    """Whatever a CSMS sends, a charger says no to it and lives."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    der = certificate(key, root).public_bytes(serialization.Encoding.DER)
+    what, place, byte = DAMAGES[damage]
+    at = der.index(what) + place
+    odd = ssl.DER_cert_to_PEM_cert(der[:at] + bytes([byte]) + der[at + 1 :])
+    assert not signing.verified(odd, signing.sign(key, IMAGE.sha256), IMAGE.sha256)
+    assert signing.certificate_verdict(odd, pem(root[0]), START) == "InvalidCertificate"
+
+
+@given(st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=3))
+def test_a_damaged_certificate_is_refused(root: Any, damages: list[tuple[int, int]]) -> None:
+    """A byte changed anywhere: it is not the root's any more, and nothing breaks."""
+    key = ec.derive_private_key(7, ec.SECP256R1())
+    der = bytearray(certificate(key, root).public_bytes(serialization.Encoding.DER))
+    whole = bytes(der)
+    for place, byte in damages:
+        der[place % len(der)] = byte
+    odd = ssl.DER_cert_to_PEM_cert(bytes(der))
+    with warnings.catch_warnings(action="ignore"):  # a serial number below one: deprecated
+        signing.verified(odd, "AAAA", IMAGE.sha256)
+        verdict = signing.certificate_verdict(odd, pem(root[0]), START)
+    assert verdict == ("Accepted" if bytes(der) == whole else "InvalidCertificate")
 
 
 def test_a_certificate_needs_its_root_and_its_time(root: Any) -> None:
