@@ -112,7 +112,7 @@ def decode(text: str) -> Frame:
     if type(kind) is not int or kind not in _SHAPES:
         raise PeerError("MessageTypeNotSupported", f"message type {kind!r:.40}", message_id,
                         answerable=False)  # fmt: skip
-    called = kind == MessageType.CALL
+    called = kind == CALL
     if message_id is None or len(message_id) > MAX_MESSAGE_ID:
         raise PeerError("RpcFrameworkError", "the message id is missing or too long",
                         answerable=called)  # fmt: skip

@@ -19,7 +19,7 @@ from harness.checkers.plan import texts
 from harness.checkers.sense import senseless
 from harness.checkers.wirefold import REPORTS
 from harness.contract import reason_of
-from harness.verdict import Requirement, Subject
+from harness.verdict import CSMS, Requirement
 
 if TYPE_CHECKING:
     from harness.checkers.model import Op, Rollout
@@ -41,7 +41,7 @@ class R35(Checker):
     def replied(self, view: View, fact: Replied) -> None:
         """Accuse an error in answer to a status or a boot."""
         call = fact.call
-        if fact.sender is not Subject.CSMS or call is None:
+        if fact.sender is not CSMS or call is None:
             return
         self.exercised += 1
         # B01.FR.10: before its boot was accepted, SecurityError is the right answer.
@@ -240,7 +240,7 @@ class R43(Checker):
         """A fence after the answer: what was listed has arrived by now, or was never sent."""
         waiting = self._waiting.get(fact.station.id)
         connection = fact.connection
-        if not waiting or connection is None or fact.sender is not Subject.CSMS:
+        if not waiting or connection is None or fact.sender is not CSMS:
             return
         for name, op in list(waiting.items()):
             rollout = op.rollout_id and view.known_rollout(op.rollout_id)

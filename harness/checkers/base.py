@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 Key = tuple[type, str | None]  # a kind of fact, and what it is about
 
+_PASSED = (Verdict.PASS, "")
+_NOTHING: frozenset[Grade] = frozenset()
+_TOLERATED = frozenset({Grade.TOLERATED})
 MOST_FINDINGS = 25  # kept a requirement; the rest is counted
 
 F = TypeVar("F", bound="Callable[..., None]")
@@ -123,10 +126,8 @@ class Checker:
 
     def _verdict(self, view: View) -> tuple[Verdict, str]:
         """Derive the verdict; an accusation stands even if the checker broke later."""
-        decisive = {
-            f.grade for f in self.findings if not f.expected_by_scenario and view.decides(f.subject)
-        }
-        if decisive - {Grade.TOLERATED}:
+        decisive = self._decisive(view) if self.findings else _NOTHING
+        if decisive and decisive != _TOLERATED:
             return Verdict.FAIL, ""
         if self.broken:
             return Verdict.ERROR, self.broken
@@ -135,4 +136,9 @@ class Checker:
         if decisive:
             return Verdict.NON_STRICT, ""
         doubt = self.doubt or ("" if self.exercised else "never exercised")
-        return (Verdict.INCONCLUSIVE, doubt) if doubt else (Verdict.PASS, "")
+        return (Verdict.INCONCLUSIVE, doubt) if doubt else _PASSED
+
+    def _decisive(self, view: View) -> frozenset[Grade]:
+        """Return how heavy the findings are that decide the verdict."""
+        decisive = (f for f in self.findings if not f.expected_by_scenario)
+        return frozenset(f.grade for f in decisive if view.decides(f.subject))

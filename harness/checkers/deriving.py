@@ -10,7 +10,7 @@ from harness.checkers.facts import Answered, Read, Replied, Reported, Triggered
 from harness.checkers.settling import ENDED
 from harness.checkers.wirefold import REPORTS
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL, objects
-from harness.verdict import Requirement, Subject
+from harness.verdict import CSMS, Requirement
 
 if TYPE_CHECKING:
     from harness.checkers.model import Call, Member, Op, Rollout
@@ -204,7 +204,7 @@ class R34(Checker):
     def replied(self, _view: View, fact: Replied) -> None:
         """From the answer on, the status is known to the CSMS."""
         call: Call | None = fact.call
-        if fact.sender is not Subject.CSMS or call is None:
+        if fact.sender is not CSMS or call is None:
             return
         sent = self._sent.pop(call.event.index, None)
         if sent is not None and fact.frame[0] == 3:  # noqa: PLR2004 - a CALLRESULT

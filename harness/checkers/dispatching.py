@@ -19,7 +19,7 @@ from harness.checkers.liveness import liveness
 from harness.checkers.ordering import executed_stage
 from harness.checkers.settling import Settled, settled
 from harness.contract import TERMINAL
-from harness.verdict import Subject
+from harness.verdict import CSMS
 
 if TYPE_CHECKING:
     from harness.checkers.model import Connection, Member, Rollout
@@ -248,7 +248,7 @@ class L2(L1):
     @sees(Replied, about=("BootNotification",))
     def replied(self, view: View, fact: Replied) -> None:
         """An accepted boot makes a charger of a begun stage due."""
-        if fact.sender is not Subject.CSMS or not fact.station.accepted:
+        if fact.sender is not CSMS or not fact.station.accepted:
             return
         for rollout in view.rollouts:
             member = rollout.members.get(fact.station.id)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Booted, Replied
 from harness.contract import objects
-from harness.verdict import Requirement, Subject
+from harness.verdict import CSMS, Requirement
 
 if TYPE_CHECKING:
     from harness.checkers.model import Station
@@ -66,7 +66,7 @@ class R42(Checker):
     @sees(Replied, about=("BootNotification",))
     def replied(self, _view: View, fact: Replied) -> None:
         """An accepted boot is known to the CSMS from its answer on."""
-        if fact.sender is Subject.CSMS:
+        if fact.sender is CSMS:
             self._known[fact.station.id] = fact.event.index
 
     @sees(Answered, about=("fleet",))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Called, Closed, Garbled, Replied
 from harness.checkers.schemas import invalid, unheard_of
-from harness.verdict import Grade, Requirement, Subject
+from harness.verdict import CHARGER, CSMS, Grade, Requirement, Subject
 
 if TYPE_CHECKING:
     from harness.checkers.model import Call, Connection
@@ -36,7 +36,7 @@ NEW_CODES = CODES | {
 
 def other(side: Subject) -> Subject:
     """Return the other end of the connection."""
-    return Subject.CSMS if side is Subject.CHARGER else Subject.CHARGER
+    return CSMS if side is CHARGER else CHARGER
 
 
 class W01(Checker):
@@ -192,7 +192,7 @@ class W03(Checker):
         if connection is None or call.answered or not view.timed:
             return
         self.exercised += 1
-        pending = connection.ours if fact.sender is Subject.CHARGER else connection.theirs
+        pending = connection.ours if fact.sender is CHARGER else connection.theirs
         if len(pending) < 2:  # noqa: PLR2004 - itself and another one
             return
         now = fact.event.time
@@ -264,8 +264,8 @@ class W04(Checker):
 
     def _overdue(self, view: View, connection: Connection, event: Event | None) -> None:
         for pending, caller in (
-            (connection.ours, Subject.CHARGER),
-            (connection.theirs, Subject.CSMS),
+            (connection.ours, CHARGER),
+            (connection.theirs, CSMS),
         ):
             for call in pending.values():
                 if call.answered:

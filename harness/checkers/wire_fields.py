@@ -8,7 +8,7 @@ from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Called, Opened, Replied, Triggered, Turned
 from harness.checkers.schemas import VERSIONS
 from harness.checkers.wire import GIVEN_UP
-from harness.verdict import Grade, Requirement, Subject
+from harness.verdict import CSMS, Grade, Requirement
 
 if TYPE_CHECKING:
     from harness.checkers.model import Connection
@@ -153,10 +153,10 @@ class W09(Checker):
         if connection is None:
             return
         if station.accepted:
-            if fact.sender is Subject.CSMS:
+            if fact.sender is CSMS:
                 self._eager(view, fact, connection)
             return
-        late = fact.sender is Subject.CSMS and not fact.call.trigger
+        late = fact.sender is CSMS and not fact.call.trigger
         asked = any(c.action == "TriggerMessage" for c in connection.theirs.values())
         if late or asked:
             return
@@ -182,7 +182,7 @@ class W09(Checker):
                 seen=f"{fact.call.action} while the BootNotification is unanswered",
                 events=(boot.event, fact.event),
                 grade=Grade.TOLERATED,
-                subject=Subject.CSMS,
+                subject=CSMS,
             )
 
 

@@ -19,7 +19,7 @@ from harness.checkers.model import (
     Stage,
     Trigger,
 )
-from harness.verdict import Subject
+from harness.verdict import CHARGER, CSMS, Subject
 
 if TYPE_CHECKING:
     from harness.checkers.facts import Fact
@@ -45,9 +45,9 @@ class WireFold:
         """Take one event of a charger in."""
         kind = event.kind
         if kind == "send":
-            return self._frame(event, station, Subject.CHARGER)
+            return self._frame(event, station, CHARGER)
         if kind == "recv":
-            return self._frame(event, station, Subject.CSMS)
+            return self._frame(event, station, CSMS)
         if kind == "open":
             return self._open(event, station)
         if kind == "close":
@@ -118,12 +118,12 @@ class WireFold:
         if frame[0] in ANSWERS:
             return self._reply(event, station, sender, frame)
         call = Call(frame[1], frame[2], event, frame[3])
-        kind = facts.Called if sender is Subject.CHARGER else facts.Commanded
+        kind = facts.Called if sender is CHARGER else facts.Commanded
         out: list[Fact] = [kind(event, sender, station, connection, call)]
         if frame[0] != 2:  # SEND (2.1) is never answered  # noqa: PLR2004 - OCPP-J message type
             call.answered = True
             return out
-        if sender is Subject.CHARGER:
+        if sender is CHARGER:
             if connection is not None:
                 _open_call(connection.ours, call)
             self._charger_called(out, event, station, call)
@@ -142,14 +142,14 @@ class WireFold:
         connection = station.connection
         call = None
         if connection is not None:
-            pending = connection.theirs if sender is Subject.CHARGER else connection.ours
+            pending = connection.theirs if sender is CHARGER else connection.ours
             call = _answered_call(pending, frame[1])
         action = call.action if call is not None else None
         out: list[Fact] = [facts.Replied(event, sender, station, connection, call, frame, action)]
         if call is None or connection is None:
             return out
         call.answered = True
-        if sender is Subject.CSMS:
+        if sender is CSMS:
             if call.event.index > connection.fenced:  # noqa: PLR1730 - `max` is a call
                 connection.fenced = call.event.index
             connection.fences += 1
