@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from harness.checkers import Judge
 from harness.contract import objects
-from harness.history import CHARGER, FIELD_LOG
+from harness.history import FIELD_LOG
 from harness.operator_answers import outline
 from harness.progress import FAILED, Progress
 from harness.run_record import Counts, Ending, ExitCode, Expectation, Phase
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from harness.history import Event, Header
     from harness.verdict import Judgement
 
+COURSE = frozenset({"operator", "harness"})  # who tells how a drill goes
 PHASES = ("connect", "baseline", "act", "heal", "drain", "final")
 
 
@@ -58,7 +59,7 @@ class _Course:
     _open: tuple[str, float] | None = None
 
     def see(self, event: Event) -> None:
-        """Take one event in that is no charger's."""
+        """Take one event of the operator or the harness in."""
         if event.source == "operator" and event.name == "create" and event.kind == "ok":
             body = event.data.get("body")
             given = body.get("rollout_id") if isinstance(body, dict) else None
@@ -121,7 +122,7 @@ class Reviewer:
     def see(self, event: Event) -> None:
         """Take one event in."""
         self._judge.see(event)
-        if not event.source.startswith(CHARGER):
+        if event.source in COURSE:
             self._course.see(event)
         if self._own:
             self._progress.see(event)

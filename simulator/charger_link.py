@@ -156,8 +156,9 @@ class Link:
 
     def heeds(self, mark: str) -> bool:
         """Whether this mark means anything to the charger; most mean nothing to most."""
-        return mark == "heal" or any(
-            mark in {window.from_mark, window.until_mark} for window in self.spec.offline
+        windows = self.spec.offline
+        return mark == "heal" or (
+            bool(windows) and any(mark in {one.from_mark, one.until_mark} for one in windows)
         )
 
     def marked_by(self, marked: effects.Marked) -> None:

@@ -90,7 +90,7 @@ class View:
 
     def killed_between(self, first: int, last: int) -> bool:
         """Whether the CSMS was killed between two event indexes."""
-        return any(first < kill < last for kill in self.kills)
+        return bool(self.kills) and any(first < kill < last for kill in self.kills)
 
     def swallowed(self, member: Member, before: float = inf) -> bool:
         """Whether a kill may have swallowed its command: written down, and never sent.
