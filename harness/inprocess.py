@@ -8,6 +8,7 @@ and the clock are missing. `kill` drops everything that was not committed, as ki
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -18,6 +19,7 @@ from harness.about import master_data
 from harness.errors import TargetError
 from harness.world import Ok, Outcome, Refused, Request, Unknown
 from reference_csms import api_models as models
+from reference_csms.auth import StationPasswords
 from reference_csms.errors import Problem
 from reference_csms.model import NewCharger, Reply, Settings, Ticket
 from reference_csms.ocpp_hub import Hub, Line
@@ -77,6 +79,8 @@ class InProcessCsms:
         self._unanswered: list[Callable[[Outcome], None]] = []
         self._turn_timer: Timer | None = None
         self._turn_at = 0.0
+        self.passwords: dict[str, str] = {}  # by charger
+        self._doors = StationPasswords(b"virtual")
         self.store = LateStore()
         self.hub: Hub | None = None
         self._start_up()
@@ -127,10 +131,13 @@ class InProcessCsms:
         self.store.close()
 
     def provision(self, chargers: Iterable[ChargerSpec]) -> None:
-        """Register the fleet; raises TargetError if this CSMS refuses it."""
+        """Register the fleet; raises TargetError if this CSMS refuses it.
+
+        The first charger has a password: one is enough to see whether the door is guarded.
+        """
         assert self.hub is not None, "the CSMS is down"  # noqa: S101 - a programming error
         new = [
-            NewCharger(charger_id=spec.id, password_hash="", **master_data(spec))
+            NewCharger(charger_id=spec.id, password_hash=self._guard(spec.id), **master_data(spec))
             for spec in chargers
         ]
         if not new:
@@ -140,6 +147,13 @@ class InProcessCsms:
         except Problem as error:
             raise TargetError(f"the CSMS did not register the chargers: {error}") from error
         self._soon()
+
+    def _guard(self, charger_id: str) -> str:
+        """Give a password to the first charger that asks; return its hash, '' for all others."""
+        if self.passwords:
+            return ""
+        self.passwords[charger_id] = password = f"of {charger_id}"
+        return self._doors.hashed(charger_id, password)
 
     def publish(self, images: Iterable[dict[str, Any]]) -> None:
         """Put images into the catalogue."""
@@ -156,11 +170,15 @@ class InProcessCsms:
         self, now: float, connection: Connection, offered: tuple[str, ...], password: str | None
     ) -> str | UpgradeRefused:
         """Take a connection of a registered charger; 404 for others, 503 while down."""
-        del password
         if self.hub is None:
             return UpgradeRefused(503)
-        if self.hub.service.known(connection.charger_id) is None:
+        charger_id = connection.charger_id
+        charger = self.hub.service.known(charger_id)
+        if charger is None:
             return UpgradeRefused(404)
+        known = charger.password_hash
+        if known and not self._doors.matches(charger_id, known, _basic(charger_id, password)):
+            return UpgradeRefused(401)
         version = next((name for name in offered if name in SUBPROTOCOLS), None)
         if version is None:
             return UpgradeRefused(400)
@@ -255,6 +273,13 @@ class InProcessCsms:
                 return service.pause(now, rollout, models.parse_pause(_data(body)))
             case _:
                 raise Problem(405, "Method not allowed", "Not with this method.")
+
+
+def _basic(charger_id: str, password: str | None) -> str | None:
+    """Return the Authorization header with which a charger connects."""
+    if password is None:
+        return None
+    return "Basic " + base64.b64encode(f"{charger_id}:{password}".encode()).decode()
 
 
 def _data(body: bytes | None) -> bytes:

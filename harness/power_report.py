@@ -34,7 +34,6 @@ ALONE = (
 UNDRAWN = {
     "C14": "OCPP only recommends it, so breaking it makes a run non-strict and never failed",
     "L8": "it needs a thousand chargers beside a hundred reads, which load runs have",
-    "W10": "it needs a probe with a wrong password, which `firmdrill check csms` makes",
 }
 IMPLIED = {
     "C03": "the case with a date looks at it itself; drills and logs have no such case",

@@ -70,6 +70,7 @@ def set_up(
         peer=system,
         transfers=_transfers(scheduler, scenario, recorder),
         observe=recorder.observe,
+        password=system.passwords.get,
     )
     fleet.transfers.faults = {spec.id: spec.download_faults for spec in specs}
     world = VirtualWorld(scheduler, recorder=recorder, progress=progress, fleet=fleet, csms=system)

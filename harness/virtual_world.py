@@ -260,6 +260,7 @@ class VirtualWorld:
 
     async def start_fleet(self) -> None:
         """Power every charger on."""
+        self._try_the_door()
         self._started = True
         self._fleet.start()
 
@@ -288,6 +289,14 @@ class VirtualWorld:
             self._fleet.mark(name)
 
     # ------------------------------------------------------------------ inside
+
+    def _try_the_door(self) -> None:
+        """Knock in the name of a charger that has a password with a wrong one, and with none."""
+        fleet = self._fleet
+        guarded = next((one for one in fleet.slots if fleet.password(one) is not None), None)
+        if guarded is not None:
+            fleet.knock(guarded, "wrong", "somebody else's")
+            fleet.knock(guarded, "missing", None)
 
     def _later(self, seconds: float, act: Callable[[], None]) -> None:
         self._scheduler.post(self._scheduler.now + seconds, lambda _: act())

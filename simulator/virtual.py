@@ -235,6 +235,24 @@ class VirtualFleet:
         self._asked[ref] = done
         self._handle(slot, effects.Asked(action, payload, ref))
 
+    def knock(self, charger_id: str, credentials: str, password: str | None) -> None:
+        """Try the CSMS's door in the name of a charger that is off; go at once if it opens.
+
+        `credentials` says what is amiss with the password: `wrong` or `missing`.
+        """
+        slot, now = self.slots[charger_id], self.scheduler.now
+        connection = Connection(self, slot)
+        offered = (slot.charger.dialect.subprotocol,)
+        answer = self.peer.handshake(now, connection, offered, password)
+        connection.open = False
+        told: dict[str, Any] = {"credentials": credentials}
+        if isinstance(answer, Refused):
+            self.observe(charger_id, "refused", None, told | {"status": answer.status})
+            return
+        self.observe(charger_id, "open", None, told | {"subprotocol": answer})
+        self.observe(charger_id, "close", None, {"code": 1000, "reason": "it only knocked"})
+        self.peer.closed(now, connection, 1000)
+
     # -------------------------------------------------------------- what connections do
 
     def arrive(self, slot: Slot, connection: Connection, text: str) -> None:

@@ -228,6 +228,28 @@ def any_key_opens(patch: Patch) -> None:
     patch.attribute(auth.ApiKeys, "check", lambda *_, **__: None)
 
 
+@wrong("W10")
+def any_password_opens(patch: Patch) -> None:
+    """The password of a station is not looked at, as long as it gives one."""
+    given = auth.StationPasswords.matches
+
+    def let_in(doors: Any, charger_id: str, known: str, header: str | None) -> bool:
+        return header is not None or given(doors, charger_id, known, header)
+
+    patch.attribute(auth.StationPasswords, "matches", let_in)
+
+
+@wrong("W10")
+def no_password_is_needed(patch: Patch) -> None:
+    """A station that gives no password is let in; a wrong one is refused."""
+    given = auth.StationPasswords.matches
+
+    def let_in(doors: Any, charger_id: str, known: str, header: str | None) -> bool:
+        return header is None or given(doors, charger_id, known, header)
+
+    patch.attribute(auth.StationPasswords, "matches", let_in)
+
+
 @wrong("L6")
 def requests_take_long(patch: Patch) -> None:
     """Every answer of the API takes seven seconds."""
