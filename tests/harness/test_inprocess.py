@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from harness.rehearsal import rehearse
+from harness.verdict import Verdict
 from simulator.scenario import load
 
 DRILL = """
@@ -35,3 +36,17 @@ def test_a_kill_at_a_commit_waits_for_something_to_be_written() -> None:
     ]
     after = next(e for e in events[kill.index :] if e.source == "operator" and e.kind != "invoke")
     assert (after.name, after.kind) == ("execute_stage", "info")
+
+
+def test_a_drill_tries_the_door_before_its_chargers_do() -> None:
+    """A wrong password and none are turned away; the right one is let in, after a kill as well."""
+    done = rehearse(load(DRILL.replace("  - restart", "  - restart\n  - hold: 30 s")))
+    turned = [event for event in done.history.events if "credentials" in event.data]
+    assert [(event.kind, event.data) for event in turned] == [
+        ("refused", {"credentials": "wrong", "status": 401}),
+        ("refused", {"credentials": "missing", "status": 401}),
+    ]
+    w10 = done.judgement.result("W10")
+    assert (w10.verdict, w10.exercised) == (Verdict.PASS, 2)
+    opened = [event.charger for event in done.history.events if event.kind == "open"]
+    assert opened.count(turned[0].charger) > 1

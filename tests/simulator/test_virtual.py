@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from simulator.virtual import Scheduler, Timer
+from tests.simulator.lab import Lab
 
 # What a callback schedules: (delay, what that schedules in turn), and whether it is cancelled.
 plans: st.SearchStrategy[Any] = st.recursive(
@@ -88,3 +89,26 @@ def test_a_wait_that_fails_takes_its_time() -> None:
     assert (scheduler.now, ran) == (5.0, ["late"])
     assert isinstance(scheduler.at(0.0, print), Timer)
     assert scheduler.upcoming() == 5.0
+
+
+def test_who_knocks_at_an_open_door_goes_at_once() -> None:
+    """The CSMS hears of the end, the charger of nothing."""
+    lab = Lab()
+    lab.fleet.knock("CP-1", "missing", None)
+    assert [(kind, text) for _, kind, text in lab.log] == [
+        ("open", {"credentials": "missing", "subprotocol": "ocpp1.6"}),
+        ("close", {"code": 1000, "reason": "it only knocked"}),
+    ]
+    assert (lab.csms.connection, lab.csms.closings) == (None, 1)
+    assert not lab.charger.online
+    assert lab.boot().charger.online
+
+
+def test_who_knocks_at_a_closed_door_is_told_the_status() -> None:
+    """What was wrong with the password stands beside it."""
+    lab = Lab()
+    lab.csms.refuse = [401]
+    lab.fleet.knock("CP-1", "wrong", "x")
+    told = {"credentials": "wrong", "status": 401}
+    assert [(kind, data) for _, kind, data in lab.log] == [("refused", told)]
+    assert lab.csms.closings == 0
