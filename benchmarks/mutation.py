@@ -170,7 +170,7 @@ def run(sample: Sequence[Change], attempt: Callable[[Change], int], jobs: int) -
     return survivors
 
 
-def forked(attempt: Callable[..., int], *arguments: Any) -> int:
+def forked(attempt: Callable[..., int], *arguments: Any, limit: int = LIMIT) -> int:
     """Start an attempt in a quiet process of its own, bounded in time and memory."""
     child = os.fork()
     if child:
@@ -180,7 +180,7 @@ def forked(attempt: Callable[..., int], *arguments: Any) -> int:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         code = attempt(*arguments)
     except LookupError:
@@ -200,7 +200,7 @@ def survey() -> dict[str, Any]:
         raise RuntimeError("the judge is imported already: no change would be seen")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "seen.json"
-        forked(watched, out)
+        forked(watched, out, limit=20 * LIMIT)  # all tests, and watched: a slow machine needs it
         if os.wait()[1] != 0:
             raise RuntimeError("the tests fail over the judge as it is: nothing can be measured")
         return dict(json.loads(out.read_text(encoding="utf-8")))
