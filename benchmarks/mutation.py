@@ -253,6 +253,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--out", type=Path, default=Path("reports"))
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)  # before the work, not after it
     every = list(changes())
     picked = random.Random(options.seed).sample(every, min(options.sample, len(every)))
     survivors = survivors_of(picked, options.jobs)
