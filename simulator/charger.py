@@ -23,6 +23,7 @@ from simulator.charger_frames import Frames
 from simulator.charger_link import ASK, SECURITY_REF, TERMINAL_REF, Link
 from simulator.charger_transactions import TRANSACTION_REF, Transaction
 from simulator.charger_update import Update
+from simulator.dialect import MOST
 from simulator.firmware import TERMINAL, Status
 
 if TYPE_CHECKING:
@@ -199,7 +200,9 @@ class Charger(Frames):
 
     def _boot_answered(self, payload: dict[str, Any]) -> None:
         interval = payload.get("interval")
-        wait = float(interval) if isinstance(interval, int) and interval > 0 else 0.0
+        wait = 0.0
+        if isinstance(interval, int) and interval > 0:
+            wait = float(min(interval, MOST))  # JSON has integers beyond any float
         if self.booted:  # it was only triggered
             return
         if payload.get("status") != "Accepted":

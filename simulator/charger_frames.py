@@ -13,6 +13,8 @@ from simulator.charger_link import ASK, Link
 from simulator.errors import PeerError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from simulator.faults import ChargerSpec, NetworkFault
 
 
@@ -39,6 +41,11 @@ class Frames(Link):
     def lose_power(self) -> None:
         """Go down without a word."""
         raise NotImplementedError
+
+    def _lost(self, calls: Iterable[tuple[str, str | None]], code: int) -> None:
+        """Forget what was held back, too: an answer belongs to the connection of its CALL."""
+        self.deferred = ()
+        super()._lost(calls, code)
 
     # ------------------------------------------------------------------ what comes in and goes out
 

@@ -27,7 +27,7 @@ class Transaction:
 
     def __init__(self, charger: Charger) -> None:
         self._charger = charger
-        self._id: Any = None  # 1.6: an integer from the CSMS; 2.x: our own text
+        self._id: int | str | None = None  # 1.6: from the CSMS; 2.x: our own text
         self._sequence = 0
         self._unanswered: tuple[tuple[str, str, dict[str, Any]], ...] = ()  # ref, action, payload
         self._ended = False
@@ -46,8 +46,9 @@ class Transaction:
         began = any(one[:2] == (ref, "StartTransaction") for one in self._unanswered)
         self._unanswered = tuple(one for one in self._unanswered if one[0] != ref)
         if began and payload is not None:
-            self._id = payload.get("transactionId")
-            if self._ended:
+            given = payload.get("transactionId")
+            self._id = given if type(given) is int else None  # what is none cannot be told again
+            if self._ended and self._id is not None:
                 self._tell_end()
 
     def end(self) -> None:

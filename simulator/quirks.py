@@ -97,9 +97,9 @@ def told(charger: Charger, status: str, request_id: int | None) -> Told:
                 reports.append((Status.DOWNLOADING, given))
             case "duplicates_status", _:
                 reports += reports
-            case "malformed_json", Status.DOWNLOADING:
+            case "malformed_json", Status.DOWNLOADING if charger.ready:
                 charger.act(effects.Send(BROKEN))
-            case "unheard_action", Status.DOWNLOADING:
+            case "unheard_action", Status.DOWNLOADING if charger.ready:
                 charger.act(effects.Send(UNHEARD))
             case _:
                 pass

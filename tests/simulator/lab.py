@@ -75,7 +75,8 @@ class ScriptedCsms:
         self.boot_status = ["Accepted"]  # the last one stays
         self.refuse: list[int] = []
         self.mute: set[str] = set()  # actions that get no answer
-        self.transaction_id = 1
+        self.transaction_id: Any = 1
+        self.interval = 60  # seconds between heartbeats
         self.calls = 0
         self.closings = 0  # connections whose end it heard of
 
@@ -99,7 +100,8 @@ class ScriptedCsms:
         payload: dict[str, Any] = {}
         if frame.action == "BootNotification":
             status = self.boot_status.pop(0) if len(self.boot_status) > 1 else self.boot_status[0]
-            payload = {"status": status, "currentTime": rfc3339(now), "interval": 60}
+            payload = {"status": status, "currentTime": rfc3339(now)}
+            payload["interval"] = self.interval
         elif frame.action == "StartTransaction":
             tag = {"status": "Accepted"}
             payload = {"transactionId": self.transaction_id, "idTagInfo": tag}

@@ -257,6 +257,15 @@ def test_numbers_beyond_reason_are_only_large() -> None:
     assert lab.run(600.0).statuses() == ["Downloading"]
 
 
+def test_a_heartbeat_interval_beyond_any_float_is_only_long() -> None:
+    """JSON has integers of any length, and a CSMS may answer a boot with one."""
+    lab = Lab()
+    lab.csms.interval = 10**400
+    lab.boot()
+    assert lab.charger.booted
+    assert isinstance(lab.call("ClearCache", {}), wire.CallResult)
+
+
 @pytest.mark.parametrize(
     ("ocpp", "name"), [("ocpp1.6", "status"), ("ocpp2.0.1", "connectorStatus")]
 )

@@ -87,6 +87,17 @@ def test_a_session_that_ends_offline_is_told_after_the_reconnect() -> None:
     assert lab.calls("TransactionEvent")[-1][1]["eventType"] == "Ended"
 
 
+@pytest.mark.parametrize("number", [None, "7", 1.5, [1], True])
+@pytest.mark.parametrize("ends", [4.0, 0.0], ids=["after the answer", "before it"])
+def test_what_is_no_transaction_id_is_not_told_again(number: Any, ends: float) -> None:
+    """A CSMS that makes the mistake does not make its charger break the schema."""
+    lab = Lab(transaction=Fixed(value=ends), latency=Fixed(value=0.5))
+    lab.csms.transaction_id = number
+    lab.boot().run(30.0)
+    assert len(lab.calls("StartTransaction")) == 1
+    assert lab.calls("StopTransaction") == []
+
+
 @pytest.mark.parametrize("ocpp", VERSIONS)
 @pytest.mark.parametrize("cut", [True, False], ids=["cut off", "timed out"])
 def test_what_the_csms_did_not_answer_is_told_again(ocpp: str, *, cut: bool) -> None:

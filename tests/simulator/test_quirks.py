@@ -6,10 +6,10 @@ from typing import Any, get_args
 
 import pytest
 
-from simulator import wire
+from simulator import effects, wire
 from simulator.faults import DownloadFault, InstallFault, QuirkName
 from simulator.quirks import LATE, QUIRKS
-from tests.simulator.lab import Lab
+from tests.simulator.lab import START, Lab
 
 TRAIN = ["Downloading", "Downloaded", "Installing", "InstallRebooting", "Installed"]
 
@@ -81,6 +81,17 @@ def test_a_late_answer_comes_after_the_first_status() -> None:
     assert lab.calls("FirmwareStatusNotification")[0][0] < time
 
 
+def test_a_late_answer_is_never_given_on_another_connection() -> None:
+    """Nobody there asked, and what is asked there is answered for itself."""
+    lab = Lab(quirks=("answers_late",), ocpp="ocpp2.0.1").boot()
+    lab.request_update()
+    lab.run(1.0)
+    lab.fleet.cut("CP-1")
+    lab.run(60.0)
+    assert lab.charger.online
+    assert lab.answers("csms-update") == []
+
+
 def test_no_answer_at_all() -> None:
     """The update runs, the request stays unanswered."""
     lab = updated("never_answers")
@@ -116,6 +127,18 @@ def test_half_a_frame_goes_out_before_downloading() -> None:
     lab = updated("malformed_json")
     assert lab.broken == 1
     assert lab.statuses() == TRAIN
+
+
+@pytest.mark.parametrize("quirk", ["malformed_json", "unheard_action"])
+def test_nothing_odd_is_sent_without_a_connection(quirk: str) -> None:
+    """A download that begins offline is told of neither well nor badly."""
+    lab = Lab(quirks=(quirk,), ocpp="ocpp2.0.1").boot()
+    lab.request_update(retrieve_in=60.0)
+    lab.run(1.0)
+    lab.charger.handle(START + 10.0, effects.Disconnected(1006))
+    did = {type(action) for action in lab.charger.handle(START + 70.0, effects.Woke())}
+    assert effects.Fetch in did
+    assert effects.Send not in did
 
 
 def test_two_calls_are_outstanding() -> None:
