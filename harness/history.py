@@ -173,7 +173,7 @@ def read(lines: Iterable[bytes | str]) -> tuple[Header, Iterator[Event]]:
         raise HistoryError(0, "the history is empty")
     try:
         header = _header_decoder.decode(first[1])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HistoryError(1, f"not a history header: {error}") from error
     if header.format != FORMAT:
         raise HistoryError(1, f"format {header.format!r} is unknown; this version reads {FORMAT!r}")
@@ -188,7 +188,7 @@ def _events(numbered: Iterator[tuple[int, bytes | str]]) -> Iterator[Event]:
             continue
         try:
             event = _event_decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if line[-1:] not in {b"\n", "\n"}:
                 return
             raise HistoryError(number, f"not an event: {error}") from error

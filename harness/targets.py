@@ -22,9 +22,11 @@ from harness import processes
 from harness.about import master_data
 from harness.diagnosis import diagnose
 from harness.errors import TargetError
+from harness.fieldlog.frames import finite, refuse
 from harness.mapping import Names
 from harness.world import Ok, Outcome, Refused, Request, Unknown
 from simulator.certificates import KeyPair, client_context
+from simulator.wire import deep
 
 if TYPE_CHECKING:
     import ssl
@@ -179,10 +181,12 @@ def _body(raw: bytes) -> Any:
     """Return the JSON of a body, or its text where it is none (cut: it is only evidence)."""
     if not raw:
         return None
+    text = raw.decode("utf-8", "replace")
     try:
-        return json.loads(raw)
+        found = json.loads(raw, parse_constant=refuse, parse_float=finite)
     except (ValueError, RecursionError):  # nested a thousand deep
-        return raw[:2000].decode("utf-8", "replace")
+        return text[:2000]
+    return text[:2000] if deep(text, found) else found
 
 
 # ---------------------------------------------------------------------- our own CSMS

@@ -17,6 +17,7 @@ from simulator.errors import PeerError
 
 MAX_MESSAGE_ID = 36  # OCPP-J 1.6 §4.1.4, 2.x Part 4 §4.1.4
 MAX_DESCRIPTION = 255
+DEEPEST = 200  # levels of a frame: what follows it through the house must never run out of stack
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
@@ -107,6 +108,9 @@ def decode(text: str) -> Frame:
         raise PeerError("FormatViolation", f"not JSON: {error}") from error
     if not isinstance(parts, list) or not parts:
         raise PeerError("RpcFrameworkError", "a frame is a JSON array")
+    problem = deep(text, parts)
+    if problem:
+        raise PeerError("FormatViolation", problem)
     message_id = parts[1] if len(parts) > 1 and isinstance(parts[1], str) else None
     kind = parts[0]
     if type(kind) is not int or kind not in _SHAPES:
@@ -131,6 +135,26 @@ _SHAPES: dict[int, tuple[type[Frame], tuple[type, ...]]] = {
     5: (CallResultError, (str, str, dict)),
     6: (SendMessage, (str, dict)),
 }
+
+
+def deep(text: str, whole: Any, start: int = 0, end: int | None = None) -> str:
+    """Say if what was decoded from this text is nested too deeply to be handled, else ''.
+
+    What can just be read from where the stack is shallow, cannot be written where it is deep.
+    """
+    if text.count("[", start, end) + text.count("{", start, end) <= DEEPEST:
+        return ""
+    level = [whole] if isinstance(whole, dict | list) else []
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return ""
+    return f"nested more than {DEEPEST} levels deep"
 
 
 class Outstanding(msgspec.Struct, frozen=True, gc=False):

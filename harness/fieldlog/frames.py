@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from simulator.wire import deep
+
 CALL, RESULT, ERROR, RESULT_ERROR, NOTE = 2, 3, 4, 5, 6
 LENGTHS = {CALL: 4, RESULT: 3, ERROR: 5, RESULT_ERROR: 5, NOTE: 4}
 _QUOTED = re.compile(r"\[\s*[2-6]\s*,\s*\\\"")
@@ -25,20 +27,21 @@ _HEAD = re.compile(
 _TAIL = re.compile(r"(?:\":.*|^[^\[]{0,40})\}\s*\]\s*,?\s*$")
 
 
-def _refuse(constant: str) -> NoReturn:
+def refuse(constant: str) -> NoReturn:
+    """Raise ValueError: Python reads NaN and Infinity, JSON has neither."""
     raise ValueError(f"{constant} is no JSON number")
 
 
-def _finite(text: str) -> float:
+def finite(text: str) -> float:
+    """Return the number; raises ValueError where no float holds it."""
     number = float(text)
     if not math.isfinite(number):  # it would be written as null: another frame
         raise ValueError(f"{text[:20]} is too large a number")
     return number
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
+_DECODER = json.JSONDecoder(parse_constant=refuse, parse_float=finite)
 LONG = 4096  # characters; of more than that not all is tried at once, for it may be many frames
-DEEPEST = 200  # levels of a frame: what follows it through the house must never run out of stack
 
 
 class NotAFrame(Exception):
@@ -72,23 +75,6 @@ def written(value: Any) -> bytes:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
         return json.dumps(value, separators=(",", ":")).encode()
-
-
-def deep(text: str, whole: Any, start: int = 0, end: int | None = None) -> str:
-    """Say if what was decoded from this text is nested too deeply to be handled, else ''."""
-    if text.count("[", start, end) + text.count("{", start, end) <= DEEPEST:
-        return ""
-    level = [whole] if isinstance(whole, dict | list) else []
-    for _ in range(DEEPEST):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return ""
-    return f"nested more than {DEEPEST} levels deep"
 
 
 def quoted(text: str, start: int) -> tuple[list[Any], int]:

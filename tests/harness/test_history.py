@@ -89,6 +89,8 @@ def test_the_charger_is_read_from_the_source() -> None:
         ([b'{"format": "other/9"}\n'], 1, "other/9"),
         ([encode(Header()), b"oops\n"], 2, "not an event"),
         ([encode(Header()), b"\xff\n"], 2, "not an event"),
+        ([b'{"target":{"a":' + b"[" * 9999 + b"\n"], 1, "header"),
+        ([encode(Header()), b'{"data":{"a":' + b"[" * 9999 + b"\n"], 2, "not an event"),
         (
             [encode(Header()), encode(Event(1, 5, "a", "b")), encode(Event(1, 5, "a", "b"))],
             3,

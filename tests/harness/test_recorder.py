@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.history import Event, Header, History, read
+from harness.history import Event, Header, History, encode, read
 from harness.recorder import Recorder
 from harness.world import Ok, Refused, Request, Unknown
 
@@ -140,6 +140,17 @@ def test_whatever_arrives_is_recorded_and_can_be_read_back(parcels: list[tuple[s
     assert len(events) == len(texts)
     _, again = read(rig.history.lines())
     assert len(list(again)) == len(events) + 1
+
+
+def test_frames_without_end_are_recorded_as_text() -> None:
+    """Deeper than a reader's stack, and a little less: both would break whoever writes or reads."""
+    rig, written = Rig(), list[bytes]()
+    rig.history.subscribe(lambda event: written.append(encode(event)))
+    texts = ["[" * levels + "]" * levels for levels in [*range(960, 1002), 100_000]]
+    events = rig.frames(*(("recv", text) for text in texts))
+    assert [event.data for event in events] == [{"text": text} for text in texts]
+    _, again = read(rig.history.lines())
+    assert len(list(again)) == len(written) == len(texts) + 1
 
 
 def encode_json(value: Any) -> str:

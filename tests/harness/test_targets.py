@@ -124,6 +124,15 @@ async def test_a_body_that_is_no_json_is_kept_as_text(api: RestApi, answers: Ans
     assert len(outcome.body) == 2000
 
 
+@pytest.mark.parametrize("text", ["[" * 900 + "]" * 900, '{"total": NaN}', "[1e400]"])
+async def test_a_body_that_no_history_can_hold_is_kept_as_text(
+    api: RestApi, answers: Answers, text: str
+) -> None:
+    """Python reads more than JSON has, and deeper than it can write."""
+    answers.text = text
+    assert (await api.request(READ)).body == text
+
+
 async def test_a_large_body_is_read_to_its_end(api: RestApi, answers: Answers) -> None:
     """A rollout of thousands of chargers arrives in many pieces, and is one body."""
     answers.text = json.dumps({"chargers": [f"CP-{n:06}" for n in range(100_000)]})

@@ -130,3 +130,14 @@ def test_never_two_outstanding_and_never_an_id_twice(moves: list[str]) -> None:
             assert call.message_id not in seen
             seen.add(call.message_id)
             on_wire = call
+
+
+def test_what_nests_too_deeply_is_refused_before_anybody_handles_it() -> None:
+    """It could just be read, and what echoes it would be written a few levels deeper."""
+    for levels in range(wire.DEEPEST + 1, 1100, 13):
+        deep = "[" * levels + "]" * levels
+        with pytest.raises(PeerError) as caught:
+            wire.decode(f'[2,"x","GetVariables",{{"a":{deep}}}]')
+        assert caught.value.code == "FormatViolation"
+    flat = wire.decode(f'[2,"x","GetVariables",{{"a":[{"[]," * 999}[]]}}]')
+    assert isinstance(flat, wire.Call)
