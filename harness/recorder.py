@@ -13,7 +13,7 @@ import msgspec
 from harness.contract import objects
 from harness.history import CHARGER
 from harness.world import Ok, Refused, Unknown
-from simulator.wire import deep
+from simulator.wire import SHALLOW, deep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,7 +180,9 @@ def _frame(
         frame = _FRAME.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return "", "", {"text": text}
-    if deep(text, frame):  # it could be read here, and perhaps not where the history is
+    if len(text) > SHALLOW and deep(
+        text, frame
+    ):  # it could be read here, and perhaps not where the history is
         return "", "", {"text": text}
     length = len(frame)
     ref = frame[1] if length > 1 and isinstance(frame[1], str) else ""

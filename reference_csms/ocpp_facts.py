@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 ID_LIMIT = 36  # OCPP-J: characters of a message id
 _BIGGEST = 2**63
+DEEPEST = 200  # levels of a message: validators stop at 255, and an answer may repeat a part of it
+SHALLOW = 2 * DEEPEST  # characters: each level takes two, so what is no longer is not deeper
 
 
 @dataclass(slots=True)
@@ -53,6 +55,21 @@ class Outstanding(msgspec.Struct, frozen=True):
 def is_id(value: Any) -> bool:
     """Whether `value` can be a message id."""
     return type(value) is str and 0 < len(value) <= ID_LIMIT
+
+
+def deep(text: str, message: Any) -> bool:
+    """Whether what was decoded from this text is nested too deeply to be handled."""
+    if text.count("[") + text.count("{") <= DEEPEST:
+        return False
+    level = [message]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+    return bool(level)
 
 
 def request_id(value: Any) -> int | None:

@@ -26,11 +26,13 @@ from reference_csms.model import AskStatus, CallError, Frame, SendUpdate, rfc333
 from reference_csms.ocpp_answers import ANSWERS, STATUS_ACTIONS
 from reference_csms.ocpp_commands import SECURITY_EXTENSION, ask_status, update
 from reference_csms.ocpp_facts import (
+    SHALLOW,
     Counters,
     Outcome,
     Outstanding,
     answer_of,
     boot_facts,
+    deep,
     is_id,
     request_id,
 )
@@ -107,6 +109,8 @@ class Session:
             message = _decode(data)
         except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
             return self._damaged(data)
+        if len(data) > SHALLOW and deep(data, message):
+            return self._refuse_whole(message, "the message is nested too deeply")
         if type(message) is not list or not message:
             return self._unreadable("the message is not a JSON array")
         kind = message[0]
@@ -227,6 +231,10 @@ class Session:
             message = json.loads(text)
         except (ValueError, RecursionError):
             return self._unreadable("the message is not JSON")
+        return self._refuse_whole(message, "the message is not valid UTF-8 JSON")
+
+    def _refuse_whole(self, message: Any, problem: str) -> str | None:
+        """Answer a message of which only the head is used."""
         if type(message) is not list or len(message) < 2:  # noqa: PLR2004 - [2, id, ...]
             return self._unreadable("the message is not a JSON array")
         if message[0] != CALL:
@@ -234,7 +242,7 @@ class Session:
             return None
         if not is_id(message[1]) or not message[1].isprintable():
             return self._unreadable("the message id cannot be read")
-        return self._refuse(message[1], "FormatViolation", "the message is not valid UTF-8 JSON")
+        return self._refuse(message[1], "FormatViolation", problem)
 
     # -------------------------------------------------- replies of the station
 

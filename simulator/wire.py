@@ -18,6 +18,7 @@ from simulator.errors import PeerError
 MAX_MESSAGE_ID = 36  # OCPP-J 1.6 §4.1.4, 2.x Part 4 §4.1.4
 MAX_DESCRIPTION = 255
 DEEPEST = 200  # levels of a frame: what follows it through the house must never run out of stack
+SHALLOW = 2 * DEEPEST  # characters: each level takes two, so what is no longer is not deeper
 
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
@@ -108,8 +109,7 @@ def decode(text: str) -> Frame:
         raise PeerError("FormatViolation", f"not JSON: {error}") from error
     if not isinstance(parts, list) or not parts:
         raise PeerError("RpcFrameworkError", "a frame is a JSON array")
-    problem = deep(text, parts)
-    if problem:
+    if len(text) > SHALLOW and (problem := deep(text, parts)):
         raise PeerError("FormatViolation", problem)
     message_id = parts[1] if len(parts) > 1 and isinstance(parts[1], str) else None
     kind = parts[0]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 ODD: list[Any] = [
     None, True, False, 0, -1, 1.5, 1e308, 10**30, "", "x" * 300, "\x00", "\u202e<b>", "'; DROP--",
     [], {}, [[]], {"a": {"b": []}}, "2027-01-01T00:00:00", "Installed", "\N{PILE OF POO}" * 60,
+    json.loads("[" * 300 + "]" * 300),
 ]  # fmt: skip
 Payloads = dict[str, dict[str, Any]]
 

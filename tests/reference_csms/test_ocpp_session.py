@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from reference_csms.model import Image
 from reference_csms.ocpp_answers import ANSWERS, STATUS_ACTIONS
 from reference_csms.ocpp_facts import Outcome
-from reference_csms.ocpp_schemas import VERSIONS, Payloads
+from reference_csms.ocpp_schemas import VERSIONS, Payloads, spelled
 from tests.reference_csms.station import BOOTS, Csms, Station
 
 STRICT = {version: Payloads(version, formats=True) for version in VERSIONS}
@@ -593,3 +593,28 @@ def test_every_well_formed_call_is_answered_exactly_once(
             validator = STRICT[version].response(call[2])
             assert validator is not None
             validator.validate(answers[0][2])
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("levels", [198, 252, 800])
+def test_a_message_that_nests_too_deeply_is_refused_by_its_id(version: str, levels: int) -> None:
+    """No validator is asked: it would give up, and with it the connection."""
+    one = station(version)
+    payload = '{"customData":{"vendorId":"v","deep":' + "[" * levels + "]" * levels + "}}"
+    for action in (*SMALL[version], "BootNotification", "FirmwareStatusNotification"):
+        (answer,) = one.send(f'[2,"{action[:36]}","{action}",{payload}]')
+        assert answer[:3] == [4, action[:36], spelled(version, "FormatViolation")]
+    assert one.call("Heartbeat", {})[0] == 3
+
+
+def test_an_answer_that_nests_too_deeply_was_never_given() -> None:
+    """The command waits until its time is up, and the connection goes on."""
+    one = station()
+    rollout_id = one.csms.rollout("CP-1")
+    command = one.command()
+    for kind in ("3", "4"):
+        assert one.send(f'[{kind},"{command[1]}",{"[" * 700}{"]" * 700},"",{{}}]') == []
+    one.csms.turn(60.0)
+    assert one.csms.hub.counters.timeouts
+    assert one.csms.charger(rollout_id, "CP-1")["status"] != "failed"
+    assert one.call("Heartbeat", {})[0] == 3
