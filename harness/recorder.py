@@ -180,9 +180,8 @@ def _frame(
         frame = _FRAME.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return "", "", {"text": text}
-    if len(text) > SHALLOW and deep(
-        text, frame
-    ):  # it could be read here, and perhaps not where the history is
+    if len(text) > SHALLOW and deep(text, frame):
+        # It could be read here, and perhaps not where the history is.
         return "", "", {"text": text}
     length = len(frame)
     ref = frame[1] if length > 1 and isinstance(frame[1], str) else ""
