@@ -133,7 +133,7 @@ def _beneath(part: _Part, given: Mapping[str, Any]) -> _Part:
 
 
 def _known_profile(value: Any) -> Any:
-    if value is not None and value not in PROFILES:
+    if value is not None and not (isinstance(value, str) and value in PROFILES):
         known = ", ".join(PROFILES)
         raise ValueError(
             f"no profile is called {value!r:.40}{guess(str(value), PROFILES)} ({known})"

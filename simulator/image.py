@@ -50,6 +50,8 @@ class Image:
     def __post_init__(self) -> None:
         if self.size < HEADER_BYTES:
             raise ValueError(f"an image needs at least {HEADER_BYTES} bytes, not {self.size}")
+        if len(self._header("0" * 64)) > HEADER_BYTES:
+            raise ValueError("version, vendor and model are too long for the image header")
 
     @cached_property
     def block(self) -> bytes:
@@ -66,12 +68,13 @@ class Image:
         for _ in range(whole):
             digest.update(self.block)
         digest.update(self.block[:rest])
+        return self._header(digest.hexdigest()).ljust(HEADER_BYTES)
+
+    def _header(self, sha256: str) -> bytes:
+        """Return the header of a body with this hex digest, not yet filled up."""
         about = {"version": self.version, "vendor": self.vendor, "model": self.model,
-                 "length": self.size, "sha256": digest.hexdigest()}  # fmt: skip
-        text = MAGIC + json.dumps(about, separators=(",", ":")).encode()
-        if len(text) > HEADER_BYTES:
-            raise ValueError("version, vendor and model are too long for the image header")
-        return text.ljust(HEADER_BYTES)
+                 "length": self.size, "sha256": sha256}  # fmt: skip
+        return MAGIC + json.dumps(about, separators=(",", ":")).encode()
 
     @cached_property
     def sha256(self) -> str:

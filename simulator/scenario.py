@@ -24,7 +24,7 @@ from simulator.scenario_load import Load
 from simulator.scenario_problems import Misplaced, Several, explain, guess
 from simulator.scenario_steps import BoundField, CreateStep, MarkStep, Step
 from simulator.scenario_yaml import write
-from simulator.units import Count, Duration, Flag, Rate, Size
+from simulator.units import Count, Duration, Flag, Rate, Size, write_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -49,6 +49,9 @@ PropertyId = Annotated[
 ]
 
 
+LARGEST_IMAGE = 10e9  # bytes: every one of them is digested before the drill begins
+
+
 class Firmware(Frozen):
     """The image that the rollout distributes, and how it is served."""
 
@@ -64,9 +67,12 @@ class Firmware(Frozen):
     tls: Flag = Field(True, description="Served over HTTPS, from an authority made on the spot.")
 
     def model_post_init(self, _: Any) -> None:
-        """Refuse an image smaller than its own header."""
+        """Refuse an image smaller than its own header, or too large to be made and digested."""
         if self.size < HEADER_BYTES:
             raise ValueError(f"the image needs at least {HEADER_BYTES} bytes")
+        if self.size > LARGEST_IMAGE:
+            raise ValueError(f"the image has at most {write_size(LARGEST_IMAGE)}")
+        _ = self.image  # raises ValueError where its header would be too long
 
     @property
     def image(self) -> Image:

@@ -357,3 +357,24 @@ def test_problems_between_the_parts_are_told_at_once_too() -> None:
         "operator[0].create.cohorts: no cohort is called d",
         "operator[0].create.cohorts: no cohort is called e",
     ]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("size: 1e30 GB", "firmware: the image has at most 10 GB"),
+        (f"vendor: {'x' * 5000}", "firmware: version, vendor and model are too long"),
+        (f"model: '{chr(0x1F4A9) * 40}'", "firmware: version, vendor and model are too long"),
+    ],
+)
+def test_an_image_that_nobody_can_make_is_refused(more: str, told: str) -> None:
+    """Before the drill, which would digest it for ever or could not write its header."""
+    (found,) = problems(MINIMAL.replace('"2.0.0"', f'"2.0.0", {more}'))
+    assert told in found
+
+
+@pytest.mark.parametrize("odd", ["[everest]", "{everest: 1}"])
+def test_a_profile_that_is_no_text_is_unknown(odd: str) -> None:
+    """Not even its hash is asked for."""
+    (found,) = problems(MINIMAL.replace("count: 3", f"count: 3, profile: {odd}"))
+    assert "fleet[0].profile: no profile is called" in found
