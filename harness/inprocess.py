@@ -8,7 +8,6 @@ and the clock are missing. `kill` drops everything that was not committed, as ki
 
 from __future__ import annotations
 
-import base64
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -25,6 +24,7 @@ from reference_csms.model import NewCharger, Reply, Settings, Ticket
 from reference_csms.ocpp_hub import Hub, Line
 from reference_csms.service import Service
 from reference_csms.store_late import LateStore
+from simulator.credentials import basic
 from simulator.virtual import Connection
 from simulator.virtual import Refused as UpgradeRefused
 
@@ -176,8 +176,9 @@ class InProcessCsms:
         charger = self.hub.service.known(charger_id)
         if charger is None:
             return UpgradeRefused(404)
+        header = None if password is None else basic(charger_id, password)
         known = charger.password_hash
-        if known and not self._doors.matches(charger_id, known, _basic(charger_id, password)):
+        if known and not self._doors.matches(charger_id, known, header):
             return UpgradeRefused(401)
         version = next((name for name in offered if name in SUBPROTOCOLS), None)
         if version is None:
@@ -273,13 +274,6 @@ class InProcessCsms:
                 return service.pause(now, rollout, models.parse_pause(_data(body)))
             case _:
                 raise Problem(405, "Method not allowed", "Not with this method.")
-
-
-def _basic(charger_id: str, password: str | None) -> str | None:
-    """Return the Authorization header with which a charger connects."""
-    if password is None:
-        return None
-    return "Basic " + base64.b64encode(f"{charger_id}:{password}".encode()).decode()
 
 
 def _data(body: bytes | None) -> bytes:

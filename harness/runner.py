@@ -7,7 +7,6 @@ always a `RunRecord`: an unreachable target, a fleet that never came up and Ctrl
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import platform
 import re
@@ -33,6 +32,7 @@ from harness.socket_world import Clock, SocketWorld, interrupted_by_signals
 from simulator import event_loop
 from simulator.certificates import client_context
 from simulator.charger import Charger
+from simulator.credentials import basic
 from simulator.dialect import dialect_of
 from simulator.divided import DividedFleet
 from simulator.errors import SimulatorError
@@ -318,7 +318,7 @@ class _Run:
         found = await diagnose(
             url,
             subprotocols=(dialect_of(spec).subprotocol,),
-            authorization=None if password is None else _basic(spec.id, password),
+            authorization=None if password is None else basic(spec.id, password),
             tls=address.charger_trust(spec.id),
         )
         return f"{error}. Tried again: {found.sentence(url)}"
@@ -353,11 +353,6 @@ def about(options: Options) -> dict[str, str]:
     """Return what a report says about the scenario."""
     scenario = options.scenario
     return {"name": scenario.name, "proves": scenario.proves, "file": options.source}
-
-
-def _basic(charger_id: str, password: str) -> str:
-    """Return the Authorization header of a charger (security profiles 1 and 2)."""
-    return "Basic " + base64.b64encode(f"{charger_id}:{password}".encode()).decode()
 
 
 def slug(name: str) -> str:

@@ -7,7 +7,6 @@ known and that charger's BootNotification.
 
 from __future__ import annotations
 
-import base64
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from harness.errors import TargetError
 from harness.mapping import PATHS
 from harness.targets import RestApi, provision
 from harness.world import Ok, Request
+from simulator.credentials import basic
 from simulator.dialect import dialect_of
 from simulator.faults import ChargerSpec
 
@@ -192,7 +192,7 @@ async def _ocpp(address: Address, spec: ChargerSpec) -> AsyncIterator[Step]:
     """DNS, TCP, TLS, the subprotocol, and a boot."""
     url, version = address.charger_url(spec.id), dialect_of(spec).subprotocol
     password = address.passwords.get(spec.id)
-    headers = {} if password is None else {"Authorization": _basic(spec.id, password)}
+    headers = {} if password is None else {"Authorization": basic(spec.id, password)}
     trust = address.charger_trust(spec.id)
     found = await diagnose(
         url, subprotocols=(version,), authorization=headers.get("Authorization"), tls=trust
@@ -211,10 +211,6 @@ async def _ocpp(address: Address, spec: ChargerSpec) -> AsyncIterator[Step]:
             return
         hint = "" if status == "Accepted" else "; drills need Accepted: register the charger"
         yield Step(status == "Accepted", f"{version}: {url}: BootNotification: {status}{hint}")
-
-
-def _basic(name: str, password: str) -> str:
-    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
 
 
 async def _boot(url: str, spec: ChargerSpec, headers: dict[str, str], trust: Any) -> str:

@@ -7,7 +7,6 @@ per connection; what arrives is told to the `Ear` in the order of the socket.
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
 import logging
 import socket
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 import picows
 from picows import WSCloseCode, WSListener, WSMsgType, WSTransport
 
+from simulator.credentials import basic
 from simulator.dial import Dialled
 from simulator.effects import ConnectFailed
 
@@ -209,8 +209,7 @@ async def open_line(
 
     headers = [("Sec-WebSocket-Protocol", ", ".join(subprotocols))]
     if login is not None:
-        token = base64.b64encode(f"{login[0]}:{login[1]}".encode()).decode()
-        headers.append(("Authorization", f"Basic {token}"))
+        headers.append(("Authorization", basic(*login)))
     try:
         async with asyncio.timeout(within):
             await picows.ws_connect(

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import math
 import time
-from base64 import b64encode
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -19,6 +18,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 
 from harness.suites.charger_socket import charger_of
+from simulator.credentials import basic
 from simulator.errors import StartError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ async def into_csms(
     """Play the chargers' side into a CSMS; the players hold what came of it."""
 
     def opener(charger: str) -> Callable[[], Any]:
-        headers = [("Authorization", _basic(charger, password))] if password else []
+        headers = [("Authorization", basic(charger, password))] if password else []
 
         async def opened() -> ClientConnection:
             return await asyncio.wait_for(
@@ -144,10 +144,6 @@ async def into_csms(
         return opened
 
     await asyncio.gather(*(_Driver(p, opener(charger)).run() for charger, p in players.items()))
-
-
-def _basic(charger: str, password: str) -> str:
-    return "Basic " + b64encode(f"{charger}:{password}".encode()).decode()
 
 
 async def into_chargers(

@@ -7,7 +7,6 @@ what the suite is like, and that it finds something.
 from __future__ import annotations
 
 import asyncio
-import base64
 import tempfile
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from harness.suites.csms_cases import DRILLED, ENDS, CsmsCase
 from harness.suites.csms_probes import PROBES, Probe
 from harness.suites.results import CaseReport
 from harness.verdict import Subject, Verdict
+from simulator.credentials import basic
 from simulator.scenario import built, dump
 
 if TYPE_CHECKING:
@@ -295,10 +295,9 @@ async def _at_the_door(suite: Suite) -> CaseReport:
 
 async def _knocked(address: Address, charger: ChargerSpec, password: str) -> Diagnosis:
     """Return how far a station with this password comes."""
-    given = base64.b64encode(f"{charger.id}:{password}".encode()).decode()
     return await diagnose(
         address.charger_url(charger.id), subprotocols=(charger.ocpp,),
-        authorization=f"Basic {given}", tls=address.charger_trust(charger.id),
+        authorization=basic(charger.id, password), tls=address.charger_trust(charger.id),
     )  # fmt: skip
 
 
