@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     Fields = dict[str, Any]
 
 
-_BAD = frozenset({Verdict.ERROR, Verdict.FAIL})
-
-
 @dataclass(frozen=True, slots=True)
 class Failure:
     """One distinct failure: the scenario that shows it, as small as it was made."""
@@ -152,10 +149,10 @@ def _judged(fields: Fields, mutant: str | None) -> Judgement:
 def _failures(
     judgement: Judgement, number: int, mutant: str | None, fields: Fields
 ) -> Iterator[Failure]:
-    for result in (one for one in judgement.results if one.verdict in _BAD):
+    for result in judgement.results:
         if result.verdict is Verdict.ERROR:
             yield Failure(result.requirement.id, "harness", number, mutant, fields, result.note)
-        else:
+        elif result.verdict is Verdict.FAIL:
             first = next(f for f in result.findings if not f.expected_by_scenario)
             seen = f"{first.who}: {first.witness.seen}"
             yield Failure(result.requirement.id, first.subject, number, mutant, fields, seen)

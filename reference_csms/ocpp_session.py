@@ -167,8 +167,6 @@ class Session:
         validator = self._payloads.request(action)
         if validator is None:
             return self._unknown(message_id, action)
-        if validator.is_valid(payload):
-            return None
         violation = self._payloads.violation(validator, payload)
         return None if violation is None else self._refuse(message_id, *violation)
 

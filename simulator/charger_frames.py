@@ -89,12 +89,10 @@ class Frames(Link):
             self.break_line(fault.kind)
 
     def _take(self, frame: wire.Frame) -> None:
-        if isinstance(frame, wire.CallResult):
-            self._settled(frame, frame.payload)
+        if isinstance(frame, (wire.CallResult, wire.CallError)):
+            self._settled(frame)
         elif isinstance(frame, wire.Call):
             self._answer(frame)
-        elif isinstance(frame, wire.CallError):
-            self._settled(frame, None)
         else:
             self.note("ignored", frame=type(frame).__name__)
 
@@ -137,9 +135,7 @@ class Frames(Link):
             code = self.dialect.error_code(error.code)
             self.transmit(wire.CallError(message_id, code, error.description), action)
 
-    def _settled(
-        self, frame: wire.CallResult | wire.CallError, payload: dict[str, Any] | None
-    ) -> None:
+    def _settled(self, frame: wire.CallResult | wire.CallError) -> None:
         ended = self.endpoint.settle(frame)
         if ended is None:
             self.note("unexpected_answer", message_id=frame.message_id)
@@ -148,7 +144,7 @@ class Frames(Link):
         self.welcomed()
         if ended.ref is not None and ended.ref.startswith(ASK):
             self.note("answered", ref=ended.ref.removeprefix(ASK), message_id=frame.message_id)
-        self.ended(ended, payload)
+        self.ended(ended, frame.payload if isinstance(frame, wire.CallResult) else None)
 
     def transmit(self, frame: wire.Frame, action: str) -> None:
         """Put a frame on the wire; `action` is its own, or that of the CALL it answers."""

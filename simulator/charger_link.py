@@ -92,7 +92,7 @@ class Link:
         """Draw a value from a stream of its own: the n-th decision with this purpose."""
         if type(distribution) is Fixed:  # cheaper than to ask what it is an instance of
             return distribution.value
-        number = self._counters[purpose] = self._counters.get(purpose, 0) + 1
+        number = self.count(purpose)
         return distribution.draw(Dice(self.seed, self.spec.id, f"{purpose}/{number}"))
 
     def count(self, purpose: str) -> int:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Key = tuple[type, str | None]  # a kind of fact, and what it is about
 
-_PASSED = (Verdict.PASS, "")
 _NOTHING: frozenset[Grade] = frozenset()
 _TOLERATED = frozenset({Grade.TOLERATED})
 MOST_FINDINGS = 25  # kept a requirement; the rest is counted
@@ -136,7 +135,7 @@ class Checker:
         if decisive:
             return Verdict.NON_STRICT, ""
         doubt = self.doubt or ("" if self.exercised else "never exercised")
-        return (Verdict.INCONCLUSIVE, doubt) if doubt else _PASSED
+        return (Verdict.INCONCLUSIVE, doubt) if doubt else (Verdict.PASS, "")
 
     def _decisive(self, view: View) -> frozenset[Grade]:
         """Return how heavy the findings are that decide the verdict."""

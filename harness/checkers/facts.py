@@ -145,7 +145,6 @@ class Replied(msgspec.Struct, eq=False):
     connection: Connection | None
     call: Call | None
     frame: list[Any]
-    action: str | None  # that of the CALL
 
 
 class Garbled(msgspec.Struct, eq=False):
@@ -216,13 +215,17 @@ Fact = (
 )
 
 
+def _replied(fact: Replied) -> str | None:
+    return fact.call.action if fact.call is not None else None
+
+
 # What a fact is about, as `sees` names it.
 ABOUT: dict[type, Callable[[Any], str | None]] = {
     Invoked: attrgetter("op.name"),
     Answered: attrgetter("op.name"),
     Called: attrgetter("call.action"),
     Commanded: attrgetter("call.action"),
-    Replied: attrgetter("action"),
+    Replied: _replied,
     Reported: attrgetter("status"),
     Marked: attrgetter("name"),
 }

@@ -144,14 +144,12 @@ class WireFold:
         if connection is not None:
             pending = connection.theirs if sender is CHARGER else connection.ours
             call = _answered_call(pending, frame[1])
-        action = call.action if call is not None else None
-        out: list[Fact] = [facts.Replied(event, sender, station, connection, call, frame, action)]
+        out: list[Fact] = [facts.Replied(event, sender, station, connection, call, frame)]
         if call is None or connection is None:
             return out
         call.answered = True
         if sender is CSMS:
-            if call.event.index > connection.fenced:  # noqa: PLR1730 - `max` is a call
-                connection.fenced = call.event.index
+            connection.fenced = max(connection.fenced, call.event.index)
             connection.fences += 1
             member = call.member
             if member is not None and member.pending is call.event and frame[0] == 3:  # noqa: PLR2004
