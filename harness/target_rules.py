@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.contract import CHARGER_STATUSES, DEFAULTS, STATUSES
+from simulator.units import LONGEST
 
 DECISIONS = frozenset(f"D{number}" for number in range(1, 36))
 INERT = frozenset({"D2", "D3", "D10", "D20", "D24", "D29", "D35"})
@@ -112,5 +113,9 @@ def _numbers(switch: str, value: Any) -> None:
     for name, number in value.items():
         if name not in known:
             raise ValueError(f"{switch} has no {name}; it has {', '.join(known)}")
-        if isinstance(number, bool) or not isinstance(number, int | float) or number <= 0:
-            raise ValueError(f"{switch}: {name} is a number of seconds above 0, not {number!r}")
+        wrong = isinstance(number, bool) or not isinstance(number, int | float)
+        if wrong or not 0 < number <= LONGEST:  # nan is above nothing
+            raise ValueError(
+                f"{switch}: {name} is a number of seconds above 0 and up to a century, "
+                f"not {number!r:.40}"
+            )

@@ -42,7 +42,7 @@ from simulator.faults import (
 )
 from simulator.profiles import PROFILES, Profile
 from simulator.scenario_problems import guess
-from simulator.units import Count, Duration, Flag, Share
+from simulator.units import Count, Duration, Flag, Interval, Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,8 +54,8 @@ if TYPE_CHECKING:
 class ReconnectPolicy(Frozen):
     """When a charger that lost its connection tries again."""
 
-    first: Duration = Field(1.0, description="The first wait.")
-    most: Duration = Field(60.0, description="The longest wait.")
+    first: Interval = Field(1.0, description="The first wait.")
+    most: Interval = Field(60.0, description="The longest wait.")
     factor: float = Field(
         2.0, ge=1, allow_inf_nan=False, description="Each wait is this much longer; 1: fixed."
     )
@@ -158,7 +158,7 @@ class Cohort(Frozen):
     model: str = Field("One", max_length=20, description="Charger model.")
     firmware_version: str = Field("1.0.0", max_length=50, description="Version before the drill.")
     site_id: str | None = Field(None, description="Where they stand.")
-    heartbeat: Duration | None = Field(None, description="Overrides the CSMS's interval.")
+    heartbeat: Interval | None = Field(None, description="Overrides the CSMS's interval.")
     network: Network = Field(Network(), description="Between charger and CSMS.")
     download: Download = Field(Download(), description="How they download.")
     install: Install = Field(Install(), description="How they install.")

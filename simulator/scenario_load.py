@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from simulator.faults import Frozen
-from simulator.units import Count, Duration, Share
+from simulator.units import Count, Duration, Interval, Share
 
 
 class Threshold(Frozen):
@@ -44,7 +44,7 @@ class Load(Frozen):
         0.0, ge=0.0, description="StatusNotifications a second that the fleet sends as well."
     )
     readers: Count = Field(2, ge=0, description="Dashboards that read rollouts and the fleet list.")
-    read_every: Duration = Field(1.0, description="How often each of them reads.")
+    read_every: Interval = Field(1.0, description="How often each of them reads.")
     repeat: Duration = Field(
         0.0, description="The operator's plan begins anew until this much time has passed."
     )

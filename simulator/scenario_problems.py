@@ -51,7 +51,7 @@ def explain(error: ValidationError, places: Places, fields: Iterable[str]) -> It
 
 def guess(word: str, known: Iterable[str]) -> str:
     """Return `; did you mean …?` where one of the known words is close, else nothing."""
-    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, sorted(set(known) - {word}), n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""
 
 

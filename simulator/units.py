@@ -22,6 +22,7 @@ _RATES = {f"{unit}/s": factor for unit, factor in _BYTES.items()}
 _SHARES = {"%": 0.01}
 _NUMBER = re.compile(r"\s*([0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)\s*([A-Za-z%/]*)\s*")
 LONGEST = 36_525 * 86_400.0  # seconds: a century; dates far beyond it cannot be written down
+SHORTEST = 0.001  # seconds between repetitions: what repeats sooner never lets time go on
 
 
 def _reader(
@@ -106,6 +107,7 @@ Duration = Annotated[
     PlainSerializer(write_duration),
     WithJsonSchema(DURATION_SCHEMA),
 ]
+Interval = Annotated[Duration, Field(ge=SHORTEST)]  # between repetitions
 Size = Annotated[
     int,
     Field(ge=0),

@@ -11,6 +11,7 @@ from simulator import cohort_parts, cohorts, scenario, scenario_steps
 from simulator.faults import Exponential, Fixed, Lognormal, Mixture, Uniform
 from simulator.profiles import PROFILES
 from simulator.quirks import QUIRKS
+from simulator.units import SHORTEST
 
 AMOUNTS = st.one_of(
     st.integers(min_value=0, max_value=3600).map(float),
@@ -18,6 +19,7 @@ AMOUNTS = st.one_of(
     st.integers(min_value=0, max_value=9999).map(lambda ms: ms / 1000),
 )
 POSITIVE = AMOUNTS.filter(bool)
+INTERVALS = AMOUNTS.filter(lambda value: value >= SHORTEST)
 SHARES = st.one_of(st.integers(0, 100).map(lambda percent: percent / 100), st.floats(0, 1))
 WORDS = st.text(min_size=1, max_size=12)  # any text: a dump must quote what YAML would misread
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
@@ -118,13 +120,13 @@ COHORT_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "model": WORDS,
     "firmware_version": WORDS,
     "site_id": st.none() | WORDS,
-    "heartbeat": st.none() | AMOUNTS,
+    "heartbeat": st.none() | INTERVALS,
     "network": model(
         cohorts.Network,
         latency=DISTRIBUTIONS,
         connect_after=DISTRIBUTIONS,
         reconnect=model(
-            cohorts.ReconnectPolicy, first=AMOUNTS, most=AMOUNTS, jitter=SHARES,
+            cohorts.ReconnectPolicy, first=INTERVALS, most=INTERVALS, jitter=SHARES,
             factor=st.floats(1, 4), random_range=AMOUNTS, repeats=st.none() | st.integers(0, 5),
         ),
         call_timeout=AMOUNTS,

@@ -61,10 +61,11 @@ def test_nonsense_is_refused_with_an_example(read: Callable[[Any], float], nonse
 @pytest.mark.parametrize(
     ("kind", "value"),
     [(units.Duration, -1), (units.Duration, float("inf")), (units.Duration, float("nan")),
+     (units.Interval, 0), (units.Interval, "1e-9 s"),
      (units.Share, 1.01), (units.Share, "120 %"), (units.Rate, 0), (units.Size, -1)],
 )  # fmt: skip
 def test_fields_refuse_values_out_of_range(kind: Any, value: Any) -> None:
-    """No negative or endless duration, no share above the whole, no rate of zero."""
+    """No negative or endless duration, none of zero between repetitions, no rate of zero."""
     with pytest.raises(ValidationError):
         TypeAdapter(kind).validate_python(value)
 
