@@ -49,7 +49,7 @@ class Drill:
     aliases: Mapping[str, str] = field(default_factory=dict)
     ending: Ending = Ending.NOT_STARTED
     where: str = "set-up"  # the phase, and in `act` the step: for the live view
-    boot_within: float = BOOT_WITHIN
+    boot_within: float = field(default_factory=lambda: BOOT_WITHIN)  # as it is then
     operator: Operator = field(init=False)
 
     def __post_init__(self) -> None:

@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.power, pytest.mark.sockets, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.power,
+    pytest.mark.sockets,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("mutants_sockets"),  # what all of them look at runs once
+]
 AT_ONCE = 4
 
 
