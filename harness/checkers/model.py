@@ -233,6 +233,8 @@ class Station(msgspec.Struct, eq=False):
     asked: int = -1  # index of the last question after its firmware status
     agreed: int = -1  # index of the question that it last agreed to answer
     line_back: int = -1  # index of the event that gave it its network back (virtual chargers)
+    renewed: int = -1  # index of its last boot with another version than before
     strays: set[str] = msgspec.field(
         default_factory=set
     )  # statuses of updates that nobody saw ordered
+    nameless: dict[str, int] = {}  # status without a request id -> index of its last report

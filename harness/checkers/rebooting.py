@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from harness.checkers.base import Checker, sees
 from harness.checkers.charger_rules import charger_rule, is_full
 from harness.checkers.facts import Booted, Interrupted, Reported, Served
-from harness.checkers.settling import failed_for_good
+from harness.checkers.settling import failed_for_good, refused
 from harness.verdict import Grade
 
 if TYPE_CHECKING:
@@ -224,7 +224,9 @@ class C08(Checker):
         if fact.member is None:
             return
         charger = fact.station.id
-        if failed_for_good(fact.member, fact.event.time):
+        # A CSMS that lost its patience proves nothing: the charger must have said so itself.
+        said = bool(fact.member.final) or refused(fact.member)
+        if said and failed_for_good(fact.member, fact.event.time):
             self._failed.setdefault(charger, (fact.member, fact.event, fact.station.version))
         else:
             self._failed.pop(charger, None)
@@ -241,7 +243,7 @@ class C08(Checker):
                 view,
                 who=fact.station.id,
                 charger=fact.station.id,
-                expected=f"version {failed[2]} after {failed[0].final}",
+                expected=f"version {failed[2]} after {failed[0].final or 'a refusal'}",
                 seen=f"a boot with {fact.version}",
                 events=(failed[1], fact.event),
             )

@@ -167,15 +167,24 @@ def _waited_in_vain(view: View, member: Member) -> bool:
 
 
 def _told_astray(view: View, member: Member, status: str) -> bool:
-    """Whether a status under an id that nobody saw issued may explain what is shown.
+    """Whether a status of another update, or of one that nobody saw, may explain what is shown.
 
     A kill can swallow a command whose request id was written down already: it counts as the
-    charger's own for the CSMS (D21), and nobody else can know.
+    charger's own for the CSMS (D21), and nobody else can know. Neither can the CSMS tell whose a
+    status without an id is, or a boot with another version, where an update that it had given up
+    is still under way.
     """
-    strays = view.stations[member.charger].strays if view.kills else set()
+    if not view.kills:
+        return False
+    station = view.stations[member.charger]
+    kill = view.swallowed_at(member)
+    said = set(station.strays)
+    if kill is not None:
+        said |= {status for status, index in station.nameless.items() if index > kill}
+        said |= {"Installed"} if station.renewed > kill else set()
     if status in ENDED:
-        return bool(strays & ({"Installed"} if status == "installed" else FAILURES))
-    return any(REACHED.get(said, 0) >= SHOWN_RANK[status] for said in strays)
+        return bool(said & ({"Installed"} if status == "installed" else FAILURES))
+    return any(REACHED.get(one, 0) >= SHOWN_RANK[status] for one in said)
 
 
 def _ahead(member: Member, status: str) -> str:

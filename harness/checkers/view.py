@@ -97,11 +97,19 @@ class View:
 
         Only kills before the event of this index count.
         """
-        return not member.triggers and any(
-            execute.may_act and execute.invoked.index < kill < before
+        return self.swallowed_at(member, before) is not None
+
+    def swallowed_at(self, member: Member, before: float = inf) -> int | None:
+        """Return the index of the first kill that may have swallowed its command."""
+        if member.triggers:
+            return None
+        kills = (
+            kill
             for execute in member.rollout.executes
             for kill in self.kills
+            if execute.may_act and execute.invoked.index < kill < before
         )
+        return min(kills, default=None)
 
     def unsure(self, member: Member) -> bool:
         """Whether the CSMS may not dare to send a command again (D21).

@@ -217,8 +217,11 @@ class WireFold:
         trigger = self._attribute(station, request_id)
         member = trigger.member if trigger is not None else None
         before = member.status if member is not None else ""
-        if trigger is None and status != "Idle":
-            station.strays.add(status)
+        if status in RANK:  # strangers make statuses up, and must not fill memory with them
+            if trigger is None:
+                station.strays.add(status)
+            if request_id is None:
+                station.nameless[status] = event.index
         if member is not None and status == "Idle":
             member.idle = event
         elif member is not None:
@@ -247,8 +250,10 @@ class WireFold:
         station.vendor = vendor if isinstance(vendor, str) else None
         station.model = model if isinstance(model, str) else None
         member = station.triggers[-1].member if station.triggers else None
-        if member is not None and station.booted is not None and version != before:
-            member.upgraded = member.upgraded or event
+        if station.booted is not None and version != before:
+            station.renewed = event.index
+            if member is not None:
+                member.upgraded = member.upgraded or event
         station.booted = event
         reason = payload.get("reason")
         return facts.Booted(event, station, version, before, str(reason) if reason else None)

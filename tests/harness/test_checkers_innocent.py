@@ -1,4 +1,4 @@
-"""Drills that once made the judge accuse an innocent CSMS: it must not happen again."""
+"""Drills that once made the judge accuse an innocent CSMS or charger: it must not happen again."""
 
 from __future__ import annotations
 
@@ -20,6 +20,19 @@ operator:
   - read
 expect: {failed: 1}
 """
+LATE_REBOOT = """
+version: 1
+name: a charger that reports once more between the time-out of the CSMS and its reboot
+firmware: {version: "2.0.0"}
+fleet: [{cohort: slow, count: 1, ocpp: ocpp2.0.1, install: {time: 60 s, reboot: 5 s}}]
+operator:
+  - create: {strategy: all_at_once, update_timeout: 30 s}
+  - execute_stage
+  - wait: {stage: settled, within: 2 min}
+  - wait: {until: {Installed: 1}, within: 5 min}
+  - read
+expect: {failed: 1}
+"""
 NO_BUT_YES = """
 version: 1
 name: a canary that answers Rejected and updates all the same
@@ -34,7 +47,9 @@ expect: {rollout: failed}
 """
 
 
-@pytest.mark.parametrize("text", [LATE_SUCCESS, NO_BUT_YES], ids=["late success", "no but yes"])
+@pytest.mark.parametrize(
+    "text", [LATE_SUCCESS, LATE_REBOOT, NO_BUT_YES], ids=["late", "reboot", "no but yes"]
+)
 def test_what_the_csms_rightly_holds_for_failed_is_no_invention(text: str) -> None:
     """A time-out or a refusal comes first, the charger's success later: it stays failed (D22)."""
     drill = rehearse(load(text))

@@ -88,6 +88,76 @@ def test_r14_lets_a_swallowed_command_time_out(waited: float, verdict: Verdict) 
     assert result.verdict is verdict, result.findings
 
 
+def given_up(dialect: str = "ocpp1.6") -> tuple[Tale, str]:
+    """A charger whose update timed out goes on with it, while a kill swallows its next command."""
+    t = Tale()
+    t.boot("A", dialect=dialect)
+    first = t.create("A", "all_at_once", update_timeout=60)
+    t.execute(first)
+    t.report("A", "Downloading", "Downloaded", "Installing")
+    t.wait(70)
+    t.show(first, "A", status="failed", reason="timeout", completed_at=t.stamp())
+    t.read(first)
+    second = t.create("A", "all_at_once", update_timeout=600)
+    t.info("execute_stage", t.invoke("execute_stage", second))
+    t.event("harness", "kill", "csms")
+    t.close("A", 1006)
+    t.event("harness", "up", "csms")
+    t.open("A", dialect)
+    return t, second
+
+
+def shown(t: Tale, rollout: str, status: str, **row: Any) -> Verdict:
+    """A read shows the charger so; return what R14 says."""
+    t.current[rollout] = 1
+    t.show(rollout, "A", status=status, **row)
+    t.read(rollout)
+    return t.result("R14").verdict
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "verdict"),
+    [
+        ("Installing", "installing", Verdict.PASS),
+        ("Installed", "installed", Verdict.PASS),
+        ("InstallationFailed", "failed", Verdict.PASS),
+        ("Installing", "installed", Verdict.FAIL),
+        ("Installing", "failed", Verdict.FAIL),
+        ("Downloaded", "installing", Verdict.FAIL),
+    ],
+)
+def test_r14_knows_that_a_status_without_an_id_tells_no_update(
+    said: str, status: str, verdict: Verdict
+) -> None:
+    """After the kill it may be that of the command written down; no further than it was said."""
+    t, second = given_up()
+    t.report("A", said)
+    assert shown(t, second, status) is verdict
+
+
+def test_r14_takes_what_was_said_before_the_kill_for_no_excuse() -> None:
+    """Nothing was written down then that it could have been about."""
+    t, second = given_up()
+    assert shown(t, second, "installing") is Verdict.FAIL
+
+
+def test_r14_takes_an_id_for_what_it_is() -> None:
+    """A status that names the update before says nothing about the next one."""
+    t, second = given_up("ocpp2.0.1")
+    t.report("A", "Installed")
+    assert shown(t, second, "installed") is Verdict.FAIL
+
+
+@pytest.mark.parametrize(("version", "verdict"), [("2.0.0", "PASS"), ("1.0.0", "FAIL")])
+def test_r14_lets_a_boot_with_another_version_stand_for_installed(
+    version: str, verdict: str
+) -> None:
+    """D23: whichever update it was, a new version runs."""
+    t, second = given_up("ocpp2.0.1")
+    t.notify_boot("A", version=version)
+    assert shown(t, second, "installed") == verdict
+
+
 def test_r14_accuses_a_time_out_of_nobody_without_a_kill() -> None:
     """Who was never told cannot time out."""
     t = Tale()
