@@ -179,7 +179,7 @@ def _told_astray(view: View, member: Member, status: str) -> bool:
     station = view.stations[member.charger]
     kill = view.swallowed_at(member)
     said = set(station.strays)
-    if kill is not None:
+    if kill is not None and station.triggers and station.triggers[-1].member is not None:
         said |= {status for status, index in station.nameless.items() if index > kill}
         said |= {"Installed"} if station.renewed > kill else set()
     if status in ENDED:
