@@ -16,13 +16,14 @@ from harness.checkers.facts import (
     Triggered,
 )
 from harness.checkers.plan import texts
+from harness.checkers.schemas import invalid
 from harness.checkers.sense import senseless
 from harness.checkers.wirefold import REPORTS
 from harness.contract import reason_of
 from harness.verdict import CSMS, Requirement
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Op, Rollout
+    from harness.checkers.model import Call, Op, Rollout
     from harness.checkers.view import View
 
 
@@ -46,7 +47,7 @@ class R35(Checker):
         self.exercised += 1
         # B01.FR.10: before its boot was accepted, SecurityError is the right answer.
         known = call.action == "BootNotification" or fact.station.accepted
-        if fact.frame[0] == 4 and known:  # noqa: PLR2004 - CALLERROR
+        if fact.frame[0] == 4 and known and _sound(fact, call):  # noqa: PLR2004 - CALLERROR
             self.accuse(
                 view,
                 who=fact.station.id,
@@ -55,6 +56,12 @@ class R35(Checker):
                 seen=f"CALLERROR {fact.frame[2]}",
                 events=(call.event, fact.event),
             )
+
+
+def _sound(fact: Replied, call: Call) -> bool:
+    """Whether a CALL was one that the CSMS has to understand: an error may answer any other."""
+    version = fact.connection.subprotocol if fact.connection is not None else ""
+    return not invalid(version, call.action, call.payload, answer=False)
 
 
 class R38(Checker):

@@ -10,7 +10,7 @@ from harness.checkers.facts import (
     Read,
 )
 from harness.checkers.knowing import known_settled
-from harness.checkers.settling import ENDED, SLACK, last_sign, update_timeout
+from harness.checkers.settling import ENDED, SLACK, last_sign, told, update_timeout
 from harness.contract import TERMINAL, objects
 from harness.verdict import Requirement
 
@@ -116,7 +116,7 @@ class L5(Checker):
             self.doubt = "" if self.exercised else "the target's time-out is unknown"
             return
         for member, row, _ in fact.rows:
-            if not member.triggers or member.final or _due_later(view, member) or _idle(member):
+            if not told(member) or member.final or _due_later(view, member):
                 continue
             quiet = fact.op.invoked.time - last_sign(member)
             if quiet < limit + fresh + SLACK or view.kills:
@@ -137,11 +137,6 @@ def _due_later(view: View, member: Member) -> bool:
     """Whether the retrieve date makes the time-out start later than the command."""
     del view
     return member.rollout.request.get("retrieve_date") is not None
-
-
-def _idle(member: Member) -> bool:
-    """Whether it said that it knows of no update: it is in line again, and its clock may rest."""
-    return member.idle is not None and member.idle.index > member.triggers[-1].event.index
 
 
 class L6(Checker):

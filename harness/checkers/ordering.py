@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Triggered
-from harness.checkers.settling import Settled, failed_for_good, settled
+from harness.checkers.settling import Settled, failed_for_good, settled, told
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
@@ -273,8 +273,11 @@ class R11(Checker):
         if len(flying) <= limit:
             return
         now = fact.event.time
+        members = [rollout.members[one] for one in flying]
         flying.intersection_update(
-            {c for c in flying if settled(rollout.members[c], now, view.profile) is Settled.NO}
+            one.charger
+            for one in members
+            if told(one) and settled(one, now, view.profile) is Settled.NO
         )
         if len(flying) > limit:
             self.accuse(

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from harness.checkers.base import Checker, sees
 from harness.checkers.charger_rules import charger_rule, is_full
 from harness.checkers.facts import Booted, Interrupted, Reported, Served
-from harness.checkers.settling import failed_for_good, refused
+from harness.checkers.settling import failed_for_good
 from harness.verdict import Grade
 
 if TYPE_CHECKING:
@@ -224,8 +224,9 @@ class C08(Checker):
         if fact.member is None:
             return
         charger = fact.station.id
-        # A CSMS that lost its patience proves nothing: the charger must have said so itself.
-        said = bool(fact.member.final) or refused(fact.member)
+        # A CSMS that lost its patience proves nothing: the charger must have said so itself, and
+        # one that refused the last command may be busy with the one before.
+        said = bool(fact.member.final) or all(one.refused for one in fact.member.triggers)
         if said and failed_for_good(fact.member, fact.event.time):
             self._failed.setdefault(charger, (fact.member, fact.event, fact.station.version))
         else:

@@ -46,12 +46,12 @@ def failed_for_good(member: Member, now: float) -> bool:
 
 
 def timed_out(member: Member, now: float, profile: Profile) -> bool:
-    """Whether a time-out may have failed the member: D12 if triggered, D11 if not."""
+    """Whether a time-out may have failed the member: D12 if triggered, D11 if it waits in line."""
     asked = member.rollout.request
+    if not told(member) and _absent(member, now, asked.get("offline_timeout")):
+        return True
     if not member.triggers:
-        limit = asked.get("offline_timeout")
-        start = member.rollout.executes[0].invoked.time if member.rollout.executes else now
-        return isinstance(limit, int | float) and now - start >= limit - SLACK
+        return False
     limit = update_timeout(asked, profile)
     if limit is None:
         # Unknown: only a GET since its last sign of life could have shown it unsettled.
@@ -64,6 +64,12 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
     )
 
 
+def _absent(member: Member, now: float, limit: Any) -> bool:
+    executes = member.rollout.executes
+    start = executes[0].invoked.time if executes else now
+    return isinstance(limit, int | float) and now - start >= limit - SLACK
+
+
 def update_timeout(request: dict[str, Any], profile: Profile) -> float | None:
     """Return how long a triggered charger may be silent (D12); None where nobody knows."""
     asked = request.get("update_timeout")
@@ -74,6 +80,15 @@ def _shown_alive(member: Member, since: float) -> bool:
     """Whether a GET showed after `since` that no time-out had failed the member."""
     shown = member.shown
     return shown is not None and shown.op.invoked.time > since and shown.status not in ENDED
+
+
+def told(member: Member) -> bool:
+    """Whether it may know of its update: Idle, said since its last command, means that it does not.
+
+    It waits in line again then (D21), and the patience with absence runs instead (D11).
+    """
+    idle = member.idle.index if member.idle is not None else -1
+    return bool(member.triggers) and member.triggers[-1].event.index > idle
 
 
 def refused(member: Member) -> bool:

@@ -15,6 +15,7 @@ from harness.checkers.settling import (
     failed_for_good,
     settled,
     timed_out,
+    told,
     update_timeout,
 )
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
@@ -147,7 +148,7 @@ class R14(Checker):
             or any(t.refused for t in member.triggers)
             or timed_out(member, view.now, view.profile)
             or reason in ("removed", "cancelled")
-            or (reason == "offline" and not member.triggers)
+            or (reason == "offline" and not told(member))
             or _waited_in_vain(view, member)
             or view.interfered
         )

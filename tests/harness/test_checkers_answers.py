@@ -28,6 +28,14 @@ def test_r35_accuses_an_error_in_answer_to_a_status() -> None:
     assert len(result.findings[0].witness.steps) == 2
 
 
+def test_r35_lets_an_error_answer_what_fits_no_schema() -> None:
+    """A status of another version of OCPP is no status of this one."""
+    t, _ = running()
+    ref = t.call("A", "FirmwareStatusNotification", {"status": "InvalidSignature"})
+    t.answer("A", ref, [4, ref, "PropertyConstraintViolation", "", {}])
+    assert t.result("R35").verdict is Verdict.PASS
+
+
 def test_r35_allows_security_error_before_acceptance() -> None:
     """Before its boot is accepted a station may be refused."""
     t = Tale()

@@ -241,6 +241,39 @@ def test_c08_accuses_a_new_version_after_a_failure() -> None:
         assert t.result("C08").verdict is verdict
 
 
+def test_c08_takes_no_time_out_of_the_csms_for_a_failure() -> None:
+    """The charger said nothing of the kind, and goes on; its own failure counts as before."""
+    for said, verdict in (
+        ("Installing", Verdict.INCONCLUSIVE),
+        ("InstallationFailed", Verdict.FAIL),
+    ):
+        t, r = updating()
+        t.report("A", "Downloading", "Downloaded", "Installing")
+        t.wait(4000)
+        t.show(r, "A", status="failed", reason="timeout", completed_at=t.stamp())
+        t.read(r)
+        t.report("A", said)
+        t.close("A")
+        t.boot("A", version="2.0.0")
+        assert t.result("C08").verdict is verdict
+
+
+def test_c08_knows_that_who_refuses_may_be_busy_with_the_command_before() -> None:
+    """Of two commands the first was accepted: the new version is its."""
+    no = {"status": "Rejected"}
+    for first, verdict in (({"status": "Accepted"}, Verdict.INCONCLUSIVE), (no, Verdict.FAIL)):
+        t = Tale()
+        t.boot("A", dialect="ocpp2.0.1")
+        r = t.create("A", "all_at_once")
+        t.execute(r, [], listed=["A"])
+        t.trigger(r, "A", answer=first)
+        t.trigger(r, "A", answer=no)
+        t.report("A", "Downloading", request=1)
+        t.close("A")
+        t.boot("A", version="2.0.0", dialect="ocpp2.0.1")
+        assert t.result("C08").verdict is verdict
+
+
 def test_c08_knows_that_a_failed_download_may_be_retried() -> None:
     """A DownloadFailed with retries left is not the update's end."""
     t, _ = updating()

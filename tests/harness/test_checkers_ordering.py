@@ -190,6 +190,20 @@ def test_r11_holds_max_in_flight() -> None:
     assert t.result("R11").verdict is Verdict.FAIL
 
 
+def test_r11_counts_nobody_who_waits_in_line_again() -> None:
+    """Idle, said since the command, gives the place to another; said before it, it does not."""
+    for late, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):
+        t = Tale()
+        t.boot("A", "B")
+        r = t.create("AB", "all_at_once", max_in_flight=1)
+        t.execute(r, "A")
+        t.report("A", "Idle")
+        if not late:
+            t.trigger(r, "A")
+        t.trigger(r, "B")
+        assert t.result("R11").verdict is verdict
+
+
 def failed_canary() -> tuple[Tale, str]:
     """A canary rollout whose only canary failed to install."""
     t = Tale()

@@ -54,6 +54,25 @@ def lost() -> tuple[Tale, str]:
     return t, r
 
 
+@pytest.mark.parametrize(
+    ("idle", "waited", "verdict"),
+    [(True, 11, Verdict.PASS), (True, 5, Verdict.PASS), (False, 11, Verdict.FAIL)],
+)
+def test_r14_lets_who_waits_in_line_again_fail_as_offline(
+    idle: bool, waited: float, verdict: Verdict
+) -> None:
+    """Its command was lost, it says; how long it was away is R43's and D11's business."""
+    t, r = lost()
+    if idle:
+        t.report("A", "Idle")
+    t.close("A", 1006)
+    t.wait(waited)
+    t.current[r] = 1
+    t.show(r, "A", status="failed", reason="offline")
+    t.read(r)
+    assert t.result("R14").verdict is verdict
+
+
 def test_r13_allows_a_repeat_after_idle() -> None:
     """A lost command may be repeated once the charger says that it is Idle."""
     t, r = lost()
