@@ -87,6 +87,15 @@ class C01(Checker):
         if asks_for_report(fact.call):
             self._asked.add(fact.station.id)
 
+    @sees(Replied, about=TRIGGERS)
+    def replied(self, _view: View, fact: Replied) -> None:
+        """Let a status that crossed the question not pass for what was asked for."""
+        call = fact.call
+        if call is None or fact.sender is not Subject.CHARGER:
+            return
+        if asks_for_report(call) and agrees(fact.frame):
+            self._asked.add(fact.station.id)
+
     @sees(Reported)
     def reported(self, view: View, fact: Reported) -> None:
         """Judge one status against the one before."""

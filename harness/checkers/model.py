@@ -130,6 +130,7 @@ class Member(msgspec.Struct, eq=False):
     highest: int = 0  # highest rank reported in this attempt
     reported: Event | None = None  # its last status
     silences: list[tuple[float, float]] = []  # (length, ended at), >= 1 s
+    lapsed: bool = False  # it went on although D30 may have settled a failed download before
     downloading: Event | None = None  # the Downloading that no DownloadFailed has closed yet
     download_failures: int = 0  # each counted once per preceding Downloading (D30)
     final: str = ""  # the terminal OCPP status, '' while none is

@@ -109,11 +109,16 @@ def _certainly(member: Member, now: float) -> bool:
         return True
     if member.triggers and member.triggers[-1].refused:
         return True
-    return member.final == "DownloadFailed" and _no_retry_left(member, now)
+    return no_retry_left(member, now)
 
 
-def _no_retry_left(member: Member, now: float) -> bool:
-    """D30: retries + 1 failures, or no new Downloading in time; without retries, at once."""
+def no_retry_left(member: Member, now: float) -> bool:
+    """Whether a failed download was its last: D30.
+
+    After retries + 1 failures, or without a new Downloading in time; without retries, at once.
+    """
+    if member.final != "DownloadFailed":
+        return False
     trigger = member.triggers[-1] if member.triggers else None
     if trigger is None or trigger.retries is None or member.final_event is None:
         return True

@@ -145,6 +145,7 @@ class R14(Checker):
             # The first end counts, whatever a charger makes of it afterwards; when a failed
             # download is one, D30 decides (R09, R29).
             member.final not in {"", "Installed"}
+            or member.lapsed
             or any(t.refused for t in member.triggers)
             or timed_out(member, view.now, view.profile)
             or reason in ("removed", "cancelled")

@@ -19,6 +19,7 @@ from harness.checkers.model import (
     Stage,
     Trigger,
 )
+from harness.checkers.settling import SLACK, no_retry_left
 from harness.verdict import CHARGER, CSMS, Subject
 
 if TYPE_CHECKING:
@@ -301,6 +302,7 @@ def advance(member: Member, status: str, event: Event) -> None:
     if rank is None or (member.final and member.final != "DownloadFailed"):
         return
     _end_silence(member, event.time)
+    member.lapsed = member.lapsed or no_retry_left(member, event.time + SLACK)
     member.reported = event
     before = (member.status, member.final, member.download_failures)
     _move(member, status, rank, event)
@@ -340,6 +342,8 @@ def _move(member: Member, status: str, rank: int, event: Event) -> None:
     member.highest, member.status = rank, status
     if status == "Installed" or status in FAILURES:
         member.final, member.final_event = status, event
+    elif member.final:  # an attempt that nobody heard of succeeded
+        member.final, member.final_event = "", None
 
 
 LENGTHS: dict[float, int] = {

@@ -9,6 +9,8 @@ import pytest
 from harness.verdict import Subject, Verdict
 from tests.harness.tell import GOOD, Tale
 
+STATUS = "FirmwareStatusNotification"
+
 
 def updating(dialect: str = "ocpp1.6", **extra: Any) -> tuple[Tale, str]:
     """One charger that has just accepted an update."""
@@ -18,6 +20,19 @@ def updating(dialect: str = "ocpp1.6", **extra: Any) -> tuple[Tale, str]:
     t.execute(r, [], listed=["A"])
     t.trigger(r, "A", **extra)
     return t, r
+
+
+def test_c01_knows_that_a_status_may_cross_the_question() -> None:
+    """The answer to the question follows its Accepted; one Idle a question, no more."""
+    t, _ = updating()
+    t.report("A", "Downloading", "Downloaded", "Installing")
+    ref = t.call("A", "TriggerMessage", {"requestedMessage": STATUS}, by="csms")
+    t.report("A", "Installed")
+    t.answer("A", ref, {"status": "Accepted"}, "charger")
+    t.report("A", "Idle")
+    assert t.result("C01").verdict is Verdict.PASS
+    t.report("A", "Idle")
+    assert t.result("C01").verdict is Verdict.FAIL
 
 
 @pytest.mark.parametrize(
@@ -256,6 +271,17 @@ def test_c08_takes_no_time_out_of_the_csms_for_a_failure() -> None:
         t.close("A")
         t.boot("A", version="2.0.0")
         assert t.result("C08").verdict is verdict
+
+
+def test_c08_knows_that_an_attempt_nobody_heard_of_may_succeed() -> None:
+    """Downloaded after a failure of long ago: it downloaded again while it was away."""
+    t, _ = updating()
+    t.report("A", "Downloading", "DownloadFailed")
+    t.wait(500)
+    t.report("A", "Downloaded")
+    t.close("A")
+    t.boot("A", version="2.0.0")
+    assert t.result("C08").verdict is Verdict.INCONCLUSIVE
 
 
 def test_c08_knows_that_who_refuses_may_be_busy_with_the_command_before() -> None:

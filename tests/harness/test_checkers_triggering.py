@@ -41,6 +41,20 @@ def test_r13_accuses_two_commands_back_to_back() -> None:
     assert t.result("R13").findings[0].grade is Grade.VIOLATES
 
 
+@pytest.mark.parametrize(("waited", "verdict"), [(80, Verdict.PASS), (60, Verdict.FAIL)])
+def test_r14_lets_a_failed_download_end_the_wait_for_another(
+    waited: float, verdict: Verdict
+) -> None:
+    """D30: 75 s without a new Downloading; a success after that comes too late, not before."""
+    t, r = one()
+    t.report("A", "Downloading", "DownloadFailed")
+    t.wait(waited)
+    t.report("A", "Downloading", "Downloaded", "Installing", "Installed")
+    t.show(r, "A", status="failed", reason="download_failed")
+    t.read(r)
+    assert t.result("R14").verdict is verdict
+
+
 def lost() -> tuple[Tale, str]:
     """A command that may be lost: the connection broke before its answer."""
     t = Tale()
