@@ -265,7 +265,9 @@ class Intake:
         way = by_action if calls else track.answerer(frame[1])
         if way:
             return way, ""
-        what = f"a {frame[2]}" if calls else f"an answer to {frame[1]!r:.60}, which is not open"
+        what = (
+            f"a {frame[2]!s:.60}" if calls else f"an answer to {frame[1]!r:.60}, which is not open"
+        )
         return "", f"{what}: nobody can tell which side sent it (--side helps in some formats)"
 
     # ------------------------------------------------------------------ events
