@@ -47,3 +47,17 @@ def test_a_long_action_does_not_fill_the_screen(tmp_path: Path) -> None:
     done = call("import", log, "--report", tmp_path / "r")
     assert "nobody can tell" in done.output
     assert len(done.output) < 2000
+
+
+@pytest.mark.parametrize("interval", [10**400, 10**30, -1, True, None, "60"])
+def test_a_scenario_of_a_log_with_an_odd_interval(interval: object, tmp_path: Path) -> None:
+    """Between retries; a number that no float holds is none."""
+    log = tmp_path / "a.log"
+    text = (SAMPLES / "microocpp.log").read_text(encoding="utf-8")
+    log.write_text(
+        text.replace('{"location"', f'{{"retryInterval":{json.dumps(interval)},"location"'),
+        encoding="utf-8",
+    )
+    done = call("import", log, "--report", tmp_path / "r", "--scenario", tmp_path / "s.yaml")
+    assert done.exit_code == 1
+    assert "retry_interval" not in (tmp_path / "s.yaml").read_text(encoding="utf-8")
