@@ -127,7 +127,8 @@ def _known_mutant(name: str) -> None:
 def report_folder(report: Path | None, name: str) -> Path:
     """Return where the report goes: a new folder each time, unless one was named."""
     if report is not None:
-        if report.exists() and not report.is_dir():
+        # `os.path`: to a name that is too long, pathlib raises
+        if os.path.exists(report) and not os.path.isdir(report):  # noqa: PTH110, PTH112
             raise UsageError(f"--report {report} is a file; give a folder")
         return _made(report, exist_ok=True)
     stamp = datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")

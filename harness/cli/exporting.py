@@ -8,6 +8,7 @@ from typing import IO
 
 import click
 
+from harness.cli.importing import spare
 from harness.cli.problems import reported
 from harness.errors import HistoryError, UsageError
 from harness.fieldlog.anonymise import Anonymiser
@@ -31,6 +32,7 @@ def export(history: Path, output: Path | None, *, anonymise: bool) -> None:
         if output is None:
             count = _export(path, sys.stdout.buffer, anonymise=anonymise)
         else:
+            spare(path, output)
             with output.open("wb") as file:
                 count = _export(path, file, anonymise=anonymise)
     except OSError as error:

@@ -14,7 +14,14 @@ from rich.console import Console
 from harness import report as reports
 from harness.about import version
 from harness.cli.drills import report_folder
-from harness.cli.importing import blaming, interruptible, load_importer, progress, writing
+from harness.cli.importing import (
+    blaming,
+    interruptible,
+    load_importer,
+    progress,
+    spare,
+    writing,
+)
 from harness.cli.problems import reported
 from harness.cli.recordings import recorded
 from harness.cli.scenarios import SCHEMA_FILE
@@ -41,6 +48,7 @@ if TYPE_CHECKING:
     from harness.run_record import RunRecord
 
 PROBLEMS = "import.txt"
+WRITTEN = (HISTORY, PROBLEMS, "report.html", "report.json", "junit.xml")
 MOST_SHOWN = 20  # problems on the screen; all of them are in the file
 
 
@@ -164,6 +172,7 @@ def import_command(
     file = LogFile(log, encoding)
     # Files are named after customers, too, and the folder's name stands in the report.
     folder = report_folder(report, "import-anonymised" if anonymise else f"import-{log.stem}")
+    spare(log, *(folder / name for name in WRITTEN), *filter(None, [scenario]))
     with writing(folder), blaming(importer):
         hidden = _names(log, encoding, options, quiet=quiet) if anonymise else None
         running = _Import(folder, console, hidden, quiet=quiet)
@@ -240,7 +249,7 @@ def _write_scenario(path: Path, record: RunRecord, chargers: int | None) -> None
     try:
         path.write_text(dump(made), encoding="utf-8")
         beside = path.parent / SCHEMA_FILE  # what the first line tells editors to look for
-        if not beside.exists():
+        if path.is_file() and not beside.exists():  # not beside /dev/stdout
             beside.write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"--scenario {path}: {error.strerror or error}") from error

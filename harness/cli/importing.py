@@ -109,3 +109,12 @@ def writing(folder: Path) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or str(error)
         raise UsageError(f"cannot write to {folder}: {why}") from error
+
+
+def spare(read: Path, *written: Path) -> None:
+    """Refuse to write over the file that is read, which may be the only one; raises UsageError."""
+    for path in written:
+        if path.exists() and path.samefile(read):
+            raise UsageError(
+                f"{path} is what is read here and would be overwritten: choose another place"
+            )

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from harness.errors import HistoryError, TargetError, UsageError
+from harness.report.block import cleaned
 from harness.run_record import ExitCode
 from simulator.errors import ScenarioError, SimulatorError, StartError
 
@@ -50,8 +51,8 @@ def reported(command: F) -> F:
 
 
 def stop(text: str, code: ExitCode) -> None:
-    """Print to standard error and exit."""
-    click.echo(text, err=True)
+    """Print to standard error and exit; the text may hold what a charger or a file is called."""
+    click.echo(cleaned(text), err=True)
     raise SystemExit(int(code))
 
 

@@ -1,17 +1,16 @@
 """Opens a log file, whatever its encoding, and imports it. The only shell of reading.
 
 Lines are decoded one by one: one that cannot be is reported and never guessed at. `.gz` is opened
-as it is; UTF-16 is known by its mark.
+as it is; UTF-16 is known by its mark, lines of an old Mac by carriage returns alone.
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import gzip
 import io
 import re
-import zlib
+import stat
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import IO, TYPE_CHECKING
@@ -25,6 +24,7 @@ from harness.fieldlog import (  # the formats register themselves
 )
 from harness.fieldlog.frames import START, remains
 from harness.fieldlog.intake import Intake
+from harness.fieldlog.packed import MAGIC, Unpacked
 from harness.fieldlog.registry import ENOUGH, FORMATS, Recognised, recognise
 from harness.fieldlog.values import Piece
 
@@ -48,6 +48,8 @@ MARKS = {
 }
 WIDE = 0.1  # of the zeros that may stand in the other half: letters that need both bytes
 LONGEST = 4 << 20  # bytes of a line; a longer one comes in parts
+# A frame inside a string of JSON, and a record that spells one out
+RECORD = re.compile(r"\[\s*[2-6]\s*,\s*\\|\"messageType\"\s*:")
 OFTEN = 1024  # lines between two looks at how far it is
 LOOK = 20_000  # characters of a line that tell its format
 SAMPLE_LINES, SAMPLE_BYTES = 20_000, 4 << 20
@@ -66,19 +68,22 @@ class LogFile:
         self.watch: Callable[[int], None] = lambda _: None  # told `consumed` now and then
         self.odd: list[Piece] = []
         try:
-            self.size = path.stat().st_size
+            about = path.stat()
+            _only_files(path, about.st_mode)
+            self.size, self.year = about.st_size, _year(about.st_mtime)
             with path.open("rb") as file:
-                self._zipped = file.read(2) == b"\x1f\x8b"
+                self._zipped = file.read(2) == MAGIC
                 file.seek(0)
-                begin = self._unpacked(file).read(FIRST)
-            self.year = datetime.fromtimestamp(path.stat().st_mtime, UTC).year
-        except (OSError, EOFError, zlib.error) as error:
-            why = error.strerror if isinstance(error, OSError) and error.strerror else error
-            raise UsageError(f"cannot read {path}: {why}") from error
+                begin = self._unpacked(file)[0].read(FIRST)
+        except OSError as error:
+            raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
         self._encoding = encoding or _guessed(begin)
 
-    def _unpacked(self, raw: IO[bytes]) -> IO[bytes]:
-        return gzip.GzipFile(fileobj=raw) if self._zipped else raw  # type: ignore[return-value]
+    def _unpacked(self, raw: IO[bytes]) -> tuple[IO[bytes], Unpacked | None]:
+        if not self._zipped:
+            return raw, None
+        inside = Unpacked(raw)
+        return io.BufferedReader(inside), inside
 
     def stop(self) -> None:
         """Let the file end after the line that is being read."""
@@ -97,16 +102,19 @@ class LogFile:
             yield number, _COLOURS.sub("", text) if "\x1b" in text else text
 
     def _lines(self) -> Iterator[Line]:
-        number = 0
+        number, why = 0, ""
         try:
             with self.path.open("rb") as raw:
-                for number, text in self._decoded(self._unpacked(raw), raw):
+                file, packed = self._unpacked(raw)
+                for number, text in self._decoded(file, raw):
                     yield number, text
-        except (OSError, EOFError, zlib.error) as error:
-            if not number:
-                raise UsageError(f"cannot read {self.path}: {error}") from error
-            why = f"the file breaks off: {error}"  # what came before it is still evidence
-            self.odd.append(Piece(number, "unusable", problem=why))
+                why = packed.problem if packed is not None else ""
+        except OSError as error:
+            why = str(error)
+        if why and not number:
+            raise UsageError(f"cannot read {self.path}: {why}")
+        if why:  # what came before it is still evidence
+            self.odd.append(Piece(number, "unusable", problem=f"the file breaks off: {why}"))
 
     def _decoded(self, file: IO[bytes], raw: IO[bytes]) -> Iterator[Line]:
         if self._encoding == "utf-8":
@@ -114,7 +122,7 @@ class LogFile:
             return
         try:
             text = io.TextIOWrapper(file, encoding=self._encoding, errors="replace")
-        except LookupError as error:
+        except (LookupError, ValueError) as error:
             raise UsageError(f"the encoding {self._encoding!r:.30} is unknown") from error
         number = 1
         try:
@@ -122,6 +130,10 @@ class LogFile:
                 self.consumed = raw.tell()
                 yield number, self._sound(number, line) if "\ufffd" in line else line
                 number += line.endswith("\n")
+        except UnicodeError as error:  # not of a line: those have their letters replaced
+            raise UsageError(
+                f"the encoding {self._encoding!r:.30} does not fit: {error}"
+            ) from error
         finally:
             text.detach()  # the file is closed by whoever opened it
 
@@ -138,10 +150,28 @@ class LogFile:
 
     def _sound(self, number: int, line: str) -> str:
         """Report a line whose bytes are no text; nothing of it may be taken for a frame."""
-        if remains(line):
-            why = f"not {self._encoding.upper()} (--encoding says what it is)"
+        if remains(line) or RECORD.search(line):
+            known = self._encoding.removesuffix("-sig").upper()
+            why = f"not {known} (--encoding says what it is)"
             self.odd.append(Piece(number, "unusable", problem=why))
         return UNREADABLE + "\n" if line.endswith("\n") else UNREADABLE
+
+
+def _only_files(path: Path, mode: int) -> None:
+    """Refuse a pipe, which may never say anything, and a device, which may never end."""
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UsageError(
+            f"cannot read {path}: it is a pipe or a device, and a log is read more than once; "
+            "write it to a file first"
+        )
+
+
+def _year(changed: float) -> int:
+    """Return the year of a file's last change, of now where no calendar has it."""
+    try:
+        return datetime.fromtimestamp(changed, UTC).year
+    except (OverflowError, ValueError, OSError):
+        return datetime.now(UTC).year
 
 
 def _guessed(begin: bytes) -> str:
@@ -149,6 +179,8 @@ def _guessed(begin: bytes) -> str:
     for mark, name in MARKS.items():
         if begin.startswith(mark):
             return name
+    if b"\r" in begin and not (b"\n" in begin or b"\0" in begin):
+        return "utf-8-sig"  # read as text, whose lines may end in a carriage return alone
     even, odd = begin[::2].count(0), begin[1::2].count(0)
     if 2 * max(even, odd) < len(begin[1::2]) or min(even, odd) > WIDE * max(even, odd):
         return "utf-8"
@@ -203,7 +235,12 @@ def import_log(
 ) -> Summary:
     """Import a whole log, in bounded memory; `chosen` is told the format before the first event."""
     with contextlib.closing(file.lines()) as lines:
-        best, sample = recognised(lines, options.form)
+        try:
+            best, sample = recognised(lines, options.form)
+        except UsageError:
+            if file.stopped:  # not the log's fault: it was not read to its end
+                raise KeyboardInterrupt from None
+            raise
         chosen(best)
         options = replace(options, form=best.form.name, year=file.year)
         intake = Intake(options, begin=begin, see=see, report=report)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from harness.fieldlog.frames import NotAFrame, read, remains, strict
+from harness.fieldlog.objects import MOST_TEXT
 from harness.fieldlog.registry import Format, damaged, register
 from harness.fieldlog.values import RECV, SEND, Piece
 
@@ -53,17 +54,20 @@ def _blocks(lines: Iterable[Line]) -> Iterator[Piece]:
     """A header line, the frame as indented JSON, an empty line."""
     piece: Piece | None = None
     parts: list[str] = []
+    size = 0
     for number, text in lines:
         found = _HEADER.match(text)
-        ends = found is not None or not text.strip() or len(parts) >= MOST_LINES
+        long = len(parts) >= MOST_LINES or size > MOST_TEXT
+        ends = found is not None or not text.strip() or long
         if ends and piece is not None and (parts or found):
             yield _whole(piece, "".join(parts))
             piece, parts = None, []
         if found is not None:
-            piece, parts = _piece(number, found), []
+            piece, parts, size = _piece(number, found), [], 0
         elif piece is not None:
             if text.strip():
                 parts.append(text)
+                size += len(text)
         elif remains(text):
             yield Piece(number, "unusable", problem="a frame without its header line")
     if piece is not None:
@@ -74,6 +78,7 @@ def _rows(lines: Iterable[Line]) -> Iterator[Piece]:
     """A table row each; the page may lack its end, and only `<` and `>` are escaped."""
     piece: Piece | None = None
     parts: list[str] = []
+    size = 0
     for number, text in lines:
         at = 0
         while at < len(text):
@@ -85,13 +90,14 @@ def _rows(lines: Iterable[Line]) -> Iterator[Piece]:
                     yield Piece(number, "unusable", problem=why)
                 if found is None:
                     break
-                piece, at = _piece(number, found), found.end()
+                piece, at, size = _piece(number, found), found.end(), 0
                 continue
             end = text.find(_END, at, None if found is None else found.start() + len(_END))
             cut = end if end >= 0 else len(text) if found is None else found.start()
             parts.append(text[at:cut])
+            size += cut - at
             at = cut + len(_END) * (end >= 0)
-            if end >= 0 or found is not None or len(parts) >= MOST_LINES:
+            if end >= 0 or found is not None or len(parts) >= MOST_LINES or size > MOST_TEXT:
                 yield _whole(piece, _unescaped(parts))
                 piece, parts = None, []
     if piece is not None:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from harness.fieldlog.frames import START, NotAFrame, decoded, remains
-from harness.fieldlog.registry import FORMATS, Format, line_format, loose_frames, register
+from harness.fieldlog.registry import ANYWHERE, FORMATS, Format, line_format, loose_frames, register
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ register(
 line_format(
     "microocpp",
     "MicroOcpp",
-    rf"(?:(?P<when>{ISO}).*)?\[(?:MO|AO|ArduinoOcpp)\] (?P<way>Send|Recv): ?",
+    rf"(?:(?P<when>{ISO}).*?)?\[(?:MO|AO|ArduinoOcpp)\] (?P<way>Send|Recv): ?",
     ways={"Send": SEND, "Recv": RECV},
 )
 
@@ -139,8 +139,8 @@ def _wrapped(lines: Iterable[Line]) -> Iterator[Piece]:
         when = next((said[n] for n in _TIMES if isinstance(said.get(n), str | float | int)), None)
         if inner is None or not inner.weigh(message):
             inner = _format_of(message) or inner
-        for piece in inner.read([(number, message)]) if inner is not None else ():
-            piece.when = when if when is not None else piece.when
+        for piece in (inner or FORMATS[ANYWHERE]).read([(number, message)]):
+            piece.when = piece.when if when in {None, ""} else when
             yield piece
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness.fieldlog.frames import NotAFrame, decoded, misshapen, read, remains, strict
-from harness.fieldlog.objects import Broken, objects
+from harness.fieldlog.objects import MOST_TEXT, Broken, objects
 from harness.fieldlog.registry import Format, damaged, register
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from harness.fieldlog.values import Line
 
+BLANK = "\0 \t\r\n"  # a row of these alone: a block of zeros, or a line that was reported before
 MOST_LINES = 200  # that one quoted cell may span
 # What a column may be called, letters and digits only; the first that a table has is taken.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -41,6 +42,9 @@ WAYS = {
 VERSIONS = {"16": "ocpp1.6", "201": "ocpp2.0.1", "21": "ocpp2.1"}
 _CITRINE = re.compile(r"\bstationId\b.*\bcorrelationId\b|\bcorrelationId\b.*\bstationId\b")
 _COMMA, _SEMICOLON, _TAB = ",", ";", "\t"
+
+
+csv.field_size_limit(2 * MOST_TEXT)  # a report of all variables is longer than Python expects
 
 
 def plain(name: str) -> str:
@@ -90,23 +94,24 @@ def _table(lines: Iterable[Line]) -> Iterator[Piece]:
                 yield Piece(number, "unusable", problem="a row before the table's header")
         elif not whole:
             yield Piece(number, "unusable", problem="a quoted cell without an end")
-        elif text.strip():
+        elif text.strip(BLANK):
             yield _row(number, _cells(text, delimiter), columns)
 
 
 def _records(lines: Iterable[Line]) -> Iterator[tuple[int, str, bool]]:
     """Yield rows: a quoted cell may span lines, and must not swallow the rest of the file."""
     parts: list[str] = []
-    first, quotes = 0, 0
+    first, quotes, size = 0, 0, 0
     for number, text in lines:
         if not parts:
-            first, quotes = number, 0
+            first, quotes, size = number, 0, 0
         parts.append(text)
+        size += len(text)
         quotes += text.count('"')
         if quotes % 2 == 0:
             yield first, "".join(parts), True
             parts = []
-        elif len(parts) >= MOST_LINES or (len(parts) > 1 and _complete(text)):
+        elif len(parts) >= MOST_LINES or size > MOST_TEXT or (len(parts) > 1 and _complete(text)):
             # The quote that opened this was never closed: give up the rows up to here.
             yield first, "".join(parts), False
             parts = []

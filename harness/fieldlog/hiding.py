@@ -48,10 +48,11 @@ class Hiding:
         self._words[value] = name
         if len(value) < ANYWHERE or value.isalpha():
             return
+        # A charger may say half a character, which UTF-8 has no bytes for.
         forms = {
             value.lower(),
-            quote(value, safe="").lower(),
-            value.encode("utf-8", "replace").hex(),
+            quote(value, safe="", errors="surrogatepass").lower(),
+            value.encode("utf-8", "surrogatepass").hex(),
         }
         for form in forms:
             listed = self._index.setdefault(form[:ANYWHERE], [])

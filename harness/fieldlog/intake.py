@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MOST_WAITING = 4096
 SOON = 256  # pieces within which a log says what time it is, if ever
 MOST_BACKS, LEAST_BACKS = 10, 3  # steps back in time that make a log backwards: soon, at its end
+LONGEST = 1e9  # seconds: no drill takes thirty years, and no date holds a million
 NAMELESS = "charger"
 SERVERS = frozenset({"server", "csms", "central-system", "centralsystem"})
 # A lost frame of these could change who is to blame for what follows.
@@ -265,7 +266,9 @@ class Intake:
         way = by_action if calls else track.answerer(frame[1])
         if way:
             return way, ""
-        what = f"a {frame[2]}" if calls else f"an answer to {frame[1]!r:.60}, which is not open"
+        what = (
+            f"a {frame[2]!s:.60}" if calls else f"an answer to {frame[1]!r:.60}, which is not open"
+        )
         return "", f"{what}: nobody can tell which side sent it (--side helps in some formats)"
 
     # ------------------------------------------------------------------ events
@@ -353,16 +356,16 @@ class Intake:
         track = self._track(piece)
         track.connections = max(1, track.connections)
         self.summary.frames += 1
-        name, time = str(piece.data.get("name", "")), float(piece.data.get("time", 0.0))
+        name, time = str(piece.data.get("name", "")), _since(piece.data.get("time"))
         self._record(CHARGER + track.id, piece.way, name, ref=piece.frame[1], time=time,
                      data={"frame": piece.frame})  # fmt: skip
 
     def _restore(self, piece: Piece) -> None:
         """Record an event of a drill that a trace has kept beside its records."""
         event = piece.data
-        time, data = event.get("time"), event.get("data")
-        if self._header is None or not isinstance(time, int | float):
+        if self._header is None:
             return
+        data, time = event.get("data"), _since(event.get("time"))
         source, kind = str(event.get("source", "")), str(event.get("kind", ""))
         if source.startswith(CHARGER) and kind == "open":
             track = self._track(Piece(0, charger=source[len(CHARGER) :]))
@@ -370,7 +373,13 @@ class Intake:
             self.summary.sessions += 1
         self.summary.frames += kind in {SEND, RECV}
         self._record(source, kind, str(event.get("name", "")), ref=str(event.get("ref", "")),
-                     time=float(time), data=data if isinstance(data, dict) else {})  # fmt: skip
+                     time=time, data=data if isinstance(data, dict) else {})  # fmt: skip
+
+
+def _since(time: Any) -> float:
+    """Return the time of an event of a drill; 0, which is the event before's, if it is none."""
+    sound = isinstance(time, int | float) and 0 <= time <= LONGEST
+    return float(time) if sound else 0.0
 
 
 def _header(said: dict[str, Any]) -> Header:

@@ -150,7 +150,8 @@ class Likeness:
         if event.name in UPDATES:
             attempt = Attempt(event.time, payload, last=event.time, before=self.version)
             self.attempts.append(attempt)
-        self._asked |= event.name in ASKS and payload.get("requestedMessage") in REPORTS
+        asked = payload.get("requestedMessage")  # anything: a list has no hash
+        self._asked |= event.name in ASKS and isinstance(asked, str) and asked in REPORTS
         self._theirs[event.ref] = (event.time, attempt)
 
     def _answered(self, event: Event, frame: list[Any], payload: dict[str, Any]) -> None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _OFFSET = re.compile(r"(?:UTC)?([+-])(\d{1,2}):?(\d{2})?$", re.IGNORECASE)
 _SYSLOG = re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)(\.\d+)?$")
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
-_MILLIS = 1e11  # an epoch beyond this is in milliseconds
+_MILLIS = 1e11  # an epoch beyond this is in milliseconds, micro- or nanoseconds
+_DATE = 8  # digits of 20260314; more of them and nothing else are an epoch
 _YEAR_2100 = 4_102_444_800.0
 
 
@@ -43,16 +44,20 @@ def zone(name: str) -> tzinfo:
 
 
 def seconds(text: str | float | None, where: tzinfo = UTC, year: int = 1970) -> float | None:
-    """Return a time as seconds since 1970, None if it is unreadable."""
+    """Return a time as seconds since 1970, None if it is unreadable.
+
+    Years in which no charger can have written a log are no times either: a clock that was never
+    set says 0001, and what goes beyond 9999 in another zone is no date at all.
+    """
     if text is None or text == "":
         return None
     if not isinstance(text, str):
-        return _epoch(float(text))
+        return _number(text)
     moment = _moment(text.strip(), year)
     if moment is None:
         return _number(text)
     try:
-        return (moment if moment.tzinfo else moment.replace(tzinfo=where)).timestamp()
+        return _sane((moment if moment.tzinfo else moment.replace(tzinfo=where)).timestamp())
     except (OverflowError, ValueError, OSError):
         return None
 
@@ -66,6 +71,8 @@ def dated(text: str | float | None) -> bool:
 
 
 def _moment(text: str, year: int) -> datetime | None:
+    if len(text) > _DATE and text.isdecimal():
+        return None  # Python would read 1773121510412 as a day of the year 1773
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -91,7 +98,7 @@ def _syslog(text: str, year: int) -> datetime | None:
     return whole + timedelta(seconds=float(found[6] or 0))
 
 
-def _number(text: str) -> float | None:
+def _number(text: str | float) -> float | None:
     try:
         return _epoch(float(text))
     except (ValueError, OverflowError):
@@ -99,6 +106,11 @@ def _number(text: str) -> float | None:
 
 
 def _epoch(number: float) -> float | None:
-    if number > _MILLIS:
-        number /= 1000.0
+    for _ in range(3):
+        if number > _MILLIS:
+            number /= 1000.0
+    return _sane(number)
+
+
+def _sane(number: float) -> float | None:
     return number if 0 <= number < _YEAR_2100 else None

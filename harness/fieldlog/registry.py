@@ -45,6 +45,7 @@ ANYWHERE = "frames"  # the format that knows every frame, whatever is around it
 FAIR = 0.1  # of the lines with frames
 WINDOW = 2000  # characters within which a frame's prefix ends: long lines must not cost time
 CLEAR = 200  # points that settle it, in whatever the frames are wrapped
+SECOND = "a second frame in the same line, and nothing before it that says whose"
 ENOUGH = 60  # recognised lines after which the format is clear
 
 
@@ -160,6 +161,8 @@ class _LineReader:
         at, any_found = 0, False
         while (found := self._at(text, at)) is not None:
             any_found = True
+            if START.search(text, at, found.end()):
+                yield Piece(number, "unusable", problem=SECOND)
             piece = self._piece(number, found)
             try:
                 inside = is_quoted(text, found.end())
@@ -171,7 +174,7 @@ class _LineReader:
         if not any_found:
             yield from self._link(number, text)
         elif START.search(text, at):
-            yield Piece(number, "unusable", problem="a second frame in the same line")
+            yield Piece(number, "unusable", problem=SECOND)
 
     def _link(self, number: int, text: str) -> Iterator[Piece]:
         for kind, pattern in self.links.items():

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SIZE = 1_000_000  # bytes of the image: only the time that a download took is known
 FEW = 5  # values from which a distribution is fitted
 SHORTEST = 0.05  # seconds: below it a time is as good as none
+LONGEST = 1e9  # seconds between two retries: more than that no float may hold
 LONGEST_QUIET = 24 * 3600.0
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,48}")
 Pair = tuple[Likeness, "Attempt"]
@@ -285,7 +286,7 @@ def _retries(pairs: list[Pair]) -> dict[str, Any]:
     retries, interval = payload.get("retries"), payload.get("retryInterval")
     if isinstance(retries, int) and not isinstance(retries, bool) and retries >= 0:
         given["retries"] = retries
-    if isinstance(interval, int) and not isinstance(interval, bool) and interval >= 0:
+    if isinstance(interval, int) and not isinstance(interval, bool) and 0 <= interval <= LONGEST:
         given["retry_interval"] = write_duration(float(interval))
     return given
 

@@ -5,7 +5,7 @@ Only what is certain counts: DataTransfer, which both sides may send, tells noth
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from harness.checkers.schemas import VERSIONS, actions
@@ -33,7 +33,7 @@ _ONLY_NEW = """GetBaseReport GetVariables NotifyEvent NotifyReport RequestStartT
 ONLY_OLD, ONLY_NEW = frozenset(_ONLY_OLD.split()), frozenset(_ONLY_NEW.split())
 
 
-@cache
+@lru_cache(1024)  # a charger may invent any number of actions
 def sender(action: str) -> str:
     """Return the side that sends CALLs of this action, '' if both may or nobody is known to."""
     if action in EITHER:

@@ -67,9 +67,9 @@ def line(record: dict[str, Any]) -> bytes:
 def _start(header: Header) -> datetime:
     try:
         given = datetime.fromisoformat(header.started_at)
-    except ValueError:
+        return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return _EPOCH
-    return given.astimezone(UTC) if given.tzinfo else given.replace(tzinfo=UTC)
 
 
 def _record(event: Event, start: datetime, version: str) -> dict[str, Any] | None:
@@ -114,7 +114,10 @@ def _connector(payload: Any) -> int | None:
 
 
 def _stamp(start: datetime, time: float) -> str:
-    moment = start + timedelta(seconds=time)
+    try:
+        moment = start + timedelta(seconds=time)
+    except OverflowError:  # no date says when that is; `meta` keeps the time
+        moment = start
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -52,6 +53,10 @@ def hidden(payload: dict[str, Any], action: str = "X") -> Any:
         ({"configurationKey": [{"key": "WifiPassword", "value": "hunter2"}]}, "hunter2"),
         ({"info": "mail joe@acme.com about 10.1.2.3"}, "acme"),
         ({"info": "mail joe@acme.com about 10.1.2.3"}, "10.1.2.3"),
+        ({"info": "mail joe@fw.acme-power.com"}, "power"),
+        ({"location": "//joe:pw!1234@fw.acme-power.com/a/b.bin"}, "joe"),
+        ({"location": "joe.doe:pw!1234@fw.acme-power.com/a/b.bin"}, "1234"),
+        ({"info": "see 1ftp://joe:pw1234@fw.acme.com/a"}, "joe"),
         ({"info": "this is Berlin-7 speaking"}, "Berlin"),
         ({"csr": "-----BEGIN CERTIFICATE REQUEST-----"}, "BEGIN"),
     ],
@@ -189,3 +194,11 @@ def test_ordinary_words_stay_although_somebody_is_called_so() -> None:
     one.event(frame({"idTag": "Walter"}))
     payload = {"version": "1.100.3", "vendor": "Waltersen 3100", "at": "2026-01-01T00:00:00.100Z"}
     assert one.event(frame(payload)).data["frame"][3] == payload
+
+
+@pytest.mark.parametrize("word", ["ab12", "a.", "1.2.", "a+", "-", "a@", "x@y."])
+def test_a_long_word_is_looked_through_once(word: str) -> None:
+    """A charger may say a megabyte without a space: that takes a moment, and not for ever."""
+    begin = time.process_time()
+    hidden({"info": word * (400_000 // len(word)) + "."})
+    assert time.process_time() - begin < 10

@@ -139,3 +139,40 @@ def test_public_traces_survive_the_round_trip(tmp_path: Path) -> None:
         twice = read(written(tmp_path, once.header, once.events))
         assert twice.frames == once.frames
         assert verdicts(twice) == verdicts(once)
+
+
+@pytest.mark.parametrize("time", [10**400, 1e300, -1, None, "x", [], 10**12])
+@pytest.mark.parametrize("form", ["history", "open-ocpp-trace"])
+def test_an_impossible_time_loses_no_frame(time: object, form: str, tmp_path: Path) -> None:
+    """A drill's own record may be damaged, too: the frame is kept, at the time before."""
+    header: dict[str, Any] = {"format": "firmdrill-history/1", "target": {"kind": "rehearsal"}}
+    data = {"frame": [2, "1", "Heartbeat", {}]}
+    event = {"time": 1, "source": "charger:c", "kind": "send", "name": "Heartbeat", "data": data}
+    record = {
+        "chargePointId": "c", "direction": "cp-to-csms", "messageType": "CALL", "action": "X",
+        "raw": '[2,"1","Heartbeat",{}]',
+    }  # fmt: skip
+    kept = {"header": header, "time": 1, "before": [event]}
+    first, second = {
+        "history": (header, {**event, "time": time}),
+        "open-ocpp-trace": (
+            {**record, "meta": {"firmdrill": kept}},
+            {**record, "meta": {"firmdrill": {"time": time}}},
+        ),
+    }[form]
+    log = tmp_path / "a.jsonl"
+    log.write_text(f"{json.dumps(first)}\n{json.dumps(second)}\n", encoding="utf-8")
+    seen = read(log, form=form)
+    assert len(seen.frames) == (1 if form == "history" else 3)
+    again = written(tmp_path, seen.header, seen.events)
+    assert len(read(again).frames) == len(seen.frames)
+
+
+@pytest.mark.parametrize("started", ["9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+14:00"])
+def test_a_start_at_the_end_of_the_calendar_is_exported(started: str, tmp_path: Path) -> None:
+    """No date says when such a frame was sent; the trace's own times still do."""
+    header = Header(target={"kind": "rehearsal"}, started_at=started)
+    data = {"frame": [2, "1", "Heartbeat", {}]}
+    events = [Event(0, 1e6, "charger:c", "send", "Heartbeat", "1", data)]
+    seen = read(written(tmp_path, header, events))
+    assert [event.time for event in seen.events] == [1e6]
