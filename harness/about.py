@@ -30,13 +30,17 @@ def scenario_facts(
 
 
 def quirky(chargers: Iterable[ChargerSpec]) -> tuple[str, ...]:
-    """Return the chargers that break OCPP's rules on purpose, by their quirks or their faults."""
+    """Return the chargers that break OCPP's rules on purpose, by their quirks or their faults.
+
+    A wrong clock makes them early or late; who says Installed before its reboot lies if that fails.
+    """
     return tuple(
         spec.id
         for spec in chargers
         if spec.quirks
         or spec.network_faults
-        or any(fault.how in LIES for fault in spec.install_faults)
+        or spec.clock_skew
+        or any(spec.installed_before_reboot or fault.how in LIES for fault in spec.install_faults)
     )
 
 
