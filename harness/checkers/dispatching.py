@@ -73,7 +73,7 @@ class L1(Checker):
         for member in rollout.stages[stage - 1].members:
             if member.triggers:
                 self.exercised += member.triggers[-1].event.index > op.invoked.index
-            elif free(view, member):
+            elif free(view, member, view.now):
                 self._owe(Due(member, fact.event, fact.event.time + bound))
 
     def _owe(self, due: Due) -> None:
@@ -126,7 +126,8 @@ class L1(Checker):
             for name, due in list(owed.items()):
                 if due.deadline < view.now:
                     del owed[name]
-                    if due.member.rollout.status in TERMINAL or not free(view, due.member):
+                    over = due.member.rollout.status in TERMINAL
+                    if over or not free(view, due.member, due.deadline):
                         continue
                     if view.unsure(due.member):
                         continue
@@ -158,21 +159,21 @@ def slots_for_all(view: View, rollout: Rollout, stage: int) -> bool:
     return isinstance(most, int) and left <= most
 
 
-def waits(view: View, member: Member, connection: Connection) -> bool:
+def waits(view: View, member: Member, connection: Connection, now: float) -> bool:
     """Whether a member is certainly unsettled: who stays connected cannot fail as offline (D11)."""
-    state, executes = settled(member, view.now, view.profile), member.rollout.executes
+    state, executes = settled(member, now, view.profile), member.rollout.executes
     if state is Settled.PERHAPS and not member.triggers and executes:
         return connection.opened.index < executes[0].invoked.index
     return state is Settled.NO
 
 
-def free(view: View, member: Member) -> bool:
-    """Whether a charger could take the command at once, as far as this rollout is concerned."""
+def free(view: View, member: Member, by: float) -> bool:
+    """Whether a charger could have taken the command by then, as far as this rollout goes."""
     station = view.stations.get(member.charger)
     connection = station.connection if station else None
     if not station or not station.accepted or connection is None or connection.theirs:
         return False
-    if connection.fences < 1 or not waits(view, member, connection):
+    if connection.fences < 1 or not waits(view, member, connection, by):
         return False
     latest = station.triggers[-1].member if station.triggers else None
     busy = latest is not None and latest.rollout is not member.rollout

@@ -170,6 +170,7 @@ class Rollout(msgspec.Struct, eq=False):
     suspects: list[Trigger] = []  # certainly sent after `tentative`
     status: str = ""  # as last shown
     finished: Op | None = None  # the first answer that showed a terminal status
+    struck: int = 0  # stages that may have begun before a kill: it may have swallowed commands
     asked_for_end: tuple[int, bool] = (-1, False)  # whether it may have ended, as of which event
 
     @property

@@ -20,6 +20,7 @@ from harness.checkers.facts import (
 )
 from harness.checkers.model import FAILURES
 from harness.checkers.settling import Settled, failed_for_good, refused, settled, timed_out
+from harness.checkers.triggering import told_astray
 from harness.contract import TERMINAL
 from harness.verdict import Requirement
 
@@ -174,7 +175,8 @@ class R19(Checker):
 def _explained(view: View, member: Member) -> bool:
     """Whether a shown failure has a cause outside the pause."""
     own = member.final not in {"", "Installed"} or any(t.refused for t in member.triggers)
-    return own or timed_out(member, view.now, view.profile)
+    waited = timed_out(member, view.now, view.profile)
+    return own or waited or told_astray(view, member, "failed")
 
 
 class R20(Checker):

@@ -62,6 +62,8 @@ class PlanFold:
                 op.cut = kill
             if op.outcome == "info":
                 op.outcome = "lost"
+        for rollout in self._view.rollouts:
+            rollout.struck = sum(one.may_act for one in rollout.executes)
 
     # ------------------------------------------------------------------ requests
 

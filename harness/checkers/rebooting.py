@@ -53,8 +53,11 @@ class C05(Checker):
     @sees(Reported, about=("Downloaded",))
     def reported(self, _view: View, fact: Reported) -> None:
         """Keep a Downloaded: the server's line about it may be recorded later."""
-        if fact.trigger is not None and fact.before != "Downloaded":
-            self._said.append((fact, urlsplit(fact.trigger.location).path))
+        trigger = fact.trigger
+        if trigger is None or fact.before == "Downloaded":
+            return
+        if fact.request_id is not None or not _overlapping(fact.station.triggers):
+            self._said.append((fact, urlsplit(trigger.location).path))
 
     def end(self, view: View) -> None:
         """Compare what chargers said with what they were sent."""
@@ -79,6 +82,14 @@ class C05(Checker):
                 events=(fact.trigger.event if fact.trigger else None, self._last.get(key),
                         fact.event),
             )  # fmt: skip
+
+
+def _overlapping(triggers: list[Trigger]) -> bool:
+    """Whether a status without an id may be of the update before the last, of another image."""
+    if len(triggers) < 2 or triggers[-2].location == triggers[-1].location:  # noqa: PLR2004 - pair
+        return False
+    before = triggers[-2].member
+    return before is None or not before.final
 
 
 class C07(Checker):

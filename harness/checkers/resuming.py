@@ -142,7 +142,7 @@ class R23(Checker):
         member = rollout.members[charger]
         if rollout.status not in TERMINAL and not slots_for_all(view, rollout, member.stage):
             return False
-        if not waits(view, member, connection) or view.unsure(member):
+        if not waits(view, member, connection, op.answered.time) or view.unsure(member):
             return False
         bound = view.profile.dispatch_bound(len(rollout.members))
         late = bound is not None and view.now - op.answered.time > bound

@@ -42,6 +42,8 @@ class C04(Checker):
         super().__init__()
         self._retries: Counter[Trigger] = Counter()
         self._failed: dict[Trigger, Event] = {}
+        self._heard: dict[Trigger, int] = {}  # index of its last report here
+        self._tardy: set[Trigger] = set()  # the failure was told after a reconnect: who knows when
         self._ended: dict[tuple[str, str], Event] = {}  # client, path: the server broke it off
 
     @sees(Served)
@@ -74,11 +76,18 @@ class C04(Checker):
         trigger = fact.trigger
         if trigger is None:
             return
+        heard = self._heard.get(trigger, trigger.event.index)
+        self._heard[trigger] = fact.event.index
         if fact.status == "DownloadFailed":
+            connection = fact.station.connection
+            if connection is not None and connection.opened.index > heard:
+                self._tardy.add(trigger)
             self._failed[trigger] = fact.event
         if fact.status != "Downloading":
             return
         failed = self._failed.pop(trigger, None)
+        tardy = trigger in self._tardy
+        self._tardy.discard(trigger)
         if trigger.retries is None or failed is None:
             return  # a repeated Downloading, or one after a pause, is no new attempt
         self._retries[trigger] += 1
@@ -86,7 +95,7 @@ class C04(Checker):
         waited = fact.event.time - failed.time
         interval = trigger.retry_interval or 0.0
         problem = ""
-        if waited < SHARE * interval - BLUR and view.timed:
+        if waited < SHARE * interval - BLUR and view.timed and not tardy:
             problem = f"Downloading {waited:.1f} s after DownloadFailed"
         if self._retries[trigger] > trigger.retries:
             problem = f"retry {self._retries[trigger]}"

@@ -50,9 +50,9 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
     asked = member.rollout.request
     if not told(member) and _absent(member, now, asked.get("offline_timeout")):
         return True
-    if not member.triggers:
-        return False
     limit = update_timeout(asked, profile)
+    if not member.triggers:
+        return member.rollout.struck > 0 and _waited_in_vain(member, now, limit)
     if limit is None:
         # Unknown: only a GET since its last sign of life could have shown it unsettled.
         return member.shown is None or member.shown.op.invoked.time < last_sign(member)
@@ -62,6 +62,15 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
         length >= limit - SLACK and not _shown_alive(member, ended)
         for length, ended in member.silences
     )
+
+
+def _waited_in_vain(member: Member, now: float, limit: float | None) -> bool:
+    """Whether a command may have timed out that a kill swallowed: written down, never sent."""
+    acting = [one for one in member.rollout.executes if one.may_act]
+    if not member.stage <= min(member.rollout.struck, len(acting)):  # each begins one at most
+        return False
+    due = acting[member.stage - 1].invoked.time + (limit or 0.0) - SLACK
+    return now >= due and not _shown_alive(member, due + 2 * SLACK)
 
 
 def _absent(member: Member, now: float, limit: Any) -> bool:

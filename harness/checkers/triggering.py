@@ -10,13 +10,11 @@ from harness.checkers.facts import Answered, Read, Triggered
 from harness.checkers.model import FAILURES
 from harness.checkers.settling import (
     ENDED,
-    SLACK,
     Settled,
     failed_for_good,
     settled,
     timed_out,
     told,
-    update_timeout,
 )
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
@@ -118,7 +116,7 @@ class R14(Checker):
             self.exercised += 1
             ended = status in ENDED
             problem = self._problem(view, member, row) if ended else _ahead(member, str(status))
-            if problem and not _told_astray(view, member, str(status)):
+            if problem and not told_astray(view, member, str(status)):
                 last = member.triggers[-1].event if member.triggers else None
                 self.accuse(
                     view,
@@ -150,7 +148,6 @@ class R14(Checker):
             or timed_out(member, view.now, view.profile)
             or reason in ("removed", "cancelled")
             or (reason == "offline" and not told(member))
-            or _waited_in_vain(view, member)
             or view.interfered
         )
         if evidence:
@@ -160,15 +157,7 @@ class R14(Checker):
         )
 
 
-def _waited_in_vain(view: View, member: Member) -> bool:
-    """Whether a command that a kill may have swallowed may have timed out since (D12, D21)."""
-    if not view.swallowed(member):
-        return False
-    limit = update_timeout(member.rollout.request, view.profile)
-    return limit is None or view.now - member.rollout.executes[0].invoked.time >= limit - SLACK
-
-
-def _told_astray(view: View, member: Member, status: str) -> bool:
+def told_astray(view: View, member: Member, status: str) -> bool:
     """Whether a status of another update, or of one that nobody saw, may explain what is shown.
 
     A kill can swallow a command whose request id was written down already: it counts as the

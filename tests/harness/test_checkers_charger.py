@@ -161,6 +161,20 @@ def test_c04_measures_retries() -> None:
     assert "30 s apart" in t.result("C04").findings[0].witness.expected
 
 
+def test_c04_measures_nothing_from_a_failure_told_after_a_reconnect() -> None:
+    """It may have failed long before it could say so; how often it tries counts all the same."""
+    for back, verdict in ((True, Verdict.PASS), (False, Verdict.FAIL)):
+        t, _ = updating()
+        t.report("A", "Downloading")
+        if back:
+            t.close("A", 1006)
+            t.open("A")
+        t.report("A", "DownloadFailed")
+        t.wait(5)
+        t.report("A", "Downloading")
+        assert t.result("C04").verdict is verdict
+
+
 def test_c04_counts_retries_and_not_what_is_said_twice() -> None:
     """Statuses may be repeated, and a download may pause and go on: neither is a new attempt."""
     t, _ = updating()
@@ -189,6 +203,22 @@ def test_c04_does_not_measure_from_what_the_charger_ended() -> None:
     t.served("A", url, time=100.0, outcome="stalled", sent=10)
     t.served("A", url, time=100.1)
     assert t.result("C04").verdict is Verdict.INCONCLUSIVE
+
+
+def test_c05_knows_that_a_status_without_an_id_may_be_of_the_update_before() -> None:
+    """Of two overlapping updates in 1.6 nobody can tell whose statuses these are."""
+    for ended, dialect, verdict in (
+        ("", "ocpp1.6", Verdict.INCONCLUSIVE),
+        ("InstallationFailed", "ocpp1.6", Verdict.FAIL),
+        ("", "ocpp2.0.1", Verdict.FAIL),
+    ):
+        t, first = updating(dialect)
+        t.report("A", "Downloading", *([ended] if ended else []))
+        t.served("A", t.plans[first]["firmware_url"], sent=10, outcome="cut")
+        second = t.create("A", "all_at_once")
+        t.execute(second, "A")
+        t.report("A", "Downloaded")
+        assert t.result("C05").verdict is verdict
 
 
 def test_c05_compares_with_the_bytes_served() -> None:
