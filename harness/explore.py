@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from harness import generate
+from harness.drill import NotConnected
 from harness.errors import TargetError
 from harness.rehearsal import rehearse
 from harness.shrink import shrink
@@ -39,6 +40,7 @@ class Failure:
     fields: Fields
     seen: str  # what the first witness says
     tried: int = 0  # scenarios tried to make it small
+    rare: bool = False  # drawn in rarer circumstances
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -48,10 +50,11 @@ class Failure:
     def yaml(self, *, schema: str = "./scenario.schema.json") -> str:
         """Return it as a scenario file that replays it."""
         mutant = f" with the mutant {self.mutant}" if self.mutant else ""
+        rare = " in rarer circumstances" if self.rare else ""
         found = {
             **self.fields,
             "name": f"{self.requirement}: found by search, made small",
-            "found": f"drawn drill {self.number}{mutant}: {self.seen}"[:400],
+            "found": f"drawn drill {self.number}{rare}{mutant}: {self.seen}"[:400],
             "expect": {"violates": [self.requirement]},
         }
         return dump(built(found), schema=schema)
@@ -87,17 +90,21 @@ class Outcome:
     error: str = ""
 
 
-def try_one(number: int, mutant: str | None = None) -> Outcome:
+def try_one(number: int, mutant: str | None = None, *, rare: bool = False) -> Outcome:
     """Draw the drill of this number, run it and judge it."""
-    fields = generate.fields(number)
+    fields = generate.rare(number) if rare else generate.fields(number)
     try:
         judgement = _judged(fields, mutant)
+    except NotConnected as error:
+        # Some lines are too bad to connect at all: nothing was put to the test.
+        return Outcome(number, error="" if rare else f"TargetError: {error}")
     except TargetError as error:
         return Outcome(number, error=f"TargetError: {error}")
     except Exception as error:  # noqa: BLE001 - a crash of ours is a finding, too
         return Outcome(number, error=f"{type(error).__name__}: {error}")
     exercised = tuple(r.requirement.id for r in judgement.results if r.exercised)
-    return Outcome(number, tuple(_failures(judgement, number, mutant, fields)), exercised)
+    failures = _failures(judgement, number, mutant, fields)
+    return Outcome(number, tuple(replace(one, rare=rare) for one in failures), exercised)
 
 
 def smallest(failure: Failure, *, attempts: int = 400) -> Failure:
@@ -117,7 +124,7 @@ def smallest(failure: Failure, *, attempts: int = 400) -> Failure:
         )
         if one.identity == failure.identity
     ]
-    return replace(small[0], tried=tried) if small else failure
+    return replace(small[0], tried=tried, rare=failure.rare) if small else failure
 
 
 def search(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from harness.circumstances import strain
 from simulator.scenario import Scenario, built
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ def scenario(number: int) -> Scenario:
 def fields(number: int) -> dict[str, Any]:
     """Draw the fields of the scenario of this number, as a file would hold them."""
     return drawn(random.Random(f"scenario/{number}"), number)
+
+
+def rare(number: int) -> dict[str, Any]:
+    """Draw the fields of the scenario of this number in rarer circumstances."""
+    out = fields(number)
+    strain(random.Random(f"rare/{number}"), out)
+    return out
 
 
 def drawn(draw: Draw, number: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlsplit
 from harness.checkers.base import Checker, sees
 from harness.checkers.charger_rules import charger_rule, is_full
 from harness.checkers.facts import Booted, Interrupted, Reported, Served
-from harness.checkers.settling import failed_for_good
+from harness.checkers.settling import no_retry_left
 from harness.verdict import Grade
 
 if TYPE_CHECKING:
@@ -209,6 +209,18 @@ def _installed(member: Member | None) -> bool:
     return member is not None and (member.final == "Installed" or member.upgraded is not None)
 
 
+def _gave_up(member: Member, now: float) -> bool:
+    """Whether the charger itself said that its update failed: a CSMS may only lose its patience.
+
+    One that refused the last command may be busy with the one before.
+    """
+    if member.upgraded is not None or member.final == "Installed":
+        return False
+    if member.final == "DownloadFailed":
+        return no_retry_left(member, now)
+    return bool(member.final) or all(trigger.refused for trigger in member.triggers)
+
+
 class C08(Checker):
     """Keeps the old firmware on failure."""
 
@@ -235,10 +247,7 @@ class C08(Checker):
         if fact.member is None:
             return
         charger = fact.station.id
-        # A CSMS that lost its patience proves nothing: the charger must have said so itself, and
-        # one that refused the last command may be busy with the one before.
-        said = bool(fact.member.final) or all(one.refused for one in fact.member.triggers)
-        if said and failed_for_good(fact.member, fact.event.time):
+        if _gave_up(fact.member, fact.event.time):
             self._failed.setdefault(charger, (fact.member, fact.event, fact.station.version))
         else:
             self._failed.pop(charger, None)

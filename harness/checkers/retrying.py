@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 SHARE = 0.9  # of retryInterval: timers round
 BLUR = 5.0  # seconds by which a charger's own latency may shift its statuses against each other
+QUEUED = 4  # statuses that may wait for one another, a round trip each
 ENDED_BY_SERVER = frozenset({"cut", "status"})
 
 
@@ -95,7 +96,7 @@ class C04(Checker):
         waited = fact.event.time - failed.time
         interval = trigger.retry_interval or 0.0
         problem = ""
-        if waited < SHARE * interval - BLUR and view.timed and not tardy:
+        if waited < SHARE * interval - _room(trigger) and view.timed and not tardy:
             problem = f"Downloading {waited:.1f} s after DownloadFailed"
         if self._retries[trigger] > trigger.retries:
             problem = f"retry {self._retries[trigger]}"
@@ -133,3 +134,9 @@ def _server_time(event: Event) -> float:
     """Return when a request ended, by the server's clock where its line tells."""
     time = event.data.get("time")
     return float(time) if isinstance(time, int | float) else event.time
+
+
+def _room(trigger: Trigger) -> float:
+    """Return by how many seconds statuses may be shifted, by what the command's answer took."""
+    trip = trigger.answered.time - trigger.event.time if trigger.answered is not None else 0.0
+    return max(BLUR, QUEUED * trip)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import sys
 import textwrap
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from harness.runner import slug
 from simulator.event_loop import be_patient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 TELL_EVERY = 5.0
 _CHUNK = 8
@@ -37,6 +37,12 @@ _CHUNK = 8
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First drill.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.option("--mutant", metavar="NAME", help="Search our CSMS with this one wrong decision.")
+@click.option(
+    "--rare",
+    is_flag=True,
+    help="In rarer circumstances: slow installations, an impatient "
+    "CSMS, bad lines, wrong clocks, all quirks.",
+)
 @click.option("--tries", type=click.IntRange(0), default=400, show_default=True,
               help="Scenarios tried to make a failure small.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), default=Path("firmdrill-found"),
@@ -49,6 +55,7 @@ def explore(
     seed: int,
     jobs: int | None,
     mutant: str | None,
+    rare: bool,
     tries: int,
     out: Path,
 ) -> None:
@@ -63,7 +70,8 @@ def explore(
     began = time.monotonic()
     seen = Search()
     told = began
-    for outcome in _outcomes(range(seed, seed + runs), mutant, workers, began + seconds):
+    attempt = partial(try_one, mutant=mutant, rare=rare)
+    for outcome in _outcomes(range(seed, seed + runs), attempt, workers, began + seconds):
         for failure in seen.add(outcome):
             click.echo(f"drill {outcome.number} breaks {failure.requirement}: {failure.seen}")
         now = time.monotonic()
@@ -80,7 +88,7 @@ def explore(
 
 
 def _outcomes(
-    numbers: range, mutant: str | None, workers: int, deadline: float
+    numbers: range, attempt: Callable[[int], Outcome], workers: int, deadline: float
 ) -> Iterator[Outcome]:
     """Yield the outcomes in the order of the numbers, until time is up."""
     if workers == 1:
@@ -88,14 +96,14 @@ def _outcomes(
         for number in numbers:
             if time.monotonic() > deadline:
                 return
-            yield try_one(number, mutant)
+            yield attempt(number)
         return
     with ProcessPoolExecutor(workers, initializer=be_patient) as pool:
         for begin in range(numbers.start, numbers.stop, _CHUNK * workers):
             if time.monotonic() > deadline:
                 return
             part = range(begin, min(begin + _CHUNK * workers, numbers.stop))
-            yield from pool.map(try_one, part, itertools.repeat(mutant), chunksize=_CHUNK)
+            yield from pool.map(attempt, part, chunksize=_CHUNK)
 
 
 def _line(seen: Search, first: int, seconds: float) -> str:

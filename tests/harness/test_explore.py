@@ -74,7 +74,7 @@ def test_both_sides_may_break_the_same_property(
 ) -> None:
     """Failures of the same property by two sides are two files."""
 
-    def two(number: int, mutant: str | None) -> Outcome:
+    def two(number: int, mutant: str | None, **_: object) -> Outcome:
         fields = generate.fields(number)
         return Outcome(
             number,

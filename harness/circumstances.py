@@ -1,0 +1,111 @@
+"""Puts drawn drills into rarer circumstances: what happens in the field, and in few drills at once.
+
+A core. The drills of `generate` are made to be dense: short installations, patient operators, good
+lines. Here each cohort and each create gets a few settings out of the tables below, whatever they
+were. Kept apart, so that a drawn drill stays the same drill.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simulator.profiles import PROFILES
+from simulator.quirks import QUIRKS
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+LIKELY = 0.15  # for each row of a table
+SHARES = ("20 %", "50 %", "100 %")
+DOWNLOADS: tuple[dict[str, Any], ...] = (
+    {"dns": True}, {"tls": True}, {"redirect": True}, {"wrong_length": {"at": "50 %"}},
+    {"cut": {"at": "30 %"}, "then": "changed"}, {"cut": {"at": "30 %"}, "then": "no_range"},
+    {"status": 503, "retry_after": "20 s"}, {"throttle": "3 kB/s"},
+    {"stall": {"byte": 1}, "times": None},
+)  # fmt: skip
+INSTALLS: tuple[dict[str, Any], ...] = tuple(
+    {"how": how, "times": times}
+    for how in ("fails", "verification_fails", "hangs", "old_version", "rolls_back", "boot_loop",
+                "bricked", "power_loss", "claims_installed")
+    for times in (1, 2, None)
+)  # fmt: skip
+LINES: tuple[dict[str, Any], ...] = tuple(
+    {kind: action, "frame": frame, "skip": skip}
+    for kind in ("drop", "duplicate", "disconnect", "half_open", "power_loss")
+    for action in ("UpdateFirmware", "FirmwareStatusNotification", "BootNotification",
+                   "StatusNotification", "Heartbeat", "TriggerMessage")
+    for frame in ("call", "answer")
+    for skip in (0, 1, 2)
+)  # fmt: skip
+FAILURES: Mapping[str, tuple[dict[str, Any], ...]] = {
+    "download": DOWNLOADS,
+    "install": INSTALLS,
+    "network": LINES,
+}
+"""Section of a cohort -> what may fail there, for a share of the cohort."""
+
+COHORT: Mapping[tuple[str, str], tuple[Any, ...]] = {
+    ("", "clock_skew"): ("-1 h", "-2 min", "2 s", {"uniform": ["-2 min", "2 s"]}),
+    ("", "heartbeat"): ("500 ms", "2 s", "20 s"),
+    ("", "offline"): (
+        {"until": {"after": "execute_stage", "plus": "20 s"}},
+        {"from": "3 s", "until": "30 s"},
+        {"from": {"after": "execute_stage", "plus": "1 s"}, "p": "50 %"},
+        {"from": {"after": "execute_stage", "plus": "500 ms"}, "until": "15 s", "p": "50 %"},
+    ),
+    ("", "profile"): tuple(sorted(PROFILES)),
+    ("", "quirks"): tuple([name] for name in sorted(QUIRKS)),
+    ("", "transactions"): (
+        {"busy": "50 %", "ends": "1 min"},
+        {"busy": "100 %", "ends": "8 s", "allow_new_sessions": True},
+    ),
+    ("download", "pause"): (
+        {"after": "0 s", "length": "1 s"}, {"after": "1 s", "length": "1 min"},
+    ),
+    ("download", "rate"): ("2 kB/s", "20 kB/s", "1 MB/s"),
+    ("download", "retries_mean"): ("attempts",),
+    ("install", "installed_before_reboot"): (True,),
+    ("install", "reboot"): ("0 s", "20 s", "1 min"),
+    ("install", "time"): ("0 s", "25 s", "40 s", "2 min"),
+    ("network", "connect_after"): ("1 s", {"uniform": ["0 s", "3 s"]}),
+    ("network", "latency"): ("1 s", {"uniform": ["0 s", "2 s"]}),
+    ("network", "nat_timeout"): ("5 s", "30 s"),
+    ("network", "reconnect"): (
+        {"first": "10 s", "most": "10 s"},
+        {"first": "1 s", "most": "30 s", "random_range": "5 s", "repeats": 2},
+    ),
+}  # fmt: skip
+"""(section, field) of a cohort -> what it may be."""
+
+CREATE: Mapping[str, tuple[Any, ...]] = {
+    "offline_timeout": ("1 s", "10 s", "1 min"),
+    "retries": (0, 5),
+    "retrieve_in": ("2 s", "20 s"),
+    "retry_interval": ("0 s", "20 s"),
+    "update_timeout": ("2 s", "10 s", "2 min"),
+}
+
+
+def strain(draw: random.Random, out: dict[str, Any]) -> None:
+    """Change the fields of a scenario in place."""
+    for cohort in out["fleet"]:
+        for (section, name), choices in COHORT.items():
+            if draw.random() < LIKELY:
+                _part(cohort, section)[name] = draw.choice(choices)
+        for section, failures in FAILURES.items():
+            if draw.random() < LIKELY:
+                failure = {"p": draw.choice(SHARES), **draw.choice(failures)}
+                _part(cohort, section)["fail"] = [failure]
+    for create in (step["create"] for step in out["operator"] if "create" in step):
+        if create.get("refused") is True:
+            continue  # nonsense it must stay
+        for name, choices in CREATE.items():
+            if draw.random() < LIKELY:
+                create[name] = draw.choice(choices)
+    out["heal"]["within"] = "15 min"
+
+
+def _part(cohort: dict[str, Any], section: str) -> dict[str, Any]:
+    part: dict[str, Any] = cohort.setdefault(section, {}) if section else cohort
+    return part
