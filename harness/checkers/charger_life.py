@@ -76,6 +76,9 @@ class C06(Checker):
         info: Any = answer.get("idTagInfo")
         if isinstance(info, dict) and info.get("status") == "Accepted":
             running = self._running.setdefault(fact.station.id, {})
+            # One of the same words is told again, whose first answer was lost: it has two ids.
+            for name in [one for one, start in running.items() if _told(start) == call.payload]:
+                del running[name]
             running[str(answer.get("transactionId"))] = call.event
 
     @sees(Reported, about=("Installing", "InstallRebooting"))
@@ -99,6 +102,11 @@ class C06(Checker):
                 # 1.6 core only recommends it.
                 grade=Grade.VIOLATES if is_full(fact.trigger) else Grade.TOLERATED,
             )
+
+
+def _told(start: Event) -> Any:
+    """Return what a StartTransaction said."""
+    return start.data["frame"][3]
 
 
 class C10(Checker):

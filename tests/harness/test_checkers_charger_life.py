@@ -57,6 +57,20 @@ def test_c06_learns_the_id_of_a_16_transaction_from_its_answer() -> None:
         assert t.result("C06").verdict is verdict
 
 
+def test_c06_takes_a_start_that_is_told_again_for_the_same_transaction() -> None:
+    """The answer to the first was lost, and the CSMS gave two ids; one is ended."""
+    for again, verdict in ((0, Verdict.PASS), (1, Verdict.NON_STRICT)):
+        t = updating("ocpp1.6")
+        start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": t.stamp()}
+        for name, meter in ((7, 0), (8, again)):
+            answer = {"transactionId": name, "idTagInfo": {"status": "Accepted"}}
+            t.answer("A", t.call("A", "StartTransaction", start | {"meterStart": meter}), answer)
+        end = {"transactionId": 8, "meterStop": 1, "timestamp": t.stamp()}
+        t.answer("A", t.call("A", "StopTransaction", end), {})
+        t.report("A", "Downloading", "Downloaded", "Installing")
+        assert t.result("C06").verdict is verdict
+
+
 @pytest.mark.parametrize(
     "answer",
     [
