@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered, Triggered
-from harness.checkers.settling import Settled, failed_for_good, settled, told
+from harness.checkers.settling import Settled, failed_for_good, settled, timed_out, told
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
@@ -166,7 +166,11 @@ class R09(Checker):
         before = rollout.stages[stage.number - 2]
         states = [(m, settled(m, now, view.profile)) for m in before.members]
         unsettled = [m for m, state in states if state is Settled.NO]
-        early = [m for m, state in states if state is Settled.PERHAPS and m.final]
+        early = [
+            m
+            for m, state in states
+            if state is Settled.PERHAPS and m.final and not timed_out(m, now, view.profile)
+        ]
         for members, switch in ((unsettled, None), (early, "D30")):
             if not members:
                 continue

@@ -107,7 +107,7 @@ def test_r09_accuses_a_stage_that_did_not_wait() -> None:
 
 def test_r09_counts_refusals_timeouts_and_final_failures_as_settled() -> None:
     """Each way to settle a stage lets the next one begin."""
-    for settle in ("refusal", "timeout", "retries", "install", "shown"):
+    for settle in ("refusal", "timeout", "late", "retries", "install", "shown"):
         t, r = three_batches()
         if settle == "refusal":
             ref = t.invoke("execute_stage", r)
@@ -115,8 +115,10 @@ def test_r09_counts_refusals_timeouts_and_final_failures_as_settled() -> None:
             t.executed(r, ref, 1, ["A"])
         else:
             t.execute(r)
-        if settle == "timeout":
+        if settle in {"timeout", "late"}:
             t.wait(3600)
+        if settle == "late":  # a failure that may be tried again, after the time-out
+            t.report("A", "DownloadFailed")
         if settle == "retries":
             t.report("A", *["Downloading", "DownloadFailed"] * 3)
         if settle == "install":
