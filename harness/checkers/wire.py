@@ -229,6 +229,7 @@ class W04(Checker):
         """Start with everything answered."""
         super().__init__()
         self._unanswered: dict[tuple[str, Subject], int] = {}  # station and answerer, in a log
+        self._one_sided: set[str] = set()  # whose log holds answers, and nothing that was asked
 
     @sees(Replied)
     def replied(self, view: View, fact: Replied) -> None:
@@ -238,7 +239,10 @@ class W04(Checker):
             return
         if fact.frame[0] == 4 and fact.frame[1] == "-1":  # noqa: PLR2004 - an unreadable message
             return
-        if fact.connection.inferred or fact.connection.partial:
+        one_sided = view.field and other(fact.sender) not in fact.connection.heard
+        if one_sided:
+            self._one_sided.add(fact.station.id)
+        if fact.connection.inferred or fact.connection.partial or one_sided:
             self.doubt = "the log holds answers to CALLs that it does not hold"
             return
         self.accuse(
@@ -263,6 +267,8 @@ class W04(Checker):
                 self._overdue(view, station.connection, view.last)
 
     def _overdue(self, view: View, connection: Connection, event: Event | None) -> None:
+        if connection.station.id in self._one_sided:
+            return
         for pending, caller in (
             (connection.ours, CHARGER),
             (connection.theirs, CSMS),

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Called, Opened, Replied, Triggered, Turned
 from harness.checkers.schemas import VERSIONS
-from harness.checkers.wire import GIVEN_UP
-from harness.verdict import CSMS, Grade, Requirement
+from harness.checkers.wire import GIVEN_UP, other
+from harness.verdict import CSMS, Grade, Requirement, Subject
 
 if TYPE_CHECKING:
     from harness.checkers.model import Connection
@@ -143,6 +143,20 @@ class W09(Checker):
         "OCPP 2.0.1 B01.FR.08, B02.FR.02; OCPP 1.6 4.2",
     )
 
+    def __init__(self) -> None:
+        """Start with nothing held back."""
+        super().__init__()
+        # In a log whose other side was not heard yet: the first such CALL of each charger, and
+        # who answered CALLs that the log does not hold. It shows one side only, then.
+        self._held: dict[str, Called] = {}
+        self._one_sided: set[str] = set()
+
+    @sees(Replied)
+    def replied(self, view: View, fact: Replied) -> None:
+        """Note an answer to a CALL that the log does not hold."""
+        if fact.call is None and _other_unheard(view, fact.connection, fact.sender):
+            self._one_sided.add(fact.station.id)
+
     @sees(Called)
     def called(self, view: View, fact: Called) -> None:
         """Judge a CALL of a station that was never accepted, or whose boot is unanswered."""
@@ -160,13 +174,26 @@ class W09(Checker):
         asked = any(c.action == "TriggerMessage" for c in connection.theirs.values())
         if late or asked:
             return
+        if _other_unheard(view, connection, fact.sender):
+            self._held.setdefault(station.id, fact)
+        else:
+            self._too_soon(view, fact)
+
+    def end(self, view: View) -> None:
+        """Accuse whom nobody answered; not whom a log of one side shows without the answers."""
+        for charger, fact in self._held.items():
+            if charger not in self._one_sided:
+                self._too_soon(view, fact)
+
+    def _too_soon(self, view: View, fact: Called) -> None:
+        opened = fact.connection.opened if fact.connection is not None else None
         self.accuse(
             view,
-            who=station.id,
-            charger=station.id,
+            who=fact.station.id,
+            charger=fact.station.id,
             expected="nothing but BootNotification before it is accepted",
             seen=f"{fact.call.action} before the first accepted boot",
-            events=(connection.opened, fact.event),
+            events=(opened, fact.event),
             subject=fact.sender,
         )
 
@@ -184,6 +211,11 @@ class W09(Checker):
                 grade=Grade.TOLERATED,
                 subject=CSMS,
             )
+
+
+def _other_unheard(view: View, connection: Connection | None, side: Subject) -> bool:
+    """Whether a field log holds nothing yet that the other side of a connection said."""
+    return view.field and connection is not None and other(side) not in connection.heard
 
 
 class W10(Checker):

@@ -51,6 +51,26 @@ WHOLE = (
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("kept", ["Received:", "Sending:"])
+def test_a_log_of_one_side_accuses_nobody_of_what_it_leaves_out(kept: str, tmp_path: Path) -> None:
+    """Answers to CALLs that it does not hold, and CALLs whose answers it does not."""
+    whole = (SAMPLES / "steve.log").read_text("utf-8").splitlines(keepends=True)
+    one_sided = [line for line in whole if kept in line or "Connection" in line]
+    assert sum(kept in line for line in one_sided) == 8
+    seen = read_text(tmp_path, "".join(one_sided))
+    assert seen.review().verdict != "FAIL"
+    assert [seen.result(name).findings for name in ("W04", "W09")] == [(), ()]
+
+
+def test_who_is_never_answered_may_have_been_heard_too_soon(tmp_path: Path) -> None:
+    """A log that holds both sides shows that nobody had accepted it."""
+    boot, beat = [2, "b", "BootNotification", BOOT], [2, "h", "Heartbeat", {}]
+    for last in ([], [(1.0, "S", [3, "h", OK])]):
+        seen = judged(tmp_path, (0.0, "R", boot), (0.5, "R", beat), *last)
+        (finding,) = seen.result("W09").findings
+        assert finding.witness.seen == "Heartbeat before the first accepted boot"
+
+
 def test_a_sound_update_is_a_pass() -> None:
     """The story of all samples breaks nothing, and what it tested is said."""
     seen = read(SAMPLES / "steve.log")
