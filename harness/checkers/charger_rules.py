@@ -46,6 +46,14 @@ def is_signed(trigger: Trigger) -> bool:
     return isinstance(firmware, dict) and "signature" in firmware
 
 
+def _will_report(fact: Replied) -> bool:
+    """Whether a charger agrees to tell its firmware status."""
+    call = fact.call
+    if call is None or fact.sender is not Subject.CHARGER:
+        return False
+    return asks_for_report(call) and agrees(fact.frame)
+
+
 class C01(Checker):
     """Transitions."""
 
@@ -90,10 +98,7 @@ class C01(Checker):
     @sees(Replied, about=TRIGGERS)
     def replied(self, _view: View, fact: Replied) -> None:
         """Let a status that crossed the question not pass for what was asked for."""
-        call = fact.call
-        if call is None or fact.sender is not Subject.CHARGER:
-            return
-        if asks_for_report(call) and agrees(fact.frame):
+        if _will_report(fact):
             self._asked.add(fact.station.id)
 
     @sees(Reported)
@@ -310,10 +315,7 @@ class C11(Checker):
     @sees(Replied, about=TRIGGERS)
     def replied(self, _view: View, fact: Replied) -> None:
         """From the Accepted on the charger owes a status."""
-        call = fact.call
-        if call is None or fact.sender is not Subject.CHARGER:
-            return
-        if asks_for_report(call) and agrees(fact.frame):
+        if _will_report(fact):
             last = self._last.get(fact.station.id, "")
             self._asked[fact.station.id] = (fact.event, last)
 
