@@ -214,6 +214,11 @@ class Connection(msgspec.Struct, eq=False):
     fenced: int = -1  # everything received from now on was sent after this event index
     fences: int = 0
 
+    @property
+    def one_sided(self) -> bool:
+        """Whether a field log holds nothing yet that the other side of it said."""
+        return len(self.heard) == 1
+
     def proves_after(self, index: int) -> bool:
         """Whether frames received now were certainly sent after event `index`."""
         return self.fenced > index

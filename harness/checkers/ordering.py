@@ -169,7 +169,7 @@ class R09(Checker):
         early = [
             m
             for m, state in states
-            if state is Settled.PERHAPS and m.final and not timed_out(m, now, view.profile)
+            if state is Settled.PERHAPS and not timed_out(m, now, view.profile)
         ]
         for members, switch in ((unsettled, None), (early, "D30")):
             if not members:

@@ -52,7 +52,7 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
         return True
     limit = update_timeout(asked, profile)
     if not member.triggers:
-        return member.rollout.struck > 0 and _waited_in_vain(member, now, limit)
+        return _waited_in_vain(member, now, limit)
     if limit is None:
         # Unknown: only a GET since its last sign of life could have shown it unsettled.
         return member.shown is None or member.shown.op.invoked.time < last_sign(member)
@@ -66,8 +66,10 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
 
 def _waited_in_vain(member: Member, now: float, limit: float | None) -> bool:
     """Whether a command may have timed out that a kill swallowed: written down, never sent."""
+    if member.stage > member.rollout.struck:
+        return False
     acting = [one for one in member.rollout.executes if one.may_act]
-    if not member.stage <= min(member.rollout.struck, len(acting)):  # each begins one at most
+    if member.stage > len(acting):  # each begins one stage at most
         return False
     due = acting[member.stage - 1].invoked.time + (limit or 0.0) - SLACK
     return now >= due and not _shown_alive(member, due + 2 * SLACK)

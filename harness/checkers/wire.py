@@ -239,7 +239,7 @@ class W04(Checker):
             return
         if fact.frame[0] == 4 and fact.frame[1] == "-1":  # noqa: PLR2004 - an unreadable message
             return
-        one_sided = view.field and other(fact.sender) not in fact.connection.heard
+        one_sided = fact.connection.one_sided
         if one_sided:
             self._one_sided.add(fact.station.id)
         if fact.connection.inferred or fact.connection.partial or one_sided:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Called, Opened, Replied, Triggered, Turned
 from harness.checkers.schemas import VERSIONS
-from harness.checkers.wire import GIVEN_UP, other
-from harness.verdict import CSMS, Grade, Requirement, Subject
+from harness.checkers.wire import GIVEN_UP
+from harness.verdict import CSMS, Grade, Requirement
 
 if TYPE_CHECKING:
     from harness.checkers.model import Connection
@@ -152,9 +152,10 @@ class W09(Checker):
         self._one_sided: set[str] = set()
 
     @sees(Replied)
-    def replied(self, view: View, fact: Replied) -> None:
+    def replied(self, _view: View, fact: Replied) -> None:
         """Note an answer to a CALL that the log does not hold."""
-        if fact.call is None and _other_unheard(view, fact.connection, fact.sender):
+        connection = fact.connection
+        if fact.call is None and connection is not None and connection.one_sided:
             self._one_sided.add(fact.station.id)
 
     @sees(Called)
@@ -174,7 +175,7 @@ class W09(Checker):
         asked = any(c.action == "TriggerMessage" for c in connection.theirs.values())
         if late or asked:
             return
-        if _other_unheard(view, connection, fact.sender):
+        if connection.one_sided:
             self._held.setdefault(station.id, fact)
         else:
             self._too_soon(view, fact)
@@ -211,11 +212,6 @@ class W09(Checker):
                 grade=Grade.TOLERATED,
                 subject=CSMS,
             )
-
-
-def _other_unheard(view: View, connection: Connection | None, side: Subject) -> bool:
-    """Whether a field log holds nothing yet that the other side of a connection said."""
-    return view.field and connection is not None and other(side) not in connection.heard
 
 
 class W10(Checker):
