@@ -154,6 +154,7 @@ class Charger(msgspec.Struct, frozen=True, kw_only=True):
     reconnect (D11). `last_seen` is when its last connection ended; None while it is connected or
     was when the process died. `firmware_version` is '' until a boot names one; `version_stale`: an
     update was installed since, so the next boot will name another whatever happens meanwhile.
+    `security_extension`: a 1.6 station was seen to speak it, and is commanded so since.
     """
 
     charger_id: str
@@ -167,6 +168,7 @@ class Charger(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float | None = None
     ocpp_version: str = ""
     registered_at: float = 0.0
+    security_extension: bool = False
 
 
 class Boot(msgspec.Struct, frozen=True):

@@ -61,7 +61,6 @@ class Hub:
         self._call_timeout = call_timeout
         self._numbers = count(1)
         self._transactions = count(epoch * _TRANSACTIONS_AN_EPOCH + 1)
-        self._extended: set[str] = set()
         self._deadlines: list[tuple[float, int, Session]] = []
 
     def __len__(self) -> int:
@@ -82,7 +81,6 @@ class Hub:
             f"{charger_id}#{next(self._numbers)}",
             version,
             transactions=self._transactions,
-            extended=self._extended,
             counters=self.counters,
             call_timeout=self._call_timeout,
         )

@@ -61,11 +61,10 @@ class Session:
         version: str,
         *,
         transactions: Iterator[int],
-        extended: set[str],
         counters: Counters,
         call_timeout: float = CALL_TIMEOUT,
     ) -> None:
-        """`extended` holds the 1.6 stations seen to speak the security extension; it is shared."""
+        """A session of the charger's connection of this name, which speaks this OCPP version."""
         self.charger_id = charger_id
         self.connection = connection
         self.version = version
@@ -74,7 +73,6 @@ class Session:
         self._answers = ANSWERS[version]
         self._statuses = STATUS_ACTIONS[version]
         self._transactions = transactions
-        self._extended = extended
         self._counters = counters
         self._call_timeout = call_timeout
         self._outstanding: Outstanding | None = None
@@ -82,6 +80,8 @@ class Session:
         self._late: dict[str, str] = {}
         charger = service.known(charger_id)
         self._accepted = charger is not None and charger.accepted
+        # A 1.6 station that speaks the security extension, on this connection or one before.
+        self._extended = charger is not None and charger.security_extension
         self._heard = False
         self.open = True
 
@@ -156,12 +156,17 @@ class Session:
         if refusal is not None:
             return refusal
         if self.version == "ocpp1.6" and action in SECURITY_EXTENSION:
-            self._extended.add(self.charger_id)
+            self._speaks_extension()
         self._counters.calls += 1
         if answerer is None:
             self._status(now, message_id, payload)
             return None
         return _encode((3, message_id, answerer(payload, now, self._transactions))).decode()
+
+    def _speaks_extension(self) -> None:
+        if not self._extended:
+            self._extended = True
+            self._service.extended(self.charger_id)
 
     def _invalid(self, message_id: str, action: str, payload: dict[str, Any]) -> str | None:
         validator = self._payloads.request(action)
@@ -267,9 +272,9 @@ class Session:
     def _outcome(self, action: str, message: list[Any]) -> Outcome:
         if message[0] == CALLERROR:
             code, text = ([*message[2:4], "", ""])[:2]
-            if code == "NotSupported" and action == "UpdateFirmware":
-                # WP L01.FR.20: how a 1.6 station says that it takes the signed update only.
-                self._extended.add(self.charger_id)
+            if (self.version, code, action) == ("ocpp1.6", "NotSupported", "UpdateFirmware"):
+                # WP L01.FR.20: how a station says that it takes the signed update only.
+                self._speaks_extension()
             return Outcome(error=CallError(str(code) or "GenericError", str(text)))
         payload = message[2] if len(message) > 2 else None  # noqa: PLR2004 - [3, id, {}]
         validator = self._payloads.response(action)
@@ -295,11 +300,10 @@ class Session:
         if not self.open or self._outstanding is not None:
             self._service.undelivered(now, self.charger_id, item.message_id)
             return None
-        extended = self.charger_id in self._extended
         if isinstance(item, SendUpdate):
-            action, payload = update(self.version, item, extended=extended)
+            action, payload = update(self.version, item, extended=self._extended)
         else:
-            action, payload = ask_status(self.version, extended=extended)
+            action, payload = ask_status(self.version, extended=self._extended)
         validator = self._payloads.request(action)
         violation = validator and self._payloads.violation(validator, payload)
         if violation:

@@ -296,6 +296,10 @@ class Service:
         """The charger sent a message other than BootNotification (D11)."""
         service_chargers.heard(self._state, charger_id, connection)
 
+    def extended(self, charger_id: str) -> None:
+        """The charger, a 1.6 one, showed that it speaks the security extension."""
+        service_chargers.extended(self._state, charger_id)
+
     def booted(self, now: float, charger_id: str, connection: str, boot: Boot) -> Acceptance:
         """The charger sent BootNotification; answer it with the result."""
         return service_chargers.booted(self._state, now, charger_id, connection, boot)

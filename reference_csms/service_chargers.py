@@ -93,6 +93,13 @@ def heard(state: State, charger_id: str, connection: str) -> None:
     available(state, charger_id)
 
 
+def extended(state: State, charger_id: str) -> None:
+    """Note that a 1.6 station speaks the security extension: a restart must not forget it."""
+    charger = state.chargers.get(charger_id)
+    if charger is not None:
+        _change(state, charger, security_extension=True)
+
+
 def booted(state: State, now: float, charger_id: str, connection: str, boot: Boot) -> Acceptance:
     """Note a boot: who it is, what it runs, and that it may be used from now on."""
     interval = state.settings.heartbeat_interval

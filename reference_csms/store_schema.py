@@ -94,4 +94,5 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (operation, key)
     ) WITHOUT ROWID;
     """,
+    "ALTER TABLE charger ADD COLUMN security_extension INTEGER NOT NULL DEFAULT 0",
 )

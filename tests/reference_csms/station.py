@@ -31,10 +31,20 @@ class Csms:
     def __init__(self, *ids: str, call_timeout: float = 30.0) -> None:
         self.now = 1_800_000_000.0
         self.store = Store(":memory:")
-        self.service = Service(self.store, Settings(instance="t"), self.now)
-        self.hub = Hub(self.service, epoch=1, call_timeout=call_timeout)
+        self._call_timeout = call_timeout
+        self._start()
         if ids:
             self.ok(lambda: self.service.register(self.now, [NewCharger(one) for one in ids]))
+
+    def _start(self) -> None:
+        self.service = Service(self.store, Settings(instance="t"), self.now)
+        self.hub = Hub(self.service, epoch=self.store.epoch, call_timeout=self._call_timeout)
+
+    def restart(self) -> None:
+        """Kill the process and start it again on what the database holds."""
+        self.store.restart()
+        self._start()
+        self.turn()
 
     def turn(self, seconds: float = 0.0) -> None:
         """Let time pass and do every turn that is due."""

@@ -386,6 +386,20 @@ def test_a_station_that_refuses_the_plain_update_is_sent_the_signed_one_next() -
     assert one.command()[2] == "SignedUpdateFirmware"
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_restart_forgets_of_no_station_that_it_speaks_the_extension(shown: bool) -> None:
+    """The command that such a station refuses would fail it after every restart (D20)."""
+    one = station("ocpp1.6")
+    if shown:
+        one.call("SecurityEventNotification", SMALL["ocpp1.6"]["SecurityEventNotification"])
+    one.csms.ok(lambda: one.csms.service.put_image(one.csms.now, SIGNED))
+    one.csms.restart()
+    again = Station(one.csms, version="ocpp1.6", boot=False)
+    again.call("Heartbeat", {})
+    one.csms.rollout("CP-1")
+    assert again.command()[2] == ("SignedUpdateFirmware" if shown else "UpdateFirmware")
+
+
 def test_a_station_with_the_extension_is_asked_with_its_own_trigger() -> None:
     """WP 6.8: ExtendedTriggerMessage is what yields the signed status."""
     one = station("ocpp1.6")

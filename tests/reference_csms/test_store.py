@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from reference_csms import store as store_module
@@ -13,13 +14,11 @@ from reference_csms.model import Charger, ChargerStatus, Image, Settings
 from reference_csms.rollout_values import Intent, Row
 from reference_csms.store import Store
 from reference_csms.store_changes import AuditEntry, KeyRecord
-from reference_csms.store_schema import MIGRATIONS
+from reference_csms.store_schema import APPLICATION_ID, MIGRATIONS
 from tests.reference_csms.rig import Rig
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import msgspec
 
 
 def test_columns_are_the_fields() -> None:
@@ -130,6 +129,30 @@ def test_older_databases_migrate_and_keep_their_rows(
     database = sqlite3.connect(path)
     assert database.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS) + 1,)
     database.close()
+
+
+def test_a_database_of_the_first_version_is_read_and_written(tmp_path: Path) -> None:
+    """What an older program wrote is kept, and columns added since start with their defaults."""
+    path = str(tmp_path / "csms.db")
+    old = sqlite3.connect(path)
+    old.executescript(MIGRATIONS[0])
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.execute("PRAGMA user_version = 1")
+    old.execute("INSERT INTO charger VALUES ('CP', '', 'Acme', '', '1', 0, '', 1, NULL, '', 5.0)")
+    old.commit()
+    old.close()
+    store = Store(path)
+    charger = Charger(
+        charger_id="CP", vendor="Acme", firmware_version="1", accepted=True, registered_at=5.0
+    )
+    assert store.chargers() == [charger]
+    after = msgspec.structs.replace(charger, security_extension=True)
+    store.put_charger(after)
+    store.commit()
+    store.close()
+    store = Store(path)
+    assert store.chargers() == [after]
+    store.close()
 
 
 # ------------------------------------------------------------------ a database that refuses
