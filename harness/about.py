@@ -24,6 +24,7 @@ def scenario_facts(
         "file": source,
         "text": text,
         "chargers": len(chargers),
+        "firmware_version": scenario.firmware.version,
         "expect": scenario.expect.model_dump(mode="json", exclude_unset=True),
         "sites": {spec.id: spec.site_id for spec in chargers if spec.site_id},
     }

@@ -141,6 +141,11 @@ class Disconnect(Value, frozen=True):
     silent: bool = False
 
 
+def closing(code: int, reason: str, *, silent: bool) -> dict[str, object]:
+    """Return what is observed of a close; `silent`: the other side has not heard of it."""
+    return {"code": code, "reason": reason, **({"silent": True} if silent else {})}
+
+
 class Send(Value, frozen=True):
     """Put one text frame on the socket after `delay` seconds of latency, in FIFO order."""
 

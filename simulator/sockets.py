@@ -326,7 +326,7 @@ class Fleet:
         if line is None:
             return
         code = 1006 if action.abort else action.code
-        data = {"code": code, "reason": "closed by the charger"}
+        data = effects.closing(code, "closed by the charger", silent=action.silent)
         self.observe(slot.id, "close", None, data)
         if action.silent:
             line.freeze()

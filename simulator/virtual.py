@@ -363,16 +363,19 @@ class VirtualFleet:
         if connection is None:
             return
         code = 1006 if action.abort or action.silent else action.code
-        self._drop(slot, connection, code, "closed by the charger")
+        self._drop(slot, connection, code, "closed by the charger", silent=action.silent)
         if action.silent:
             return
         self.peer.closed(self.scheduler.now, connection, code)
 
-    def _drop(self, slot: Slot, connection: Connection, code: int, reason: str) -> None:
+    def _drop(
+        self, slot: Slot, connection: Connection, code: int, reason: str, *, silent: bool = False
+    ) -> None:
         connection.open = False
         if slot.connection is connection:
             slot.connection = None
-        self.observe(slot.charger.spec.id, "close", None, {"code": code, "reason": reason})
+        data = effects.closing(code, reason, silent=silent)
+        self.observe(slot.charger.spec.id, "close", None, data)
 
     def _note(self, slot: Slot, note: effects.Note) -> None:
         if note.kind in {"answered", "unanswered"} and (

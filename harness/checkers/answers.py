@@ -1,15 +1,14 @@
-"""R35, R38, R43, R45, R46: what the CSMS answers, to chargers and to the operator."""
+"""R35, R38, R43, R45: what the CSMS answers, to chargers and to the operator."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import (
     Answered,
     Booted,
     Invoked,
-    Read,
     Replied,
     Reported,
     TriggerAnswered,
@@ -18,12 +17,12 @@ from harness.checkers.facts import (
 from harness.checkers.plan import texts
 from harness.checkers.schemas import invalid
 from harness.checkers.sense import senseless
+from harness.checkers.settling import ENDED, Settled, no_retry_left, settled
 from harness.checkers.wirefold import REPORTS
-from harness.contract import reason_of
 from harness.verdict import CSMS, Requirement
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Call, Op, Rollout
+    from harness.checkers.model import Call, Member, Op, Rollout
     from harness.checkers.view import View
 
 
@@ -121,6 +120,15 @@ def _unknown(view: View, op: Op) -> bool:
     """Whether the operator asked for a rollout that no body ever named."""
     asked = op.rollout_id
     return op.name in ROLLOUT_OPS and isinstance(asked, str) and asked not in view.by_id
+
+
+def _given_up(view: View, member: Member) -> bool:
+    """Whether time may have freed the slot of a member, and no GET has shown it yet."""
+    if not member.triggers or (member.shown is not None and member.shown.status in ENDED):
+        return False
+    return settled(member, view.now, view.profile) is Settled.PERHAPS or no_retry_left(
+        member, view.now
+    )
 
 
 class R43(Checker):
@@ -224,7 +232,7 @@ class R43(Checker):
             return
         got = self._got.get(rollout.name, {})
         missing = sorted((set(got) & ready) - listed)
-        if missing:
+        if missing and not any(_given_up(view, m) for m in rollout.members.values()):
             last = got[missing[0]].event
             self.accuse(
                 view,
@@ -305,77 +313,3 @@ class R45(Checker):
                 seen=f"{where.strip()} answered {op.status}",
                 events=(op.invoked, fact.event),
             )
-
-
-class R46(Checker):
-    """Reason."""
-
-    requirement = Requirement(
-        "R46",
-        "Reason",
-        "The reason given with a pause comes back in its answer and is kept.",
-        "API, Pause a rollout: 'reason ... Stored for audit purposes'; contract D9",
-    )
-
-    def __init__(self) -> None:
-        """Start with no pause."""
-        super().__init__()
-        self._kept: dict[str, tuple[set[Any], Op]] = {}  # reasons that may be the kept one
-
-    @sees(Answered, about=("pause",))
-    def answered(self, view: View, fact: Answered) -> None:
-        """Compare the reason in an ok pause with the one given, or with the first one's."""
-        op, rollout = fact.op, fact.rollout
-        if op.outcome != "ok" or rollout is None:
-            return
-        given, said = reason_of(op.request), reason_of(op.reply)
-        allowed, first = self._allowed(rollout, op, given)
-        self._kept[rollout.name] = ({said} if said in allowed else allowed, op)
-        if given is None and allowed == {None}:
-            return
-        self.exercised += 1
-        if said not in allowed:
-            self.accuse(
-                view,
-                who=rollout.name,
-                expected="the reason " + " or ".join(sorted(repr(r) for r in allowed)),
-                seen=f"{said!r}",
-                events=(op.invoked, fact.event),
-                switch=None if first else "D9",
-            )
-
-    def _allowed(self, rollout: Rollout, op: Op, given: Any) -> tuple[set[Any], bool]:
-        """Return the reasons that any legal order allows, and whether this pause is the first."""
-        others = [
-            p
-            for p in rollout.pauses
-            if p is not op and p.may_act and (not p.done or p.overlaps(op))
-        ]
-        mine = {given} | {reason_of(p.request) for p in others}
-        kept = self._kept.get(rollout.name)
-        if kept is None:
-            return mine, not others
-        reasons, before = kept
-        since = [e for e in rollout.executes if e.may_act and not e.before(before)]
-        if not since:
-            return reasons | (mine - {given}), False
-        if any(e.done and before.before(e) and e.before(op) for e in since):
-            return mine, not others
-        return reasons | mine, False
-
-    @sees(Read)
-    def read(self, view: View, fact: Read) -> None:
-        """Where a read shows the reason of a pause, it is the one given."""
-        kept = self._kept.get(fact.rollout.name)
-        if kept is None or fact.rollout.paused_since is None:
-            return
-        for name in ("reason", "pause_reason"):
-            said = reason_of(fact.body, name)
-            if said is not None and said not in kept[0]:
-                self.accuse(
-                    view,
-                    who=fact.rollout.name,
-                    expected="the reason is kept: " + " or ".join(map(repr, kept[0])),
-                    seen=f"GET says {said!r}",
-                    events=(kept[1].answered, fact.event),
-                )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
@@ -131,10 +132,15 @@ class C10(Checker):
 
     @sees(Closed)
     def closed(self, _view: View, fact: Closed) -> None:
-        """Remember an update that loses its connection."""
+        """Remember an update that loses its connection.
+
+        A command that was neither answered nor reported on may have been lost with it.
+        """
         triggers = fact.connection.station.triggers
         member = triggers[-1].member if triggers else None
-        if member is not None and not member.final and not triggers[-1].refused:
+        if member is None or (triggers[-1].answered is None and member.reported is None):
+            return
+        if not member.final and not triggers[-1].refused:
             self._broken[member.charger] = (member, fact.event)
 
     @sees(Reported)
@@ -211,7 +217,9 @@ class C12(Checker):
             if status != "Unavailable" or member is None or member.final_event is None:
                 continue
             ended = member.final_event
-            if station.connection is None or view.now - ended.time < PATIENCE:
+            # Its reboot may come after the end that it told, and take long.
+            since = max(ended.time, station.connection.opened.time if station.connection else inf)
+            if view.now - since < PATIENCE:
                 continue
             self.exercised += 1
             self.accuse(
@@ -219,7 +227,7 @@ class C12(Checker):
                 who=charger,
                 charger=charger,
                 expected=f"connector {connector} is Available again after {member.final}",
-                seen=f"still Unavailable {view.now - ended.time:.0f} s later",
+                seen=f"still Unavailable {view.now - since:.0f} s later",
                 events=(event, ended),
             )
 

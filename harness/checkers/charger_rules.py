@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
+from harness.checkers.clocks import CLOCK_SKEW, instant
 from harness.checkers.facts import (
     Called,
     Interrupted,
@@ -15,7 +16,6 @@ from harness.checkers.facts import (
 )
 from harness.checkers.model import FAILURES, RANK
 from harness.checkers.transitions import START, known, next_statuses
-from harness.checkers.triggering import CLOCK_SKEW, instant
 from harness.checkers.wirefold import TRIGGERS, agrees, asks_for_report
 from harness.verdict import Grade, Requirement, Subject
 

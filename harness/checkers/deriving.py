@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
 from harness.checkers.ending import wrong_end
-from harness.checkers.facts import Answered, Read, Replied, Reported, Triggered
-from harness.checkers.settling import ENDED
+from harness.checkers.facts import Answered, Booted, Read, Replied, Reported, Triggered
+from harness.checkers.settling import ENDED, told
 from harness.checkers.wirefold import REPORTS
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL, objects
 from harness.verdict import CSMS, Requirement
@@ -181,7 +181,7 @@ class R34(Checker):
         "R34",
         "Freshness",
         "Once a firmware status of a charger was answered, a later GET shows it or something "
-        "later, within the target's freshness bound.",
+        "later, within the target's freshness bound; so it does after a boot with the new version.",
         "API, Get rollout status: current status; contract D34",
         level="PROFILE",
         switches=("D34",),
@@ -192,6 +192,7 @@ class R34(Checker):
         super().__init__()
         self._sent: dict[int, tuple[Member, str]] = {}  # index of the status's event
         self._known: dict[Member, tuple[int, str, Event]] = {}  # rank, status, its answer
+        self._boots: dict[str, Member] = {}  # charger -> whose new version its boot shows
 
     @sees(Reported, about=REACHED)
     def reported(self, _view: View, fact: Reported) -> None:
@@ -199,6 +200,28 @@ class R34(Checker):
         member = fact.member
         if member is not None and member.status == fact.status:
             self._sent[fact.event.index] = (member, fact.status)
+
+    @sees(Booted)
+    def booted(self, view: View, fact: Booted) -> None:
+        """Remember a boot that can only mean that the update succeeded (D23)."""
+        station, wanted = fact.station, view.header.scenario.get("firmware_version")
+        self._boots.pop(station.id, None)
+        # With more than one update the CSMS may not know which version ran before this one.
+        if len(station.triggers) != 1 or station.strays or wanted is None:
+            return
+        member = station.triggers[0].member
+        if member is None or not told(member) or fact.version != wanted:
+            return
+        if fact.before not in {None, "", wanted} and view.profile.judges("D23"):
+            self._boots[station.id] = member
+
+    @sees(Replied, about=("BootNotification",))
+    def accepted(self, _view: View, fact: Replied) -> None:
+        """From the answer on, the version is known to the CSMS."""
+        member = self._boots.pop(fact.station.id, None) if fact.sender is CSMS else None
+        result = fact.frame[2] if len(fact.frame) > 2 else None  # noqa: PLR2004 - [3, id, {}]
+        if member is not None and isinstance(result, dict) and result.get("status") == "Accepted":
+            self._known[member] = (REACHED["Installed"], "a boot with the new version", fact.event)
 
     @sees(Replied, about=REPORTS)
     def replied(self, _view: View, fact: Replied) -> None:

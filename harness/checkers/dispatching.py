@@ -1,4 +1,4 @@
-"""L1, L2, L7, R28: released chargers get their command in time, whatever the others do."""
+"""L2, L7, R28, and half of L1: released chargers get their command in time, whatever others do."""
 
 from __future__ import annotations
 
@@ -36,17 +36,8 @@ class Due:
     deadline: float
 
 
-class L1(Checker):
-    """Dispatch."""
-
-    requirement = liveness(
-        "L1",
-        "Dispatch",
-        "After a successful execute-stage every connected, idle charger of the stage is triggered "
-        "within the dispatch bound, unless the rollout is paused or its slots are taken.",
-        "API, Execute rollout stage; contract D31, D34",
-        "D34",
-    )
+class Owing(Checker):
+    """A checker that keeps who has to be triggered, and until when."""
 
     def __init__(self) -> None:
         """Start with nothing due."""
@@ -74,9 +65,10 @@ class L1(Checker):
             if member.triggers:
                 self.exercised += member.triggers[-1].event.index > op.invoked.index
             elif free(view, member, view.now):
-                self._owe(Due(member, fact.event, fact.event.time + bound))
+                self.owe(Due(member, fact.event, fact.event.time + bound))
 
-    def _owe(self, due: Due) -> None:
+    def owe(self, due: Due) -> None:
+        """Note a debt; a newer one of the same charger and rollout replaces it."""
         self._due.setdefault(due.member.charger, {})[due.member.rollout.name] = due
 
     @sees(Triggered)
@@ -88,7 +80,7 @@ class L1(Checker):
         if due is not None:
             self.exercised += 1
             if fact.event.time > due.deadline:
-                self._accuse(view, due, fact.event)
+                self.late(view, due, fact.event)
 
     @sees(Closed)
     def closed(self, _view: View, fact: Closed) -> None:
@@ -132,9 +124,10 @@ class L1(Checker):
                     if view.unsure(due.member):
                         continue
                     self.exercised += 1
-                    self._accuse(view, due, view.last)
+                    self.late(view, due, view.last)
 
-    def _accuse(self, view: View, due: Due, event: Event | None) -> None:
+    def late(self, view: View, due: Due, event: Event | None) -> None:
+        """Accuse a command that came with this event, or has not come until now."""
         self.accuse(
             view,
             who=due.member.rollout.name,
@@ -180,7 +173,7 @@ def free(view: View, member: Member, by: float) -> bool:
     return not busy or settled(latest, view.now, view.profile) is not Settled.NO  # type: ignore[arg-type]
 
 
-class L7(L1):
+class L7(Owing):
     """Fairness."""
 
     requirement = liveness(
@@ -198,7 +191,7 @@ class L7(L1):
         return alive and super().applies(view, rollout, stage)
 
 
-class R28(L1):
+class R28(Owing):
     """Isolation."""
 
     requirement = liveness(
@@ -227,7 +220,7 @@ def _online(view: View, member: Member) -> bool:
     return station is not None and station.connection is not None
 
 
-class L2(L1):
+class L2(Owing):
     """Dispatch after reconnect."""
 
     requirement = liveness(
@@ -262,4 +255,4 @@ class L2(L1):
                 for p in rollout.pauses
             )
             if member.stage in released and not held and self.applies(view, rollout, member.stage):
-                self._owe(Due(member, fact.event, fact.event.time + bound))
+                self.owe(Due(member, fact.event, fact.event.time + bound))

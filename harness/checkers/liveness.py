@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
+from harness.checkers.clocks import CLOCK_SKEW
 from harness.checkers.facts import (
     Answered,
     Read,
@@ -15,7 +17,7 @@ from harness.contract import TERMINAL, objects
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Member, Op, Rollout
+    from harness.checkers.model import Op, Rollout
     from harness.checkers.view import View
 
 
@@ -102,8 +104,9 @@ class L5(Checker):
     requirement = liveness(
         "L5",
         "Silence times out",
-        "A charger that falls silent is shown as failed once its time-out has passed.",
-        "contract D12",
+        "A charger that falls silent is shown as failed once its time-out has passed, and so is "
+        "one that is away while its stage runs, where the rollout limits that.",
+        "contract D11, D12",
         "D12",
     )
 
@@ -115,10 +118,15 @@ class L5(Checker):
         if limit is None or fresh is None:
             self.doubt = "" if self.exercised else "the target's time-out is unknown"
             return
+        self._away(view, fact, fresh)
+        dated = fact.rollout.request.get("retrieve_date") is not None
+        if dated and fact.rollout.due == -inf:
+            return  # nobody knows when the clock starts
         for member, row, _ in fact.rows:
-            if not told(member) or member.final or _due_later(view, member):
+            if not told(member) or member.final:
                 continue
-            quiet = fact.op.invoked.time - last_sign(member)
+            heard = max(last_sign(member), fact.rollout.due + CLOCK_SKEW)
+            quiet = fact.op.invoked.time - heard
             if quiet < limit + fresh + SLACK or view.kills:
                 continue
             self.exercised += 1
@@ -132,11 +140,41 @@ class L5(Checker):
                     events=(member.triggers[-1].event, member.reported, fact.event),
                 )
 
+    def _away(self, view: View, fact: Read, fresh: float) -> None:
+        """Judge every charger of the running stage that has been away for too long (D11)."""
+        wait = fact.rollout.request.get("offline_timeout")
+        begun = _running_since(fact)
+        if not isinstance(wait, int | float) or begun is None or view.kills:
+            return
+        for member, row, _ in fact.rows:
+            if member.triggers or member.stage != fact.body.get("current_stage"):
+                continue
+            station = view.stations.get(member.charger)
+            if station is not None and station.connection is not None:
+                continue
+            since = max(begun, station.left if station is not None else 0.0)
+            absent = fact.op.invoked.time - since
+            if absent < wait + fresh + SLACK:
+                continue
+            self.exercised += 1
+            if str(row.get("status")) not in ENDED:
+                self.accuse(
+                    view,
+                    who=fact.rollout.name,
+                    charger=member.charger,
+                    expected=f"failed after {wait:g} s of absence",
+                    seen=f"{row.get('status')} after {absent:.0f} s",
+                    events=(fact.rollout.executes[-1].answered, fact.event),
+                    switch="D11",
+                )
 
-def _due_later(view: View, member: Member) -> bool:
-    """Whether the retrieve date makes the time-out start later than the command."""
-    del view
-    return member.rollout.request.get("retrieve_date") is not None
+
+def _running_since(fact: Read) -> float | None:
+    """Return when the stage that a read shows as running was last begun or resumed for certain."""
+    rollout = fact.rollout
+    running = fact.body.get("status") == "in_progress" and rollout.paused_since is None
+    ends = [op.answered.time for op in rollout.executes if op.answered is not None]
+    return max(ends) if running and ends and len(ends) == len(rollout.executes) else None
 
 
 class L6(Checker):

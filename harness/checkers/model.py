@@ -6,6 +6,7 @@ event indexes: they order what one recorder saw, and prove nothing about other m
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -133,6 +134,7 @@ class Member(msgspec.Struct, eq=False):
     lapsed: bool = False  # it went on although D30 may have settled a failed download before
     downloading: Event | None = None  # the Downloading that no DownloadFailed has closed yet
     download_failures: int = 0  # each counted once per preceding Downloading (D30)
+    counted: float = 0.0  # when the last of them came
     final: str = ""  # the terminal OCPP status, '' while none is
     final_event: Event | None = None
     acknowledged: Event | None = None  # the answer to its last status that changed anything
@@ -159,6 +161,7 @@ class Rollout(msgspec.Struct, eq=False):
     url: str
     request: dict[str, Any]
     create: Op | None = None
+    due: float = -inf  # when it may begin (retrieve_date), in seconds of the history
     id: str | None = None
     strategy: str = ""
     stages: list[Stage] = []
@@ -238,7 +241,8 @@ class Station(msgspec.Struct, eq=False):
     triggers: list[Trigger] = []
     by_request: dict[int, Trigger] = {}
     asked: int = -1  # index of the last question after its firmware status
-    agreed: int = -1  # index of the question that it last agreed to answer
+    idle: int = -1  # index of its last Idle
+    left: float = 0.0  # when the CSMS heard of the end of its last connection, inf if it did not
     line_back: int = -1  # index of the event that gave it its network back (virtual chargers)
     renewed: int = -1  # index of its last boot with another version than before
     strays: set[str] = msgspec.field(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
+from harness.checkers.clocks import in_history
 from harness.checkers.model import Member, Op, Rollout, Shown, Stage, Trigger
 from harness.contract import TERMINAL, objects
 
@@ -97,12 +98,16 @@ class PlanFold:
             return None
         rollout = self._view.by_url.get(url)
         if rollout is None:
-            rollout = Rollout(url, body, op)
+            rollout = Rollout(url, body, op, self._due(body))
             self._view.by_url[url] = rollout
             self._view.rollouts.append(rollout)
         elif rollout.id is None:
             rollout.request, rollout.create = body, op  # an earlier create was refused
+            rollout.due = self._due(body)
         return rollout
+
+    def _due(self, body: dict[str, Any]) -> float:
+        return in_history(body.get("retrieve_date"), self._view.header.started_at)
 
     # ------------------------------------------------------------------ answers
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from harness.checkers.clocks import CLOCK_SKEW
+
 if TYPE_CHECKING:
-    from harness.checkers.model import Member
+    from harness.checkers.model import Member, Trigger
     from harness.contract import Profile
 
 ENDED = ("installed", "failed")
@@ -56,7 +58,7 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
     if limit is None:
         # Unknown: only a GET since its last sign of life could have shown it unsettled.
         return member.shown is None or member.shown.op.invoked.time < last_sign(member)
-    if now - last_sign(member) >= limit - SLACK:
+    if now - clock_start(member) >= limit - SLACK:
         return True
     return any(
         length >= limit - SLACK and not _shown_alive(member, ended)
@@ -71,7 +73,8 @@ def _waited_in_vain(member: Member, now: float, limit: float | None) -> bool:
     acting = [one for one in member.rollout.executes if one.may_act]
     if member.stage > len(acting):  # each begins one stage at most
         return False
-    due = acting[member.stage - 1].invoked.time + (limit or 0.0) - SLACK
+    began = max(acting[member.stage - 1].invoked.time, member.rollout.due - CLOCK_SKEW)
+    due = began + (limit or 0.0) - SLACK
     return now >= due and not _shown_alive(member, due + 2 * SLACK)
 
 
@@ -113,6 +116,17 @@ def last_sign(member: Member) -> float:
     return max(trigger, member.reported.time) if member.reported is not None else trigger
 
 
+def clock_start(member: Member) -> float:
+    """Return when its time-out began to run, at the earliest: not before its date (D12)."""
+    return max(last_sign(member), member.rollout.due - CLOCK_SKEW)
+
+
+def end_silence(member: Member, now: float) -> None:
+    """Remember how long nothing was heard: a time-out may have run out meanwhile (D12)."""
+    if member.triggers and now - clock_start(member) >= 1.0:
+        member.silences.append((now - clock_start(member), now))
+
+
 def _certainly(member: Member, now: float) -> bool:
     if member.final and member.final != "DownloadFailed":
         return True
@@ -135,5 +149,9 @@ def no_retry_left(member: Member, now: float) -> bool:
         return True
     if member.download_failures >= trigger.retries + 1:
         return True
-    interval = trigger.retry_interval or 0.0
-    return now - member.final_event.time >= 1.5 * interval + 30.0
+    return now - member.final_event.time >= patience(trigger)
+
+
+def patience(trigger: Trigger) -> float:
+    """Return how long D30 waits for the next attempt after a failed download, in seconds."""
+    return 1.5 * (trigger.retry_interval or 0.0) + 30.0

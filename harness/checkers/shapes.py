@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
+from harness.checkers.clocks import instant
 from harness.checkers.facts import Answered
-from harness.checkers.triggering import instant
 from harness.contract import CHARGER_STATUSES, STATUSES, STRATEGIES
 from harness.verdict import Requirement
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
-from harness.checkers.facts import Read, Reported
-from harness.checkers.triggering import instant
+from harness.checkers.clocks import CLOCK_SKEW, in_history, instant
+from harness.checkers.facts import Answered, Read, Reported
 from harness.contract import SHOWN_RANK
 from harness.verdict import Requirement
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     from harness.checkers.model import Member
     from harness.checkers.view import View
     from harness.history import Event
+
+
+# What an answer dates: the request -> the field that says when it was carried out.
+DATED = {"create": "created_at", "execute_stage": "triggered_at"}
 
 
 class R29(Checker):
@@ -98,16 +103,36 @@ class R31(Checker):
     requirement = Requirement(
         "R31",
         "Timestamps",
-        "Times are RFC 3339 in UTC and written once; started_at is null before the command and "
-        "completed_at before the end, which is not earlier than the start.",
+        "Times are RFC 3339 in UTC, true, and written once; started_at is null before the command "
+        "and completed_at before the end, which is not earlier than the start.",
         "API, Get rollout status: started_at, completed_at; contract D27",
         level="PROFILE",
         switches=("D27",),
     )
 
+    @sees(Answered, about=tuple(DATED))
+    def answered(self, view: View, fact: Answered) -> None:
+        """Judge the time of what a request has just done."""
+        op, name = fact.op, DATED[fact.op.name]
+        body = op.reply if op.outcome == "ok" and isinstance(op.reply, dict) else {}
+        said = in_history(body.get(name), view.header.started_at)
+        if said == -inf or op.invoked.data.get("headers"):  # an Idempotency-Key: it may be a repeat
+            return
+        self.exercised += 1
+        if not op.invoked.time - CLOCK_SKEW <= said <= fact.event.time + CLOCK_SKEW:
+            self.accuse(
+                view,
+                who=op.id,
+                expected=f"{name} is when it was done",
+                seen=f"{name} is {body.get(name)}, {op.invoked.time - said:.0f} s before the call"
+                if said < op.invoked.time
+                else f"{name} is {body.get(name)}, {said - fact.event.time:.0f} s after the answer",
+                events=(op.invoked, fact.event),
+            )
+
     @sees(Read)
     def read(self, view: View, fact: Read) -> None:
-        """Judge the times of every row that changed."""
+        """Judge the times of every row that changed, and of the rollout."""
         for member, row, before in fact.changed:
             started, completed = row.get("started_at"), row.get("completed_at")
             if started is None and completed is None and "started_at" not in row:
@@ -123,6 +148,37 @@ class R31(Checker):
                     seen=f"{member.charger}: {problem}",
                     events=(member.triggers[0].event if member.triggers else None, fact.event),
                 )
+        self._of_the_rollout(view, fact)
+
+    def _of_the_rollout(self, view: View, fact: Read) -> None:
+        create, body = fact.rollout.create, fact.body
+        told = create.reply if create is not None and isinstance(create.reply, dict) else {}
+        same = told.get("rollout_id") == body.get("rollout_id")
+        first, created = instant(told.get("created_at")), instant(body.get("created_at"))
+        problem = ""
+        if same and first is not None and created is not None and created != first:
+            problem = f"created_at changed from {told['created_at']} to {body['created_at']}"
+        problem = _outdated(fact) or problem
+        if problem:
+            self.accuse(
+                view,
+                who=fact.rollout.name,
+                expected="created_at is written once, updated_at is the last change",
+                seen=problem,
+                events=(create.answered if create else None, fact.event),
+            )
+
+
+def _outdated(fact: Read) -> str:
+    """Say which time of a row is later than the rollout's last change, '' if none is."""
+    updated = instant(fact.body.get("updated_at"))
+    for member, row, _ in fact.changed if updated is not None else ():
+        for name in ("started_at", "completed_at"):
+            moment = instant(row.get(name))
+            if moment and updated and (moment - updated).total_seconds() >= 1:
+                was = fact.body["updated_at"]
+                return f"updated_at is {was}, before {name} of {member.charger}, {row[name]}"
+    return ""
 
 
 def _times(member: Member, row: dict[str, Any], before: dict[str, Any], *, swallowed: bool) -> str:

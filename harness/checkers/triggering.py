@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
+from harness.checkers.clocks import CLOCK_SKEW, instant
 from harness.checkers.facts import Answered, Read, Triggered
 from harness.checkers.model import FAILURES
 from harness.checkers.settling import (
     ENDED,
+    SLACK,
     Settled,
     failed_for_good,
+    no_retry_left,
+    patience,
     settled,
     timed_out,
     told,
 )
 from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
-from simulator.remembering import remembered
 
 if TYPE_CHECKING:
     from harness.checkers.model import Member, Op, Trigger
     from harness.checkers.view import View
 
 CALL_TIMEOUT = 10.0  # seconds without an answer before a CALL may count as lost on a live socket
-CLOCK_SKEW = 5.0  # seconds between the CSMS's clock and the harness's
-LONGEST_TIME = 64  # characters of a time that is remembered: others are no times, or odd
 
 
 class R13(Checker):
@@ -115,7 +115,11 @@ class R14(Checker):
                 continue
             self.exercised += 1
             ended = status in ENDED
+            switch = None if ended else "D25"
             problem = self._problem(view, member, row) if ended else _ahead(member, str(status))
+            if not problem and status == "failed" and _retry_left(view, member):
+                problem = f"{member.charger} is shown as failed; it has a retry left (D30)"
+                switch = "D30"
             if problem and not told_astray(view, member, str(status)):
                 last = member.triggers[-1].event if member.triggers else None
                 self.accuse(
@@ -125,7 +129,7 @@ class R14(Checker):
                     expected=f"{status} is shown only with evidence",
                     seen=problem,
                     events=(last, member.reported, fact.event),
-                    switch=None if ended else "D25",
+                    switch=switch,
                 )
 
     def _problem(self, view: View, member: Member, row: dict[str, Any]) -> str:
@@ -137,6 +141,9 @@ class R14(Checker):
                 last = member.status or "nothing"
                 return f"{name} is shown as installed; it had reported {last} and never rebooted"
             return ""
+        silent = member.download_failures or timed_out(member, view.now, view.profile)
+        if reason == "timeout" and not silent:
+            return f"{name} is shown as failed for its silence; its time had not run out"
         if failed_for_good(member, view.now) and member.final:
             return ""
         evidence = (
@@ -155,6 +162,20 @@ class R14(Checker):
         return f"{name} is shown as failed ({reason or 'no reason'}); it had reported " + (
             member.status or "nothing"
         )
+
+
+def _retry_left(view: View, member: Member) -> bool:
+    """Whether nothing but a failed download explains a failure, and another attempt may follow."""
+    return (
+        member.final == "DownloadFailed"
+        and not member.lapsed
+        and not no_retry_left(member, view.now + SLACK)
+        # Told again without another attempt, it is the failure that was counted before.
+        and view.now + SLACK - member.counted < patience(member.triggers[-1])
+        and not any(t.refused for t in member.triggers)
+        and not timed_out(member, view.now, view.profile)
+        and not view.interfered
+    )
 
 
 def told_astray(view: View, member: Member, status: str) -> bool:
@@ -231,7 +252,7 @@ class R16(Checker):
         "R16",
         "Right frame",
         "The command carries the rollout's url and date, goes only to chargers of the rollout, "
-        "and its retries are not negative.",
+        "and its retries are those asked for, and not negative.",
         "API, firmware_url and retrieve_date; OCPP UpdateFirmware; contract D18, D30",
     )
 
@@ -268,7 +289,8 @@ class R16(Checker):
             return f"retries is {trigger.retries}", None
         if trigger.retry_interval is not None and trigger.retry_interval < 0:
             return f"retryInterval is {trigger.retry_interval}", None
-        return R16._date(view, trigger)
+        other = _not_as_asked(trigger, rollout.request)
+        return (other, "D30") if other else R16._date(view, trigger)
 
     @staticmethod
     def _date(view: View, trigger: Trigger) -> tuple[str, str | None]:
@@ -295,18 +317,17 @@ class R16(Checker):
         return "", None
 
 
-def instant(text: Any) -> datetime | None:
-    """Read an RFC 3339 time; None if it is none. Without an offset it counts as UTC."""
-    return _instant(text) if isinstance(text, str) else None
-
-
-@remembered(4096, longest=LONGEST_TIME)  # a charger's times stand in every read
-def _instant(text: str) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+def _not_as_asked(trigger: Trigger, request: dict[str, Any]) -> str:
+    """Say which wish of the create about retries the command does not carry, '' if none."""
+    for field, name, sent in (
+        ("retries", "retries", trigger.retries),
+        ("retry_interval", "retryInterval", trigger.retry_interval),
+    ):
+        asked = request.get(field)
+        # Whole numbers on the wire: a fraction of a second may be cut or rounded.
+        if isinstance(asked, int | float) and (sent is None or abs(sent - asked) >= 1):
+            return f"{name} is {'missing' if sent is None else sent}, asked was {asked:g}"
+    return ""
 
 
 class R17(Checker):

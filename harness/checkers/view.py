@@ -114,11 +114,11 @@ class View:
     def unsure(self, member: Member) -> bool:
         """Whether the CSMS may not dare to send a command again (D21).
 
-        A kill may have swallowed it, and a charger that was asked since did not agree to say what
-        became of it: it refused, or the question was lost.
+        A kill may have swallowed it, and a charger that was asked since did not say Idle: it
+        refused, or the question, or the answer to it, was lost.
         """
         station = self.stations.get(member.charger)
-        if station is None or station.agreed >= station.asked:
+        if station is None or station.idle >= station.asked:
             return False
         return self.swallowed(member, before=station.asked)
 

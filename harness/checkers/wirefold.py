@@ -6,6 +6,7 @@ fence: what arrives after the answer was sent after the CALL (`Connection.fenced
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers import facts
@@ -19,7 +20,7 @@ from harness.checkers.model import (
     Stage,
     Trigger,
 )
-from harness.checkers.settling import SLACK, no_retry_left
+from harness.checkers.settling import SLACK, end_silence, no_retry_left
 from harness.verdict import CHARGER, CSMS, Subject
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ class WireFold:
         if connection is None or (event.ref and connection.id != event.ref):
             return []
         connection.closed = event
+        # Who leaves without a word is there, for all that the CSMS knows.
         station.connection = None
+        station.left = inf if event.data.get("silent") else event.time
         return [facts.Closed(event, connection)]
 
     # ------------------------------------------------------------------ frames
@@ -161,8 +164,6 @@ class WireFold:
             call.trigger.answered = event
             call.trigger.answer = _answer(frame)
             out.append(facts.TriggerAnswered(event, call.trigger))
-        elif call.action in TRIGGERS and asks_for_report(call) and agrees(frame):
-            station.agreed = call.event.index
         return out
 
     def _charger_called(self, out: list[Fact], event: Event, station: Station, call: Call) -> None:
@@ -223,8 +224,10 @@ class WireFold:
                 station.strays.add(status)
             if request_id is None:
                 station.nameless[status] = event.index
-        if member is not None and status == "Idle":
-            member.idle = event
+        if status == "Idle":
+            station.idle = event.index
+            if member is not None:
+                member.idle = event
         elif member is not None:
             member.said.add(status)
             advance(member, status, event)
@@ -301,7 +304,7 @@ def advance(member: Member, status: str, event: Event) -> None:
     rank = RANK.get(status)
     if rank is None or (member.final and member.final != "DownloadFailed"):
         return
-    _end_silence(member, event.time)
+    end_silence(member, event.time)
     member.lapsed = member.lapsed or no_retry_left(member, event.time + SLACK)
     member.reported = event
     before = (member.status, member.final, member.download_failures)
@@ -310,22 +313,13 @@ def advance(member: Member, status: str, event: Event) -> None:
         member.pending, member.acknowledged = event, None
 
 
-def _end_silence(member: Member, now: float) -> None:
-    """Remember how long nothing was heard: a time-out may have run out meanwhile (D12)."""
-    heard = max(
-        member.triggers[-1].event.time if member.triggers else now,
-        member.reported.time if member.reported is not None else 0.0,
-    )
-    if now - heard >= 1.0:
-        member.silences.append((now - heard, now))
-
-
 def _move(member: Member, status: str, rank: int, event: Event) -> None:
     """Move one update to a status of this rank, unless it falls behind."""
     if status == "DownloadFailed":
         # One failure a Downloading; a charger may also fail before it ever says Downloading.
         if member.downloading is not None or member.download_failures == 0:
             member.download_failures += 1
+            member.counted = event.time
         member.downloading = None
         member.status, member.final, member.final_event = status, status, event
         return

@@ -103,6 +103,23 @@ def test_c10_wants_an_interrupted_update_to_end() -> None:
         assert t.result("C10").verdict is verdict
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_c10_asks_only_who_got_the_command(answered: bool) -> None:
+    """On a slow line the connection may take the command with it: nothing was interrupted."""
+    t = Tale()
+    t.boot("A", dialect="ocpp2.0.1")
+    r = t.create("A", "all_at_once")
+    if answered:
+        t.trigger(r, "A")
+    else:
+        t.command(r, "A")
+    t.close("A", 1006)
+    t.boot("A", dialect="ocpp2.0.1")
+    t.wait(4000)
+    t.mark("end")
+    assert bool(t.result("C10").findings) is answered
+
+
 def status(t: Tale, value: str) -> None:
     """Send a StatusNotification."""
     body = {"timestamp": t.stamp(), "connectorStatus": value, "evseId": 1, "connectorId": 1}
@@ -121,6 +138,22 @@ def test_c12_wants_connectors_back() -> None:
         t.wait(100)
         t.mark("end")
         assert t.result("C12").verdict is verdict
+
+
+@pytest.mark.parametrize(("there", "verdict"), [(5, Verdict.PASS), (100, Verdict.FAIL)])
+def test_c12_waits_for_a_reboot_that_comes_after_the_end(there: float, verdict: Verdict) -> None:
+    """Who says Installed before a long reboot has a minute from its return on."""
+    t = updating()
+    t.report("A", "Downloading", "Downloaded")
+    status(t, "Unavailable")
+    t.report("A", "Installing", "Installed")
+    t.close("A")
+    t.wait(100)
+    t.boot("A", version="2.0.0")
+    t.wait(there)
+    t.mark("end")
+    assert t.result("C12").verdict in {verdict, Verdict.INCONCLUSIVE}
+    assert bool(t.result("C12").findings) is (verdict is Verdict.FAIL)
 
 
 def event(t: Tale, kind: str) -> None:

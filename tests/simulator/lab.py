@@ -204,6 +204,10 @@ class Lab:
             and frame.message_id == message_id
         ]
 
+    def closes(self) -> list[dict[str, Any]]:
+        """Return what was observed of every connection that ended."""
+        return [what for _, seen, what in self.log if seen == "close"]
+
     def notes(self, kind: str) -> list[dict[str, Any]]:
         """Return the charger's notes of one kind."""
         return [what for _, seen, what in self.log if seen == "note" and what["note"] == kind]

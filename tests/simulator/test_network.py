@@ -94,6 +94,7 @@ def test_the_csms_does_not_hear_of_a_half_open_connection() -> None:
     one.run(20.0)
     assert one.charger.online
     assert one.csms.connection is not held
+    assert [close.get("silent") for close in one.closes()] == [True]
 
 
 def test_a_clock_that_is_ahead_is_seen_in_timestamps_and_dates() -> None:
@@ -111,6 +112,7 @@ def test_a_router_forgets_a_quiet_line_and_only_a_timeout_shows_it() -> None:
     one = lab(nat_timeout=30.0, heartbeat=60.0)
     held = one.csms.connection
     one.run(32.0)
+    assert [close.get("silent") for close in one.closes()] == [True]
     (note,) = one.notes("nat_timeout")
     assert note["note"] == "nat_timeout"
     assert one.charger.online  # as far as it knows
