@@ -7,6 +7,7 @@ were. Kept apart, so that a drawn drill stays the same drill.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from simulator.profiles import PROFILES
@@ -86,6 +87,26 @@ CREATE: Mapping[str, tuple[Any, ...]] = {
     "update_timeout": ("2 s", "10 s", "2 min"),
 }
 
+TOGETHER: tuple[Mapping[str, Mapping[str, Any]], ...] = (
+    {"create": {"retrieve_in": "20 s", "update_timeout": "10 s"}},
+    {
+        "create": {"retries": 2, "retry_interval": "20 s"},
+        "download": {"reports_each_attempt": True, "fail": [{"p": "100 %", "cut": {"at": "30 %"}}]},
+    },
+    {
+        "create": {"max_in_flight": 1, "update_timeout": "5 s"},
+        "install": {"fail": [{"p": "50 %", "how": "hangs"}]},
+    },
+    {
+        "install": {
+            "installed_before_reboot": True,
+            "reboot": "3 s",
+            "fail": [{"p": "50 %", "how": "old_version"}],
+        }
+    },
+)
+"""What tells something only together: fields of creates, and of sections of cohorts."""
+
 
 def strain(draw: random.Random, out: dict[str, Any]) -> None:
     """Change the fields of a scenario in place."""
@@ -97,13 +118,24 @@ def strain(draw: random.Random, out: dict[str, Any]) -> None:
             if draw.random() < LIKELY:
                 failure = {"p": draw.choice(SHARES), **draw.choice(failures)}
                 _part(cohort, section)["fail"] = [failure]
-    for create in (step["create"] for step in out["operator"] if "create" in step):
-        if create.get("refused") is True:
-            continue  # nonsense it must stay
+    # A create that makes no sense must stay nonsense.
+    creates = [step["create"] for step in out["operator"] if "create" in step]
+    creates = [create for create in creates if create.get("refused") is not True]
+    for create in creates:
         for name, choices in CREATE.items():
             if draw.random() < LIKELY:
                 create[name] = draw.choice(choices)
+    if draw.random() < LIKELY:
+        _unite(draw.choice(TOGETHER), creates, out["fleet"])
     out["heal"]["within"] = "15 min"
+
+
+def _unite(fields: Mapping[str, Mapping[str, Any]], creates: list[Any], fleet: list[Any]) -> None:
+    """Set fields that belong together, in every create and every cohort."""
+    for section, values in fields.items():
+        targets = creates if section == "create" else [_part(one, section) for one in fleet]
+        for target in targets:
+            target.update(copy.deepcopy(dict(values)))
 
 
 def _part(cohort: dict[str, Any], section: str) -> dict[str, Any]:

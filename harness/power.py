@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from harness.explore import try_one
@@ -26,9 +27,10 @@ Z = 1.959964  # two-sided 95 %
 
 @dataclass(slots=True)
 class Power:
-    """What was measured about one mutant."""
+    """What was measured about one mutant; `rare`: in rarer circumstances (`circumstances`)."""
 
     mutant: Mutant
+    rare: bool = False
     runs: int = 0
     kills: int = 0  # runs in which one of its own properties failed
     accused: int = 0  # runs in which anything failed against its side
@@ -76,6 +78,7 @@ class Power:
             "wrong": self.mutant.wrong,
             "side": self.mutant.side,
             "benign": self.mutant.benign,
+            "rare": self.rare,
             "expected": list(self.mutant.kills),
             "works": self.works,
             "runs": self.runs,
@@ -91,12 +94,29 @@ class Power:
         }
 
 
+def plan(mutants: Iterable[Mutant]) -> list[tuple[Mutant, bool]]:
+    """Return what to measure: each mutant, and whether in rarer circumstances.
+
+    A wrong decision is looked for where it shows; a variant that is none must pass everywhere.
+    """
+    return [
+        (one, rare)
+        for one in mutants
+        for rare in ((False, True) if one.benign and one.side == "csms" else (one.rare,))
+    ]
+
+
 def measure(
-    mutant: Mutant, numbers: Iterable[int], *, clock: Callable[[], float], within: float
+    mutant: Mutant,
+    numbers: Iterable[int],
+    *,
+    clock: Callable[[], float],
+    within: float,
+    rare: bool = False,
 ) -> Power:
     """Run drawn drills, or the suite on drawn chargers, for at most `within` s of `clock`."""
-    power, began = Power(mutant), clock()
-    attempt = try_one if mutant.side == "csms" else try_suite
+    power, began = Power(mutant, rare), clock()
+    attempt = partial(try_one, rare=rare) if mutant.side == "csms" else try_suite
     for number in numbers:
         power.add(attempt(number, mutant.name))
         power.seconds = clock() - began

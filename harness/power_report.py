@@ -22,7 +22,9 @@ HOW = (
     "CSMS with one wrong decision, and judged like any other. For a charger a run is the whole "
     "suite of numbered cases (`firmdrill check charger`) in virtual time on one drawn charger "
     "(`harness/suites/charger_draws.py`), whose version, speed and habits differ from run to run. "
-    "A benign variant decides otherwise where the contract or OCPP leave it open. A run that kills "
+    "A benign variant decides otherwise where the contract or OCPP leave it open. *Rare* are "
+    "drills in rarer circumstances (`harness/circumstances.py`: slow installations, dates, bad "
+    "lines, impatience): what shows only there is looked for there. A run that kills "
     "breaks a property, or fails a case, that the mutant is known to break; the rate is given with "
     "its 95 % interval (Wilson), *99 % after* is how many runs, and seconds of one core, find it "
     "with that certainty."
@@ -109,15 +111,22 @@ def found_by(mutants: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
 
 def _summary(side: str, wrong: list[Power], benign: list[Power]) -> str:
     killed = sum(one.works for one in wrong)
-    runs = sum(one.runs for one in benign)
-    alarms = sum(one.accused for one in benign)
-    _, most = wilson(alarms, runs)
     soon = [one.to_dict()["seconds_for_99"] for one in wrong if one.kills]
+    rare = [one for one in benign if one.rare]
     slowest = f", the slowest with 99 % certainty after {max(soon):g} s of one core" if soon else ""
     return (
         f"{killed} of {len(wrong)} wrong decisions of a {side} are found"
-        f"{slowest}. {alarms} of {runs} runs of {len(benign)} benign variants were "
-        f"accused (95 %: at most {100 * most:.2f} %)."
+        f"{slowest}. {_alarms([one for one in benign if not one.rare])}."
+        + (f" In rarer circumstances: {_alarms(rare)}." if rare else "")
+    )
+
+
+def _alarms(benign: list[Power]) -> str:
+    runs, alarms = sum(one.runs for one in benign), sum(one.accused for one in benign)
+    most = 100 * wilson(alarms, runs)[1]
+    return (
+        f"{alarms} of {runs} runs of {len(benign)} benign variants were accused "
+        f"(95 %: at most {most:.2f} %)"
     )
 
 
@@ -132,7 +141,8 @@ def _wrong(wrong: list[Power]) -> str:
         low, high = one.interval()
         seconds = said["seconds_for_99"]
         lines.append(
-            f"| `{one.mutant.name}` | {one.mutant.wrong} | {fired or '**survives**'} "
+            f"| `{one.mutant.name}`{' (rare)' if one.rare else ''} | {one.mutant.wrong} "
+            f"| {fired or '**survives**'} "
             f"| {one.kills} / {one.runs} | {100 * low:.1f}-{100 * high:.1f} % "
             f"| {said['runs_for_99'] or '-'} runs | {'-' if seconds is None else seconds} |"
         )
@@ -140,11 +150,15 @@ def _wrong(wrong: list[Power]) -> str:
 
 
 def _benign(benign: list[Power]) -> str:
-    lines = ["| variant | what it does | alarms / runs |", "|---|---|---|"]
-    lines += [
-        f"| `{one.mutant.name}` | {one.mutant.wrong} | {one.accused} / {one.runs} |"
-        for one in benign
-    ]
+    rare = {one.mutant.name: one for one in benign if one.rare}
+    more = (" rare |", "---|") if rare else ("", "")
+    lines = [f"| variant | what it does | alarms / runs |{more[0]}", f"|---|---|---|{more[1]}"]
+    for one in (one for one in benign if not one.rare):
+        line = f"| `{one.mutant.name}` | {one.mutant.wrong} | {one.accused} / {one.runs} |"
+        beside = rare.get(one.mutant.name)
+        if rare:
+            line += f" {beside.accused} / {beside.runs} |" if beside is not None else " |"
+        lines.append(line)
     return "\n".join(lines)
 
 

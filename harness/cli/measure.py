@@ -54,13 +54,14 @@ def power(
     if unknown:
         raise UsageError(f"no mutant is called {unknown[0]}; known: {', '.join(known)}")
     chosen = [mutant(name) for name in only] if only else every()
+    parts = measuring.plan(chosen)
     measured: list[Power] = []
     interrupted = False
     try:
         numbers = {"csms": range(seed, seed + runs), "charger": range(seed, seed + suites)}
-        for one in _measured(chosen, numbers, seconds, jobs or os.cpu_count() or 1):
+        for one in _measured(parts, numbers, seconds, jobs or os.cpu_count() or 1):
             measured.append(one)
-            click.echo(f"{len(measured):>3}/{len(chosen)} {_line(one)}")
+            click.echo(f"{len(measured):>3}/{len(parts)} {_line(one)}")
     except KeyboardInterrupt:
         interrupted = True
     if out is not None:
@@ -69,13 +70,13 @@ def power(
     click.echo(f"{len(measured) - len(failed)} of {len(measured)} as they should be"
                + (f"; not: {', '.join(failed)}" if failed else ""))  # fmt: skip
     if interrupted:
-        click.echo(f"interrupted: {len(chosen) - len(measured)} were not measured", err=True)
+        click.echo(f"interrupted: {len(parts) - len(measured)} were not measured", err=True)
         sys.exit(int(ExitCode.INTERRUPTED))
     sys.exit(int(ExitCode.FAILED if failed else ExitCode.PASSED))
 
 
 def _measured(
-    chosen: list[Mutant], numbers: dict[str, range], seconds: float, workers: int
+    chosen: list[tuple[Mutant, bool]], numbers: dict[str, range], seconds: float, workers: int
 ) -> Iterator[Power]:
     """Yield what was measured of each, in order, as soon as it is known."""
     parts = (itertools.repeat(numbers), itertools.repeat(seconds))
@@ -90,21 +91,28 @@ def _measured(
         pool.shutdown(cancel_futures=True)
 
 
-def _one(one: Mutant, numbers: dict[str, range], seconds: float) -> Power:
-    return measuring.measure(one, numbers[one.side], clock=time.process_time, within=seconds)
+def _one(part: tuple[Mutant, bool], numbers: dict[str, range], seconds: float) -> Power:
+    one, rare = part
+    return measuring.measure(
+        one, numbers[one.side], clock=time.process_time, within=seconds, rare=rare
+    )
 
 
 def _line(one: Power) -> str:
     said = one.to_dict()
     fired = ", ".join(f"{name} {count}" for name, count in one.fired.most_common(4))
     if one.mutant.benign:
-        return f"{'ok' if one.works else 'ALARM':<8} {one.mutant.name}: {one.accused} / {one.runs}"
+        return f"{'ok' if one.works else 'ALARM':<8} {_name(one)}: {one.accused} / {one.runs}"
     when = f"99 % after {said['runs_for_99']} runs, {said['seconds_for_99']} s"
     return (
-        f"{'killed' if one.works else 'SURVIVES':<8} {one.mutant.name}: {one.kills} / {one.runs}"
+        f"{'killed' if one.works else 'SURVIVES':<8} {_name(one)}: {one.kills} / {one.runs}"
         + (f", {when}" if one.kills else "")
         + (f"; {fired}" if fired else "")
     )
+
+
+def _name(one: Power) -> str:
+    return one.mutant.name + (" (rare)" if one.rare else "")
 
 
 def _write(measured: list[Power], out: Path) -> None:

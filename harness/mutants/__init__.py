@@ -15,7 +15,8 @@ class Mutant:
     """One wrong decision, of which at least one of `kills` must fail.
 
     `kills` names properties, and numbered cases where a charger decides wrongly. `scenario` is the
-    shipped scenario that shows it ("": some drawn drill, see `generate`).
+    shipped scenario that shows it ("": some drawn drill, see `generate`; `rare`: some drawn drill
+    in rarer circumstances, see `circumstances`).
 
     A benign variant (`kills` empty) decides differently where the contract leaves it open.
     """
@@ -25,6 +26,7 @@ class Mutant:
     kills: tuple[str, ...]
     scenario: str
     side: str = "csms"  # csms | charger: who decides so
+    rare: bool = False
 
     @property
     def benign(self) -> bool:

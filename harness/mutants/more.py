@@ -8,15 +8,17 @@ from __future__ import annotations
 from harness.mutants import (
     csms_benign,
     csms_operating,
+    csms_patience,
     csms_releasing,
     csms_showing,
     csms_talking,
     csms_tracking,
     csms_updating,
+    csms_wishes,
 )
 from harness.mutants.registry import DECISIONS, MORE
 
 __all__ = [
-    "DECISIONS", "MORE", "csms_benign", "csms_operating", "csms_releasing", "csms_showing",
-    "csms_talking", "csms_tracking", "csms_updating",
+    "DECISIONS", "MORE", "csms_benign", "csms_operating", "csms_patience", "csms_releasing",
+    "csms_showing", "csms_talking", "csms_tracking", "csms_updating", "csms_wishes",
 ]  # fmt: skip

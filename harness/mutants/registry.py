@@ -22,12 +22,15 @@ MORE: list[Mutant] = []
 DECISIONS: dict[str, Decision] = {}
 
 
-def wrong(*kills: str) -> Callable[[Decision], Decision]:
-    """Register a wrong decision that one of these properties must kill."""
+def wrong(*kills: str, rare: bool = False) -> Callable[[Decision], Decision]:
+    """Register a wrong decision that one of these properties must kill.
+
+    `rare`: drawn drills hardly ever show it but in rarer circumstances.
+    """
 
     def register(decide: Decision) -> Decision:
         said = (decide.__doc__ or "").strip().rstrip(".")
-        MORE.append(Mutant(decide.__name__, said, kills, ""))
+        MORE.append(Mutant(decide.__name__, said, kills, "", rare=rare))
         DECISIONS[decide.__name__] = decide
         return decide
 

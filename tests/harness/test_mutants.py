@@ -77,8 +77,8 @@ def test_a_mutation_is_put_back() -> None:
 def test_drawn_drills_find_what_has_no_scenario_of_its_own(wrong: Mutant) -> None:
     """A search of at most a few hundred small drills is enough for each."""
     for number in range(LONGEST_SEARCH):
-        failed = {failure.requirement for failure in try_one(number, wrong.name).failures}
-        if failed & set(wrong.kills):
+        outcome = try_one(number, wrong.name, rare=wrong.rare)
+        if {failure.requirement for failure in outcome.failures} & set(wrong.kills):
             return
     pytest.fail(f"{wrong.name} survived {LONGEST_SEARCH} drills: {wrong.wrong}")
 

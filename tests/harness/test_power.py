@@ -11,11 +11,12 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness import power as power_module
 from harness.checkers import REQUIREMENTS
 from harness.cli import main
 from harness.explore import Failure, Outcome
 from harness.mutants import Mutant
-from harness.power import Power, measure, wilson
+from harness.power import Power, measure, plan, wilson
 from harness.power_report import IMPLIED, UNDRAWN, markdown
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def test_the_command_publishes_and_ends_as_documented(
     result = CliRunner().invoke(main, words)
     assert result.exit_code == code, result.output
     facts = json.loads((tmp_path / "power.json").read_text())
-    assert [one["name"] for one in facts["mutants"]] == names
+    assert list(dict.fromkeys(one["name"] for one in facts["mutants"])) == names
     assert all(set(found) <= set(names) for found in facts["found_by"].values())
     assert "# How good the judge is" in (tmp_path / "power.md").read_text()
 
@@ -128,3 +129,41 @@ def test_an_unknown_mutant_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["power", "--only", "nobody"])
     assert result.exit_code == 2
     assert "url_is_changed" in result.stderr
+
+
+def test_a_benign_variant_is_measured_in_rarer_circumstances_too() -> None:
+    """And a wrong decision where it shows; chargers have no drills that are rare."""
+    rare = Mutant("rare", "", ("R14",), "", rare=True)
+    charger = Mutant("charger", "", (), "", side="charger")
+    assert plan([WRONG, rare, BENIGN, charger]) == [
+        (WRONG, False), (rare, True), (BENIGN, False), (BENIGN, True), (charger, False),
+    ]  # fmt: skip
+
+
+def test_what_is_published_tells_rare_drills_apart() -> None:
+    """The alarms of rare drills stand beside the others, and are counted apart."""
+    often, seldom, found = Power(BENIGN), Power(BENIGN, rare=True), Power(WRONG, rare=True)
+    for number in range(3):
+        often.add(outcome(number))
+    seldom.add(outcome(1, "R18"))
+    found.add(outcome(1, "R18"))
+    page = markdown([found, often, seldom])
+    assert "0 of 3 runs of 1 benign variants were accused" in page
+    assert "In rarer circumstances: 1 of 1 runs of 1 benign variants were accused" in page
+    assert "| `benign` | does otherwise | 0 / 3 | 1 / 1 |" in page
+    assert "| `wrong` (rare) |" in page
+    assert [one.to_dict()["rare"] for one in (often, seldom)] == [False, True]
+
+
+def test_rare_drills_are_other_drills(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same numbers, in rarer circumstances."""
+    asked: list[tuple[int, bool]] = []
+
+    def tried(number: int, _: str | None, *, rare: bool) -> Outcome:
+        asked.append((number, rare))
+        return outcome(number)
+
+    monkeypatch.setattr(power_module, "try_one", tried)
+    for rare in (False, True):
+        assert measure(BENIGN, range(2), clock=lambda: 0.0, within=9.0, rare=rare).rare is rare
+    assert asked == [(0, False), (1, False), (0, True), (1, True)]

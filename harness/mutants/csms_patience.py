@@ -1,0 +1,174 @@
+"""Wrong decisions about how long to wait, and for whom, one a function.
+
+Most show in rarer circumstances only: where installations are slow, downloads begin at a date,
+attempts are far apart, or chargers are away for long.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from harness.mutants.registry import handler, wrong
+from reference_csms import rollout_row, service_dispatch, service_state
+from reference_csms.model import RolloutStatus
+from reference_csms.rollout_values import (
+    Elapsed,
+    Intent,
+    OfflineTooLong,
+    StatusReported,
+    changed,
+)
+
+if TYPE_CHECKING:
+    from harness.mutants.patching import Patch
+
+# ---------------------------------------------------------------------- silence
+
+
+@wrong("R14", rare=True)
+def patience_ignores_the_date(patch: Patch) -> None:
+    """The clock of a silent charger starts with the command, although its date is yet to come."""
+
+    def from_now(head: Any, _: Any, now: float) -> float:
+        return float(now + head.plan.update_timeout)
+
+    patch.attribute(rollout_row, "_deadline", from_now)
+
+
+@wrong("R14", rare=True)
+def patience_counts_from_the_command(patch: Patch) -> None:
+    """Statuses do not restart the clock: the whole update has to fit into one update_timeout."""
+
+    def as_before(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        after = original(head, row, event, now)
+        return after if after.settled else changed(after, deadline=row.deadline)
+
+    handler(patch, StatusReported, as_before)
+
+
+@wrong("R14", "R15", "R23", "R24", "R28")
+def patience_covers_who_waits(patch: Patch) -> None:
+    """Who stands in line, or is away, for as long as update_timeout fails as if it were silent."""
+    run = service_dispatch.run_timers
+    began: dict[tuple[str, int], float] = {}
+
+    def run_timers(state: Any, now: float) -> None:
+        run(state, now)
+        for live in list(state.open.values()):
+            stage, wait = live.head.current_stage, live.head.plan.update_timeout
+            if not stage or now < began.setdefault((live.rollout_id, stage), now) + wait:
+                continue
+            for one in live.members(stage):
+                if not live.row(one).triggered and not live.row(one).settled:
+                    state.apply(live, one, OfflineTooLong(), now)
+
+    def silent(_: Any, __: Any, row: Any, ___: Any, now: float) -> Any:
+        return rollout_row._fail(row, now, "timeout")  # noqa: SLF001
+
+    patch.attribute(service_dispatch, "run_timers", run_timers)
+    handler(patch, OfflineTooLong, silent)
+
+
+@wrong("L5", rare=True)
+def silence_in_a_pause_is_forgotten(patch: Patch) -> None:
+    """Whose time runs out during a pause is waited for for ever."""
+
+    def forgotten(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        if head.status is RolloutStatus.PAUSED:
+            raise rollout_row.Ignored("paused")
+        return original(head, row, event, now)
+
+    handler(patch, Elapsed, forgotten)
+
+
+@wrong("L1", "L2", "R28", rare=True)
+def time_outs_free_no_slot(patch: Patch) -> None:
+    """A charger that is given up for its silence keeps its place among max_in_flight."""
+    queue = service_dispatch._queue  # noqa: SLF001 - the decision under mutation
+
+    def full(live: Any) -> Any:
+        most, rows = live.head.plan.max_in_flight, live.rows.values()
+        kept = sum(row.reason == "timeout" for row in rows)
+        if most is not None and live.head.active + kept >= most and not live.again:
+            return None
+        return queue(live)
+
+    patch.attribute(service_dispatch, "_queue", full)
+
+
+# ---------------------------------------------------------------------- attempts
+
+
+@wrong("R14")
+def retries_are_waited_for_briefly(patch: Patch) -> None:
+    """The next attempt has five seconds to begin, whatever retry_interval says."""
+
+    def briefly(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        after = original(head, row, event, now)
+        fresh = after.retry_until is not None and after.retry_until != row.retry_until
+        return changed(after, retry_until=now + 5.0) if fresh else after
+
+    handler(patch, StatusReported, briefly)
+
+
+# ---------------------------------------------------------------------- absence
+
+
+@wrong("R14")
+def offline_counts_for_who_is_under_way(patch: Patch) -> None:
+    """A charger that is away in the middle of its update fails as offline."""
+    due = service_dispatch._offline_due  # noqa: SLF001 - the decision under mutation
+
+    def offline_due(state: Any, live: Any, charger_id: str) -> float | None:
+        row, wait = live.row(charger_id), live.head.plan.offline_timeout
+        charger, here = state.chargers.get(charger_id), state.presence.get(charger_id)
+        under_way = row.told and not row.settled
+        if wait is None or not under_way or charger is None or here is not None:
+            return due(state, live, charger_id)
+        return float((charger.last_seen or 0.0) + wait)
+
+    def fails(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        if row.told:
+            return rollout_row._fail(row, now, "offline")  # noqa: SLF001
+        return original(head, row, event, now)
+
+    patch.attribute(service_dispatch, "_offline_due", offline_due)
+    handler(patch, OfflineTooLong, fails)
+
+
+# ---------------------------------------------------------------------- crashes
+
+
+@wrong("R14", "R39", "R41")
+def restart_gives_up_who_is_under_way(patch: Patch) -> None:
+    """After a restart everyone on its way counts as timed out."""
+
+    def given_up(state: Any, live: Any, row: Any, now: float) -> None:
+        live.rows[row.charger_id] = changed(row, deadline=now)
+        state.apply(live, row.charger_id, Elapsed(), now)
+
+    _after_a_restart(patch, given_up)
+
+
+@wrong("R14", "R39", "R41")
+def restart_takes_who_is_under_way_for_installed(patch: Patch) -> None:
+    """After a restart everyone on its way counts as installed: it has had its time."""
+
+    def installed(state: Any, live: Any, row: Any, now: float) -> None:
+        state.apply(live, row.charger_id, StatusReported("Installed", None), now)
+
+    _after_a_restart(patch, installed)
+
+
+def _after_a_restart(patch: Patch, decide: Any) -> None:
+    """Decide about every charger that was on its way when the process died."""
+    load = service_state.State.load
+
+    def loaded(state: Any, now: float, *, alive: bool = False) -> None:
+        load(state, now, alive=alive)
+        for live in [] if alive else list(state.open.values()):
+            for row in list(live.rows.values()):
+                if row.told and not row.settled and row.intent is not Intent.UNSURE:
+                    decide(state, live, row, now)
+
+    patch.attribute(service_state.State, "load", loaded)
