@@ -25,6 +25,7 @@ def scenario_facts(
         "text": text,
         "chargers": len(chargers),
         "firmware_version": scenario.firmware.version,
+        "signed": scenario.firmware.signature is not None,
         "expect": scenario.expect.model_dump(mode="json", exclude_unset=True),
         "sites": {spec.id: spec.site_id for spec in chargers if spec.site_id},
     }

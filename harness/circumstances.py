@@ -97,6 +97,7 @@ TOGETHER: tuple[Mapping[str, Mapping[str, Any]], ...] = (
         "create": {"max_in_flight": 1, "update_timeout": "5 s"},
         "install": {"fail": [{"p": "50 %", "how": "hangs"}]},
     },
+    {"create": {"failure_threshold": 0.0}},
     {
         "install": {
             "installed_before_reboot": True,

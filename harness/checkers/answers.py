@@ -70,8 +70,9 @@ class R38(Checker):
         "R38",
         "Codes",
         "No request makes the CSMS answer 5xx; a rollout that does not exist is 404, a request "
-        "that makes no sense 422 or 400, one that the state forbids 409.",
-        "API: errors; contract D8, D9, D14, D28",
+        "that makes no sense 422 or 400, one that the state forbids 409; who waits for chargers "
+        "says for whom.",
+        "API: errors; contract D1, D8, D9, D14, D28",
     )
 
     @sees(Answered)
@@ -93,6 +94,9 @@ class R38(Checker):
         elif op.outcome == "ok" and op.name == "create" and (told := senseless(op.request)):
             expected, (seen, switch) = "422 for a create that makes no sense", told
             seen = f"{op.status} for {seen}"
+        elif op.status == 409 and (waited := _waited_for(view, op, fact.rollout)):  # noqa: PLR2004
+            expected, seen = "a refusal that names the unsettled chargers", f"{waited} is not named"
+            switch = "D1"
         else:
             return
         self.accuse(
@@ -114,6 +118,22 @@ def _refuses_wrongly(view: View, op: Op, rollout: Rollout | None) -> bool:
     if not known or op.name not in ROLLOUT_OPS or view.interfered:
         return False
     return op.status == 404 or op.name == "read"  # noqa: PLR2004 - HTTP
+
+
+def _waited_for(view: View, op: Op, rollout: Rollout | None) -> str:
+    """Return a charger that a refused execute-stage has to wait for, if its answer names none."""
+    if op.name != "execute_stage" or rollout is None or rollout.status != "in_progress":
+        return ""
+    others = [*rollout.executes, *rollout.pauses]
+    if view.kills or any(one is not op and one.overlaps(op) for one in others):
+        return ""
+    left = [
+        m.charger
+        for m in rollout.members.values()
+        if m.triggers and settled(m, view.now, view.profile) is Settled.NO
+    ]
+    said = str(op.reply)
+    return left[0] if left and not any(one in said for one in left) else ""
 
 
 def _unknown(view: View, op: Op) -> bool:

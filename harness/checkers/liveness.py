@@ -125,9 +125,10 @@ class L5(Checker):
         for member, row, _ in fact.rows:
             if not told(member) or member.final:
                 continue
-            heard = max(last_sign(member), fact.rollout.due + CLOCK_SKEW)
+            # A restart may start the clock anew, but not forget it (D35).
+            heard = max(last_sign(member), fact.rollout.due + CLOCK_SKEW, view.up_since)
             quiet = fact.op.invoked.time - heard
-            if quiet < limit + fresh + SLACK or view.kills:
+            if quiet < limit + fresh + SLACK:
                 continue
             self.exercised += 1
             if str(row.get("status")) not in ENDED:
@@ -144,7 +145,7 @@ class L5(Checker):
         """Judge every charger of the running stage that has been away for too long (D11)."""
         wait = fact.rollout.request.get("offline_timeout")
         begun = _running_since(fact)
-        if not isinstance(wait, int | float) or begun is None or view.kills:
+        if not isinstance(wait, int | float) or begun is None:
             return
         for member, row, _ in fact.rows:
             if member.triggers or member.stage != fact.body.get("current_stage"):
@@ -152,7 +153,7 @@ class L5(Checker):
             station = view.stations.get(member.charger)
             if station is not None and station.connection is not None:
                 continue
-            since = max(begun, station.left if station is not None else 0.0)
+            since = max(begun, view.up_since, station.left if station is not None else 0.0)
             absent = fact.op.invoked.time - since
             if absent < wait + fresh + SLACK:
                 continue

@@ -251,8 +251,8 @@ class R16(Checker):
     requirement = Requirement(
         "R16",
         "Right frame",
-        "The command carries the rollout's url and date, goes only to chargers of the rollout, "
-        "and its retries are those asked for, and not negative.",
+        "The command carries the rollout's url and date, and the signature of a signed image, goes "
+        "only to chargers of the rollout, and its retries are those asked for, and not negative.",
         "API, firmware_url and retrieve_date; OCPP UpdateFirmware; contract D18, D30",
     )
 
@@ -290,7 +290,11 @@ class R16(Checker):
         if trigger.retry_interval is not None and trigger.retry_interval < 0:
             return f"retryInterval is {trigger.retry_interval}", None
         other = _not_as_asked(trigger, rollout.request)
-        return (other, "D30") if other else R16._date(view, trigger)
+        if other:
+            return other, "D30"
+        if view.header.scenario.get("signed") and _unsigned(trigger):
+            return "the image is signed, and the command carries no signature", None
+        return R16._date(view, trigger)
 
     @staticmethod
     def _date(view: View, trigger: Trigger) -> tuple[str, str | None]:
@@ -315,6 +319,14 @@ class R16(Checker):
             if begun is not None and begun - when > CLOCK_SKEW:
                 return f"without retrieve_date it is dated {sent.isoformat()}, long past", "D18"
         return "", None
+
+
+def _unsigned(trigger: Trigger) -> bool:
+    """Whether a command that has a place for a signature has none; the plain one of 1.6 has not."""
+    firmware = trigger.payload.get("firmware")
+    return isinstance(firmware, dict) and not (
+        firmware.get("signature") and firmware.get("signingCertificate")
+    )
 
 
 def _not_as_asked(trigger: Trigger, request: dict[str, Any]) -> str:

@@ -45,6 +45,7 @@ class View:
         self._spoken: dict[str, Station] = {}  # the same by the source of their events
         self.kills: list[int] = []  # event indexes
         self.starts: list[int] = []  # event indexes of `up`
+        self.up_since = 0.0  # when the system under test was last started
         self.killed: Event | None = None  # the latest kill
         self.interfered = False  # someone used an extension that may end chargers or rollouts
         self.now = 0.0
@@ -150,5 +151,6 @@ class View:
             self._plan.killed(event)
         elif event.kind == "up":
             self.starts.append(event.index)
+            self.up_since = event.time
         name = event.name if event.kind == "mark" else event.kind
         return [facts.Marked(event, name)]

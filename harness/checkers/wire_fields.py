@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
+from harness.checkers.clocks import in_history
 from harness.checkers.facts import Called, Opened, Replied, Triggered, Turned
 from harness.checkers.schemas import VERSIONS
 from harness.checkers.wire import GIVEN_UP
@@ -55,8 +57,9 @@ class W07(Checker):
     requirement = Requirement(
         "W07",
         "UTC dates",
-        "Dates carry a time zone; they should be in UTC.",
-        "OCPP-J 1.6 3.10; OCPP 2.0.1 Part 4, date and time",
+        "Dates carry a time zone; they should be in UTC. The time that a CSMS tells its stations, "
+        "by which they set their clocks, is true to a minute.",
+        "OCPP-J 1.6 3.10; OCPP 2.0.1 Part 4, date and time; currentTime in answers to boots",
     )
 
     @sees(Called)
@@ -69,6 +72,23 @@ class W07(Checker):
         """Judge the dates of a CALLRESULT."""
         if fact.frame[0] == 3:  # noqa: PLR2004 - CALLRESULT
             self._judge(view, fact, fact.frame[2])
+            if fact.sender is CSMS and view.dated and not view.field:
+                self._clock(view, fact, fact.frame[2])
+
+    def _clock(self, view: View, fact: Replied, payload: Any) -> None:
+        said = payload.get("currentTime") if isinstance(payload, dict) else None
+        at = in_history(said, view.header.started_at) if said is not None else -inf
+        asked = fact.call.event.time if fact.call is not None else fact.event.time
+        if at != -inf and not asked - CLOCK_LIMIT <= at <= fact.event.time + CLOCK_LIMIT:
+            self.accuse(
+                view,
+                who=fact.station.id,
+                charger=fact.station.id,
+                expected="currentTime is the time",
+                seen=f"currentTime {said!r} is {at - fact.event.time:+.0f} s from the harness's",
+                events=(fact.event,),
+                subject=fact.sender,
+            )
 
     def _judge(self, view: View, fact: Called | Replied, payload: Any) -> None:
         if not isinstance(payload, dict) or DATED.isdisjoint(payload):
@@ -90,6 +110,7 @@ class W07(Checker):
             )
 
 
+CLOCK_LIMIT = 60.0  # seconds by which the two hosts' clocks may differ before stations suffer
 DATES = ("timestamp", "currentTime", "retrieveDate")
 DATED = frozenset({*DATES, "firmware"})  # where dates are: most payloads have none of it
 FIRMWARE_DATES = ("retrieveDateTime", "installDateTime")

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 from harness.mutants.registry import benign, changed_request, handler
 from reference_csms import (
     ocpp_answers,
+    ocpp_commands,
     ocpp_hub,
     ocpp_session,
     rollout_row,
+    service_chargers,
     service_dispatch,
     service_rollouts,
     service_state,
     service_views,
 )
-from reference_csms.model import rfc3339
+from reference_csms.model import AskStatus, rfc3339
 from reference_csms.rollout_values import StatusReported, changed
 
 if TYPE_CHECKING:
@@ -173,3 +175,55 @@ def answers_leave_in_another_order(patch: Patch) -> None:
             answer(waiting.pop())
 
     patch.attribute(ocpp_hub.Hub, "turn", shuffled)
+
+
+@benign
+def times_have_an_offset(patch: Patch) -> None:
+    """UTC is written as +00:00."""
+
+    def written(moment: float) -> str:
+        return rfc3339(moment).replace("Z", "+00:00")
+
+    for module in (service_views, ocpp_commands, ocpp_answers, ocpp_session):
+        patch.attribute(module, "rfc3339", written)
+
+
+@benign
+def updated_at_is_the_answer(patch: Patch) -> None:
+    """updated_at is a minute later than the last change: whoever asks is told of now."""
+    body = service_views.rollout_body
+
+    def later(live: Any) -> dict[str, Any]:
+        return body(live) | {"updated_at": rfc3339(live.head.updated_at + 60.0)}
+
+    patch.attribute(service_rollouts, "rollout_body", later)
+
+
+@benign
+def triggered_are_listed_backwards(patch: Patch) -> None:
+    """chargers_triggered has no order."""
+    body = service_views.executed_body
+
+    def backwards(live: Any, dispatch: Any) -> dict[str, Any]:
+        shown = body(live, dispatch)
+        return shown | {"chargers_triggered": shown["chargers_triggered"][::-1]}
+
+    patch.attribute(service_dispatch, "executed_body", backwards)
+
+
+@benign
+def whoever_comes_back_is_asked(patch: Patch) -> None:
+    """A charger that reconnects in the middle of its update is asked for its status."""
+    booted = service_chargers.booted
+
+    def back(state: Any, now: float, charger_id: str, connection: str, boot: Any) -> Any:
+        accepted = booted(state, now, charger_id, connection, boot)
+        live, presence = state.engagement(charger_id), state.presence.get(charger_id)
+        if live is None or presence is None or not presence.free or presence.asked:
+            return accepted
+        if live.row(charger_id).told and not live.row(charger_id).settled:
+            presence.asked, presence.free = state.message_id(), False
+            state.release(AskStatus(charger_id, presence.connection, presence.asked))
+        return accepted
+
+    patch.attribute(service_chargers, "booted", back)

@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants.registry import handler, wrong
-from reference_csms import rollout_row, service_dispatch, service_state
+from reference_csms import (
+    rollout_row,
+    service,
+    service_dispatch,
+    service_rollouts,
+    service_state,
+)
 from reference_csms.model import RolloutStatus
 from reference_csms.rollout_values import (
     Elapsed,
@@ -21,6 +27,8 @@ from reference_csms.rollout_values import (
 
 if TYPE_CHECKING:
     from harness.mutants.patching import Patch
+
+PAUSE = 8.0  # seconds after which an impatient system goes on
 
 # ---------------------------------------------------------------------- silence
 
@@ -49,11 +57,9 @@ def patience_counts_from_the_command(patch: Patch) -> None:
 @wrong("R14", "R15", "R23", "R24", "R28")
 def patience_covers_who_waits(patch: Patch) -> None:
     """Who stands in line, or is away, for as long as update_timeout fails as if it were silent."""
-    run = service_dispatch.run_timers
     began: dict[tuple[str, int], float] = {}
 
-    def run_timers(state: Any, now: float) -> None:
-        run(state, now)
+    def give_up(state: Any, now: float) -> None:
         for live in list(state.open.values()):
             stage, wait = live.head.current_stage, live.head.plan.update_timeout
             if not stage or now < began.setdefault((live.rollout_id, stage), now) + wait:
@@ -65,7 +71,7 @@ def patience_covers_who_waits(patch: Patch) -> None:
     def silent(_: Any, __: Any, row: Any, ___: Any, now: float) -> Any:
         return rollout_row._fail(row, now, "timeout")  # noqa: SLF001
 
-    patch.attribute(service_dispatch, "run_timers", run_timers)
+    _at_every_turn(patch, give_up)
     handler(patch, OfflineTooLong, silent)
 
 
@@ -79,6 +85,29 @@ def silence_in_a_pause_is_forgotten(patch: Patch) -> None:
         return original(head, row, event, now)
 
     handler(patch, Elapsed, forgotten)
+
+
+@wrong("R18", "R20", "R32", "R33")
+def pause_ends_by_itself(patch: Patch) -> None:
+    """A pause is over after eight seconds, and the rollout goes on."""
+    pause = service_rollouts.pause
+
+    def paused(state: Any, now: float, rollout_id: str, reason: str | None) -> Any:
+        ticket = pause(state, now, rollout_id, reason)
+        live = state.rollouts[rollout_id]
+        state.timer(now + PAUSE, "offline", rollout_id, live.charger_ids[0])  # to look again then
+        return ticket
+
+    def go_on(state: Any, now: float) -> None:
+        for live in list(state.open.values()):
+            head = live.head
+            if head.status is RolloutStatus.PAUSED and head.paused_at + PAUSE <= now:
+                after = changed(head, status=RolloutStatus.IN_PROGRESS, resumed_at=now)
+                state.set_head(live, after)
+                service_dispatch.fill(state, live)
+
+    patch.attribute(service_rollouts, "pause", paused)
+    _at_every_turn(patch, go_on)
 
 
 @wrong("L1", "L2", "R28", rare=True)
@@ -158,6 +187,33 @@ def restart_takes_who_is_under_way_for_installed(patch: Patch) -> None:
         state.apply(live, row.charger_id, StatusReported("Installed", None), now)
 
     _after_a_restart(patch, installed)
+
+
+@wrong("L5", rare=True)
+def restart_forgets_whose_time_runs(patch: Patch) -> None:
+    """After a restart nobody is timed out any more who does not say anything first."""
+    load = service_state.State.load
+
+    def loaded(state: Any, now: float, *, alive: bool = False) -> None:
+        arm = service_state.State.arm
+        service_state.State.arm = lambda *_: None  # type: ignore[method-assign]
+        try:
+            load(state, now, alive=alive)
+        finally:
+            service_state.State.arm = arm  # type: ignore[method-assign]
+
+    patch.attribute(service_state.State, "load", loaded)
+
+
+def _at_every_turn(patch: Patch, act: Any) -> None:
+    """Do something more whenever the service looks at the clock."""
+    wake = service.Service.wake
+
+    def woken(one: Any, now: float) -> None:
+        wake(one, now)
+        act(one._state, now)  # noqa: SLF001 - what the decision is about
+
+    patch.attribute(service.Service, "wake", woken)
 
 
 def _after_a_restart(patch: Patch, decide: Any) -> None:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from harness.mutants.registry import handler, wrong
 from reference_csms import (
+    ocpp_answers,
+    ocpp_session,
+    problems,
     rollout,
     rollout_row,
     service_dispatch,
@@ -58,6 +63,44 @@ def date_is_kept_for_the_first_stage_only(patch: Patch) -> None:
         return original(head, row, event, now)
 
     handler(patch, Dispatched, at_once)
+
+
+@wrong("R16")
+def signature_is_left_out(patch: Patch) -> None:
+    """The image is signed in the catalogue, and the command does not say so."""
+    command = rollout_row.update_command
+
+    def unsigned(head: Any, row: Any, event: Any) -> Any:
+        sent = command(head, row, event)
+        return msgspec.structs.replace(sent, signature=None, signing_certificate=None)
+
+    patch.attribute(rollout, "update_command", unsigned)
+
+
+@wrong("R33", rare=True)
+def threshold_is_met_not_exceeded(patch: Patch) -> None:
+    """A rollout fails as soon as its share of failures reaches the threshold."""
+    verdict = rollout._verdict  # noqa: SLF001 - the decision under mutation
+
+    def met(head: Any, stage: Any, *, over: bool) -> Any:
+        threshold = head.plan.failure_threshold
+        if threshold is not None:
+            head = changed(head, plan=changed(head.plan, failure_threshold=threshold - 1e-9))
+        return verdict(head, stage, over=over)
+
+    patch.attribute(rollout, "_verdict", met)
+
+
+@wrong("R11")
+def window_is_one_larger(patch: Patch) -> None:
+    """One charger more than max_in_flight is on its way."""
+    queue = service_dispatch._queue  # noqa: SLF001 - the decision under mutation
+
+    def larger(live: Any) -> Any:
+        full = live.head.plan.max_in_flight == live.head.active
+        return live.waiting if full and not live.again else queue(live)
+
+    patch.attribute(service_dispatch, "_queue", larger)
 
 
 # ---------------------------------------------------------------------- what is said
@@ -118,6 +161,24 @@ def refusals_are_called_time_outs(patch: Patch) -> None:
         return changed(after, reason="timeout", detail=None) if after.settled else after
 
     handler(patch, UpdateAnswered, silent)
+
+
+@wrong("R38")
+def refusals_name_nobody(patch: Patch) -> None:
+    """Execute-stage on a running stage is refused, and does not say whom it waits for."""
+    unsettled = problems.stage_unsettled
+
+    def unnamed(rollout_id: str, stage: int, _: Any) -> Any:
+        return unsettled(rollout_id, stage, [])
+
+    patch.attribute(problems, "stage_unsettled", unnamed)
+
+
+@wrong("W07")
+def stations_are_told_another_time(patch: Patch) -> None:
+    """CurrentTime is the local time of a zone to the east, and says that it is UTC."""
+    for module in (ocpp_answers, ocpp_session):
+        patch.attribute(module, "rfc3339", lambda moment: rfc3339(moment + 7200.0))
 
 
 # ---------------------------------------------------------------------- boots

@@ -390,3 +390,88 @@ def test_r34_wants_a_boot_with_the_new_version_shown(
 def test_r34_takes_the_statuses_after_a_boot_too() -> None:
     """Installed after the boot is shown, and all is well."""
     assert booted_anew("2.0.0", told="Installed").result("R34").verdict is PASS
+
+
+# ------------------------------------------------------------------ what a stranger is told
+
+
+@pytest.mark.parametrize(
+    ("signed", "dialect", "extra", "verdict"),
+    [
+        (True, "ocpp2.0.1", {}, FAIL),
+        (True, "ocpp2.0.1", {"signature": "c2ln", "signingCertificate": "PEM"}, PASS),
+        (True, "ocpp2.0.1", {"signature": "c2ln"}, FAIL),
+        (True, "ocpp1.6", {}, PASS),  # the plain command of 1.6 has no place for it
+        (False, "ocpp2.0.1", {}, PASS),
+    ],
+)
+def test_r16_wants_the_signature_of_a_signed_image(
+    signed: bool, dialect: str, extra: dict[str, str], verdict: Verdict
+) -> None:
+    """Who leaves it out has a station install what nobody vouches for."""
+    t = Tale(started_at=START.isoformat())
+    t.history.header.scenario["signed"] = signed
+    t.boot("A", dialect=dialect)
+    r = t.create("A", "all_at_once")
+    ref = t.invoke("execute_stage", r)
+    url = t.plans[r]["firmware_url"]
+    firmware = {"location": url, "retrieveDateTime": t.stamp(), **extra}
+    t.trigger(r, "A", **({} if dialect == "ocpp1.6" else {"firmware": firmware}))
+    t.executed(r, ref, 1, ["A"])
+    assert t.result("R16").verdict is verdict
+
+
+@pytest.mark.parametrize(("body", "verdict"), [({"blockers": ["B"]}, PASS), ({}, FAIL)])
+def test_r38_wants_to_know_for_whom_it_waits(body: dict[str, Any], verdict: Verdict) -> None:
+    """D1: a refusal of execute-stage names one of those who are not done, at least."""
+    t = tale("A", "B", "C")
+    r = t.create("ABC", "canary", canary_count=2)
+    t.execute(r)
+    t.read(r)
+    t.fail("execute_stage", t.invoke("execute_stage", r), 409, {"title": "busy", **body})
+    assert t.result("R38").verdict is verdict
+
+
+def test_r38_asks_for_no_names_where_nobody_is_waited_for() -> None:
+    """A rollout that is over refuses, and has nobody to name."""
+    t = tale("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    t.update("A")
+    t.read(r, status="completed")
+    t.fail("execute_stage", t.invoke("execute_stage", r), 409, {"title": "over"})
+    assert t.result("R38").verdict is PASS
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0, PASS), (-50, PASS), (3600, FAIL), (-3600, FAIL)])
+def test_w07_wants_the_time_of_day(off: float, verdict: Verdict) -> None:
+    """Stations set their clocks by it, and begin downloads by their clocks."""
+    t = tale("A")
+    t.now += off
+    said = t.stamp()
+    t.now -= off
+    ref = t.call("A", "Heartbeat", {})
+    t.answer("A", ref, {"currentTime": said}, name="Heartbeat")
+    assert t.result("W07").verdict is verdict
+
+
+def test_w07_compares_no_clocks_without_one() -> None:
+    """A log whose beginning nobody dated says nothing about the time of day."""
+    t = Tale()
+    t.boot("A")
+    ref = t.call("A", "Heartbeat", {})
+    t.answer("A", ref, {"currentTime": "2031-01-01T00:00:00Z"}, name="Heartbeat")
+    assert t.result("W07").verdict is PASS
+
+
+@pytest.mark.parametrize(("wait", "verdict"), [(50, INCONCLUSIVE), (70, FAIL)])
+def test_l5_lets_a_restart_start_the_clock_anew_and_no_more(wait: float, verdict: Verdict) -> None:
+    """D35: every timer survives a restart; how much of it had run is not for a stranger to say."""
+    t = tale("A")
+    r = t.create("A", "all_at_once", update_timeout=60)
+    t.execute(r)
+    t.wait(50)
+    t.crash("A")
+    t.wait(wait)
+    t.read(r)
+    assert t.result("L5").verdict is verdict

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness import generate
-from harness.circumstances import COHORT, CREATE, FAILURES, strain
+from harness.circumstances import COHORT, CREATE, FAILURES, TOGETHER, strain
 from harness.explore import try_one
 from simulator.scenario import built, dump, load
 
@@ -86,3 +86,21 @@ def test_nobody_is_accused_in_rarer_circumstances() -> None:
     found = [try_one(number, "pause_ignored", rare=True).failures for number in range(40)]
     assert {one.requirement for failures in found for one in failures} & {"R18", "R19"}
     assert all(one.rare for failures in found for one in failures)
+
+
+@pytest.mark.parametrize("fields", TOGETHER)
+def test_what_belongs_together_is_drawn_together(fields: dict[str, Any]) -> None:
+    """Some rare drill has all of it, in every create and every cohort."""
+    for number in range(400):
+        out = generate.rare(number)
+        creates = [step["create"] for step in out["operator"] if "create" in step]
+        sound = [create for create in creates if create.get("refused") is not True]
+        parts = {"create": sound} | {
+            name: [cohort.get(name, {}) for cohort in out["fleet"]] for name in fields
+            if name != "create"
+        }  # fmt: skip
+        if all(part.items() >= values.items() for name, values in fields.items()
+               for part in parts[name]):  # fmt: skip
+            built(out)
+            return
+    pytest.fail(f"never drawn: {fields}")
