@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from harness.cli import forecast as command
 from harness.cli import main
-from harness.errors import UsageError
+from harness.errors import TargetError, UsageError
 from harness.forecast import DEFAULTS, Night, Spread, Watch, night, outlook, strategy
 from harness.library import find
 from harness.report.forecast import html, picture, table
@@ -19,12 +19,22 @@ from simulator.faults import Fixed
 from simulator.scenario import built
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from simulator.scenario import Scenario
 
 
-def bad(how: str = "bricked", *, sound: int = 12, broken: int = 8) -> Scenario:
+PATIENCE = {"strategy": "canary", "update_timeout": "30 s"}
+
+
+def bad(
+    how: str = "bricked",
+    *,
+    sound: int = 12,
+    broken: int = 8,
+    creates: Sequence[dict[str, Any]] = (PATIENCE,),
+) -> Scenario:
     """A fleet of which one model does not survive the new version."""
     quick = {"time": "2 s", "reboot": "1 s"}
     return built({
@@ -36,11 +46,12 @@ def bad(how: str = "bricked", *, sound: int = 12, broken: int = 8) -> Scenario:
             {"cohort": "broken", "count": broken, "network": {"connect_after": "0 s"},
              "install": {**quick, "fail": [{"share": "100 %", "how": how}]}},
         ],
-        "operator": [{"create": {"strategy": "canary", "update_timeout": "30 s"}}],
+        "operator": [{"create": one} for one in creates],
     })  # fmt: skip
 
 
 WATCH = Watch(failures=1, every=5.0, reaction=Fixed(value=20.0))
+WATCH_99 = Watch(failures=99, every=5.0, reaction=Fixed(value=20.0))
 
 
 @pytest.mark.parametrize("text", DEFAULTS)
@@ -85,6 +96,67 @@ def test_chargers_that_wait_for_a_moment_of_the_replaced_plan_come_online() -> N
     done = night(find("smoke").scenario, strategy("rolling:50%"), Watch(every=5.0), 7)
     assert (done.updated, done.untouched) == (10, 0)
     assert done.duration < 600.0
+
+
+@pytest.mark.parametrize("how", ["bricked", "fails"])
+def test_a_night_is_over_when_a_look_shows_every_end(how: str) -> None:
+    """After the pause nobody waits for chargers that had been given up long before."""
+    late = Watch(failures=1, every=5.0, reaction=Fixed(value=100.0))
+    done = night(bad(how), strategy("rolling:8@mixed"), late, 1)
+    assert done.seen is not None
+    assert done.paused == pytest.approx(done.seen + 100.0, abs=0.1)
+    assert done.duration == pytest.approx(done.paused, abs=5.0)
+    assert done.ending == "pause spared some"
+
+
+def test_a_slow_charger_is_no_harmed_one() -> None:
+    """The CSMS gives it up, but it gets the new firmware a little later."""
+    scenario = built({
+        "version": 1, "name": "x", "firmware": {"version": "2.0.0", "size": "100 kB"},
+        "fleet": [{"cohort": "c", "count": 3, "network": {"connect_after": "0 s"},
+                   "install": {"time": "40 s", "reboot": "1 s"}}],
+        "operator": [{"create": {"strategy": "canary", "update_timeout": "30 s"}}],
+    })  # fmt: skip
+    done = night(scenario, strategy("all_at_once"), WATCH, 1)
+    assert (done.updated, done.harmed) == (3, 0)
+    assert done.seen is not None  # it was shown as failed
+    assert done.duration < 41.0
+
+
+@pytest.mark.parametrize(
+    ("how", "text", "watch", "ending"),
+    [("fails", "rolling:2", WATCH, "pause spared some"),
+     ("fails", "canary:2", WATCH_99, "ended by the CSMS"),
+     ("bricked", "all_at_once", WATCH, "went through"),
+     ("hangs", "all_at_once/4", Watch(3, 5.0, Fixed(value=40.0)), "pause too late"),
+     ("hangs", "all_at_once/4", Watch(3, 5.0, Fixed(value=1.0)), "pause spared some")],
+)  # fmt: skip
+def test_how_a_night_ended_is_told(how: str, text: str, watch: Watch, ending: str) -> None:
+    """A rollout that never came to most chargers is not one that went well."""
+    scenario = bad(how, sound=2, broken=10)
+    broken_first = scenario.model_copy(update={"fleet": scenario.fleet[::-1]})
+    done = night(broken_first, strategy(text), watch, 1)
+    assert done.ending == ending
+    assert (done.untouched > 0) == (ending in {"pause spared some", "ended by the CSMS"})
+    assert (done.paused is not None) == ending.startswith("pause")
+
+
+def test_the_plan_around_the_create_is_replaced_too() -> None:
+    """A scenario may call its rollout otherwise, wait for a moment, or want a refusal."""
+    plain = bad("fails")
+    odd = {"strategy": "canary", "rollout": "second", "background": True, "update_timeout": "30 s",
+           "when": {"DownloadFailed": 3}}  # fmt: skip
+    refused = {**odd, "refused": True, "update_timeout": "1 s"}
+    odder = bad("fails", creates=[refused, odd])
+    plan = strategy("all_at_once")
+    assert night(odder, plan, WATCH, 1) == night(plain, plan, WATCH, 1)
+
+
+def test_a_rollout_that_the_csms_refuses_is_told() -> None:
+    """No figures of a night in which nothing could happen."""
+    scenario = bad(creates=[{**PATIENCE, "update_timeout": "10000 d"}])
+    with pytest.raises(TargetError, match="all_at_once cannot be rolled out: it was refused: 4"):
+        night(scenario, strategy("all_at_once"), WATCH, 1)
 
 
 def test_what_is_triggered_before_the_pause_lands_is_counted_apart() -> None:
