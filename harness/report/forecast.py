@@ -102,7 +102,12 @@ def picture(outlooks: Sequence[Outlook]) -> str:
     ]
     left, right = NAMES, NAMES + PANEL + GAP
     parts += _panel(
-        outlooks, left, "chargers harmed", lambda one: one.harmed, "{:.0f}".format, over=_overlay
+        outlooks,
+        left,
+        f"chargers harmed, of {outlooks[0].fleet}",
+        lambda one: one.harmed,
+        "{:.0f}".format,
+        over=_overlay,
     )
     parts += _panel(outlooks, right, "how long the night was", lambda one: one.duration, length)
     for number, one in enumerate(outlooks):
@@ -111,7 +116,7 @@ def picture(outlooks: Sequence[Outlook]) -> str:
             f'<text class="name" x="0" y="{y + 18}">{escape(one.strategy)}</text>',
             (
                 f'<text class="axis" x="0" y="{y + 33}">'
-                f"came to all in {one.for_all} of {one.nights} nights</text>"
+                f"reached all in {one.for_all} of {one.nights} nights</text>"
             ),
         ]
     parts.append("</svg>")
