@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH, ROW, TOP = 1000, 46, 44
 NAMES, PANEL, GAP = 196, 362, 40  # pixels: the names, one panel, and between the panels
+FITS = 20  # letters of a name
 HOUR, MINUTE = 3600.0, 60.0
 LONG = 2 * HOUR
 ENOUGH = 20  # nights: of fewer, none of 5 and 95 in 100 can be told, only the best and the worst
@@ -113,7 +114,10 @@ def picture(outlooks: Sequence[Outlook]) -> str:
     for number, one in enumerate(outlooks):
         y = TOP + ROW * number
         parts += [
-            f'<text class="name" x="0" y="{y + 18}">{escape(one.strategy)}</text>',
+            (
+                f'<text class="name" x="0" y="{y + 18}"{_fitting(one.strategy)}>'
+                f"{escape(one.strategy)}</text>"
+            ),
             (
                 f'<text class="axis" x="0" y="{y + 33}">'
                 f"reached all in {one.for_all} of {one.nights} nights</text>"
@@ -121,6 +125,12 @@ def picture(outlooks: Sequence[Outlook]) -> str:
         ]
     parts.append("</svg>")
     return "".join(parts)
+
+
+def _fitting(name: str) -> str:
+    """Make a long name narrower, or it would run into the bars."""
+    squeezed = f' textLength="{NAMES - 8}" lengthAdjust="spacingAndGlyphs"'
+    return squeezed if len(name) > FITS else ""
 
 
 def _panel(

@@ -245,6 +245,16 @@ def test_the_picture_and_the_table_show_each_strategy() -> None:
     assert "<b>" not in page
 
 
+def test_a_long_name_stays_out_of_the_bars() -> None:
+    """It is drawn narrower; a short one as it is."""
+    drawn = picture([outlook(nights("canary:12.5%@mixed/100", 2)), outlook(nights("canary:5%", 2))])
+    assert re.findall(r'class="name"[^>]*textLength="188"[^>]*>([^<]*)<', drawn) == [
+        "canary:12.5%@mixed/100"
+    ]
+    assert "chargers harmed, of 20<" in drawn
+    assert drawn.count("reached all in 3 of 3 nights") == 2
+
+
 def test_the_command_writes_both_files(tmp_path: Path) -> None:
     """And tells where they are."""
     words = ["forecast", "smoke", "--runs", "2", "--jobs", "1", "--strategy", "canary:2",
