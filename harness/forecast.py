@@ -18,10 +18,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from harness.errors import UsageError
+from harness.contract import objects
+from harness.errors import TargetError, UsageError
 from harness.operator import Operator
 from harness.operator_answers import stage_settled
-from harness.progress import finished
+from harness.progress import SETTLED_ROW, finished, in_flight
 from harness.virtual_site import image_url, set_up
 from simulator.event_loop import patient_collector
 from simulator.faults import Fixed, Lognormal
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
     from harness.history import Event
     from harness.virtual_site import VirtualSite
-    from harness.world import World
     from simulator.faults import ChargerSpec, Distribution
     from simulator.scenario import Scenario
 
@@ -44,6 +44,13 @@ CONNECT_WITHIN = 600.0  # seconds that a fleet may take to connect before the ro
 GIVE_UP = 7 * 86_400.0  # no night is longer than a week
 SET_BY_STRATEGIES = frozenset({"create", "execute_stage"})  # marks
 UPDATE_TIMEOUT = 3_600.0  # seconds a CSMS waits for a charger, where the scenario does not say
+# How a night ends. Spared is who would still have been triggered.
+THROUGH, SPARED, TOO_LATE = "went through", "pause spared some", "pause too late"
+GAVE_UP, ENDLESS = "ended by the CSMS", "not over after a week"
+NOT_KEPT = (  # what a create says that is the strategy's, or belongs to the plan that is replaced
+    "canary_count", "batch_size", "chargers", "cohorts",
+    "when", "within", "background", "rollout", "refused", "idempotency_key",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +69,7 @@ class Strategy:
 
     def create(self, base: CreateStep, ids: Sequence[str], seed: int) -> CreateStep:
         """Return the create step of one night."""
-        given = base.model_dump(exclude_unset=True)
-        for name in ("canary_count", "batch_size", "chargers", "cohorts"):
-            given.pop(name, None)
+        given = base.model_dump(exclude_unset=True, exclude=set(NOT_KEPT))
         given |= {"do": "create", "strategy": self.kind}
         if self.amount is not None:
             count = max(1, round(self.amount * len(ids) if self.amount < 1 else self.amount))
@@ -131,11 +136,12 @@ class Night:
     strategy: str
     seed: int
     fleet: int
-    duration: float = 0.0  # until the last charger that was triggered had an end
+    duration: float = 0.0  # until a look showed an end of every charger that was triggered
     updated: int = 0
     bricked: int = 0  # never came back
     failed: Counter[str] = field(default_factory=Counter)  # cause -> chargers that came back
-    untouched: int = 0
+    untouched: int = 0  # never triggered
+    ending: str = THROUGH
     seen: float | None = None  # when a look first showed too many failures
     paused: float | None = None  # when the pause was answered
     hit_unseen: int = 0  # harmed, triggered before anybody could see it
@@ -149,7 +155,7 @@ class Night:
 
 
 def night(scenario: Scenario, plan: Strategy, watch: Watch, seed: int) -> Night:
-    """Live through one night; `TargetError` if the fleet never came up."""
+    """Live through one night; `TargetError` if its rollout cannot be created."""
     with patient_collector():
         site = set_up(scenario, seed, keep=False)
         eyes = _Eyes()
@@ -158,7 +164,7 @@ def night(scenario: Scenario, plan: Strategy, watch: Watch, seed: int) -> Night:
         out = Night(plan.name, seed, len(ids))
         create = plan.create(_base(scenario), ids, seed)
         try:
-            site.world.run(_roll_out(site, create, watch, out))
+            site.world.run(_roll_out(site, eyes, create, watch, out))
         finally:
             site.system.close()
     _count(out, site, eyes, scenario.firmware.image.version)
@@ -168,42 +174,72 @@ def night(scenario: Scenario, plan: Strategy, watch: Watch, seed: int) -> Night:
 def _base(scenario: Scenario) -> CreateStep:
     """Return the scenario's own create, whose patience and retries every strategy keeps."""
     for step in scenario.operator:
-        if isinstance(step, CreateStep):
+        if isinstance(step, CreateStep) and step.refused is not True:
             if step.update_timeout is not None:
                 return step
             return step.model_copy(update={"update_timeout": UPDATE_TIMEOUT})
     return CreateStep(strategy="all_at_once", update_timeout=UPDATE_TIMEOUT)
 
 
-async def _roll_out(site: VirtualSite, create: CreateStep, watch: Watch, out: Night) -> None:
-    world = site.world
+async def _roll_out(
+    site: VirtualSite, eyes: _Eyes, create: CreateStep, watch: Watch, out: Night
+) -> None:
+    world, progress = site.world, site.progress
     await world.start_fleet()
     for mark in _awaited(site.specs):
         world.mark(mark)
     everyone = len(site.specs)
-    await world.until(lambda: world.progress.count("booted") >= everyone, CONNECT_WITHIN)
+    await world.until(lambda: progress.count("booted") >= everyone, CONNECT_WITHIN)
     operator = Operator(world, site.specs, image_url)
-    began = world.now()
     await operator.follow([create])
+    if operator.troubles:
+        raise TargetError(f"{out.strategy} cannot be rolled out: {operator.troubles[0].seen}")
     await operator.follow([ExecuteStep()])
-    pause_at = math.inf
-    while world.now() - began < GIVE_UP:
+    body = await _watch(site, operator, eyes, watch, out)
+    out.ending = _ending(body, out, eyes)
+    # Whom the CSMS has given up may only be slow: what became of it counts, not what shows.
+    patience = create.update_timeout or UPDATE_TIMEOUT
+    await world.until(lambda: progress.in_flight <= eyes.bricked, patience)
+
+
+async def _watch(
+    site: VirtualSite, operator: Operator, eyes: _Eyes, watch: Watch, out: Night
+) -> dict[str, Any]:
+    """Look, go on, worry and pause until the night is over; return what the last look showed."""
+    world, pause_at = site.world, math.inf
+    while True:
         body = await operator.read("main")
         now = world.now()
+        out.duration = now - eyes.created
         if out.seen is None and _failures(body) >= watch.failures:
-            out.seen = now - began
+            out.seen = now - eyes.created
             pause_at = now + watch.delay(out.seed)
-        if finished(body):
-            break
+        over = finished(body) or (out.paused is not None and not in_flight(body))
+        if over or out.duration >= GIVE_UP:
+            return body
         if now >= pause_at:
+            pause_at = math.inf
             await operator.follow([PauseStep(reason="too many failures", refused="maybe")])
-            out.paused = world.now() - began
-            await _ends(world, create.update_timeout or UPDATE_TIMEOUT)
-            break
+            out.paused = eyes.paused
+            continue
         if out.seen is None and stage_settled(body):
             await operator.follow([ExecuteStep(refused="maybe")])
         await world.sleep(min(watch.every, pause_at - now))
-    out.duration = world.now() - began
+
+
+def _ending(body: dict[str, Any], out: Night, eyes: _Eyes) -> str:
+    waiting = {
+        row.get("charge_point_id")
+        for stage in objects(body.get("stages"))
+        for row in objects(stage.get("chargers"))
+        if row.get("status") not in SETTLED_ROW
+    }
+    spared = bool(waiting - eyes.triggered.keys())
+    if out.paused is not None:
+        return SPARED if spared else TOO_LATE
+    if not finished(body):
+        return ENDLESS
+    return GAVE_UP if spared else THROUGH
 
 
 def _awaited(specs: Sequence[ChargerSpec]) -> list[str]:
@@ -214,11 +250,6 @@ def _awaited(specs: Sequence[ChargerSpec]) -> list[str]:
     windows = [window for spec in specs for window in spec.offline]
     opening = {window.from_mark for window in windows} | SET_BY_STRATEGIES
     return sorted({w.until_mark for w in windows if w.until_mark is not None} - opening)
-
-
-async def _ends(world: World, patience: float) -> None:
-    """Wait for those that were on their way when the pause landed."""
-    await world.until(lambda: not world.progress.in_flight, patience)
 
 
 def _failures(body: dict[str, Any]) -> int:
@@ -234,12 +265,15 @@ class _Eyes:
         self.bricked: set[str] = set()
         self.why: dict[str, str] = {}  # charger -> why its last download failed
         self.created = 0.0
+        self.paused: float | None = None  # since the create
 
     def see(self, event: Event) -> None:
         charger = event.charger
         if charger is None:
             if event.kind == "mark" and event.name == "create":
                 self.created = event.time
+            elif event.kind == "mark" and event.name == "pause":
+                self.paused = event.time - self.created
         elif event.kind == "recv" and event.name in {"UpdateFirmware", "SignedUpdateFirmware"}:
             self.triggered.setdefault(charger, event.time)
         elif event.kind == "note" and event.name == "bricked":
@@ -316,13 +350,14 @@ class Outlook:
     bricked: Spread
     hit_seen: Spread
     untouched: Spread
-    paused: int  # nights in which somebody pressed pause
+    paused: int  # nights in which a pause landed
+    endings: dict[str, int]  # how it ended -> nights
     causes: dict[str, float]  # cause -> mean number of chargers a night
 
     @property
-    def finishes(self) -> float:
-        """The share of nights without a pause."""
-        return 1.0 - self.paused / self.nights
+    def for_all(self) -> int:
+        """Nights in which the rollout came to everybody, for better or worse."""
+        return self.endings.get(THROUGH, 0) + self.endings.get(TOO_LATE, 0)
 
 
 def outlook(nights: Sequence[Night]) -> Outlook:
@@ -342,5 +377,6 @@ def outlook(nights: Sequence[Night]) -> Outlook:
         hit_seen=Spread.of(one.hit_seen for one in nights),
         untouched=Spread.of(one.untouched for one in nights),
         paused=sum(one.paused is not None for one in nights),
+        endings=dict(Counter(one.ending for one in nights).most_common()),
         causes={name: count / len(nights) for name, count in causes.most_common() if count},
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import shlex
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.cli.problems import reported
+from harness.cli.problems import reported, stop
 from harness.errors import UsageError
 from harness.forecast import DEFAULTS, Night, Watch, night, outlook, strategy
 from harness.library import find
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
 TELL_EVERY = 2.0  # seconds
+REPORT, FACTS = "forecast.html", "forecast.json"
+TAIL = 3.0  # the 95th of 100 reactions, in medians, unless said otherwise
+LOST = (
+    "a process that lived through nights was ended from outside: memory may be short; "
+    "with --jobs 1 one night runs at a time"
+)
 
 
 @click.command()
@@ -57,7 +65,11 @@ TELL_EVERY = 2.0  # seconds
     show_default=True,
     help="From seeing it to pressing pause: the median.",
 )
-@click.option("--reaction-p95", default="30 min", show_default=True, help="In 95 of 100 cases.")
+@click.option(
+    "--reaction-p95",
+    show_default="three times the median",
+    help="In 95 of 100 cases it is shorter.",
+)
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="First night.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes; default: one a core.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("firmdrill-forecast"),
@@ -65,7 +77,7 @@ TELL_EVERY = 2.0  # seconds
 @reported
 def forecast(
     *, scenario: str, runs: int, names: tuple[str, ...], failures: int, every: str, reaction: str,
-    reaction_p95: str, seed: int, jobs: int | None, out: Path,
+    reaction_p95: str | None, seed: int, jobs: int | None, out: Path,
 ) -> None:  # fmt: skip
     """Compare strategies for a rollout before its night.
 
@@ -73,29 +85,38 @@ def forecast(
     operator's steps are replaced by somebody who follows each strategy, watches, and pauses.
     """
     loaded = find(scenario).scenario
+    if not any(cohort.count for cohort in loaded.fleet):
+        raise UsageError(f"{scenario} has no chargers: there is nothing to forecast")
     plans = [strategy(name) for name in dict.fromkeys(names or DEFAULTS)]
-    watch = Watch(failures, _seconds(every, "--every"), _reaction(reaction, reaction_p95))
-    out.mkdir(parents=True, exist_ok=True)
+    delay = _reaction(reaction, reaction_p95)
+    watch = Watch(failures, _seconds(every, "--every"), delay)
+    _prepare(out)
     nights: list[Night] = []
-    interrupted = False
+    cut, code = "", ExitCode.PASSED
+    seeds = range(seed, seed + runs)
     try:
-        wanted = _nights(
-            loaded, plans, watch, range(seed, seed + runs), jobs or os.cpu_count() or 1
-        )
-        _collect(wanted, nights, runs * len(plans))
+        _collect(_nights(loaded, plans, watch, seeds, jobs or os.cpu_count() or 1), nights,
+                 runs * len(plans))  # fmt: skip
     except KeyboardInterrupt:
-        interrupted = True
+        cut, code = "interrupted", ExitCode.INTERRUPTED
+    except BrokenExecutor:
+        cut, code = LOST, ExitCode.INTERNAL
     if not nights:
-        click.echo("interrupted before the first night was over", err=True)
-        sys.exit(int(ExitCode.INTERRUPTED))
+        stop(f"{cut}, before the first night was over", code)
+    p95 = write_duration(delay.p95)
     about = {
-        "scenario": loaded.name, "fleet": nights[0].fleet, "nights": runs, "seed": seed,
-        "failures": failures, "every": every, "reaction": f"{reaction} (95 %: {reaction_p95})",
-        "interrupted": interrupted,
-        "command": _command(scenario, runs, names, failures, every, reaction, reaction_p95, seed),
+        "scenario": loaded.name, "fleet": nights[0].fleet, "asked": runs, "seed": seed,
+        "failures": failures, "every": every, "cut": cut,
+        "reaction": f"{reaction} (in 95 of 100 nights less than {p95})",
+        "command": _command(scenario, runs, names, {
+            "--failures": failures, "--every": every, "--reaction": reaction,
+            "--reaction-p95": p95, "--seed": seed,
+        }),
     }  # fmt: skip
     _publish(about, [one.name for one in plans], nights, out)
-    sys.exit(int(ExitCode.INTERRUPTED if interrupted else ExitCode.PASSED))
+    if cut:
+        click.echo(cut, err=True)
+    sys.exit(int(code))
 
 
 def _nights(
@@ -126,16 +147,67 @@ def _collect(coming: Iterator[Night], nights: list[Night], total: int) -> None:
         if now - told >= TELL_EVERY:
             told = now
             left = (now - began) / len(nights) * (total - len(nights))
-            click.echo(f"{len(nights)} of {total} nights, {write_duration(round(left))} left")
+            text = f"{len(nights)} of {total} nights, {write_duration(round(left))} left"
+            click.echo(text, err=True)  # standard output is the table's
 
 
 def _publish(about: dict[str, Any], order: list[str], nights: list[Night], out: Path) -> None:
+    """Write both files and print the table, with the nights that all strategies lived through."""
     by_name = {name: [one for one in nights if one.strategy == name] for name in order}
-    outlooks = [outlook(mine) for mine in by_name.values() if mine]
-    click.echo(report.table(outlooks))
-    (out / "forecast.json").write_bytes(report.to_json(about, outlooks, nights))
-    (out / "forecast.html").write_text(report.html(about, outlooks), encoding="utf-8")
-    click.echo(f"report     {out / 'forecast.html'}")
+    whole = min(map(len, by_name.values()))
+    compared = [mine[: max(whole, 1)] for mine in by_name.values() if mine]
+    about |= {
+        "nights": max(whole, 1),
+        "missing": [name for name, mine in by_name.items() if not mine],
+    }
+    outlooks = [outlook(mine) for mine in compared]
+    files = {
+        FACTS: report.to_json(about, outlooks, [one for mine in compared for one in mine]),
+        REPORT: report.html(about, outlooks).encode(),
+    }
+    problem = None
+    try:
+        _write(files, out)
+    except UsageError as error:
+        problem = error
+    click.echo(report.table(outlooks))  # it took long to find out
+    if problem is not None:
+        raise problem
+    click.echo(f"report     {out / REPORT}")
+
+
+def _prepare(out: Path) -> None:
+    """Make the folder and try it, before a night is lived through in vain."""
+    with _told(out):
+        out.mkdir(parents=True, exist_ok=True)
+        for name in (REPORT, FACTS):
+            if (out / name).is_dir():
+                raise UsageError(f"{out / name} is a folder; give another one with --out")
+            part = out / f"{name}.part"
+            part.touch()
+            part.unlink()
+
+
+def _write(files: dict[str, bytes], out: Path) -> None:
+    """Write the files, each whole or not at all."""
+    with _told(out):
+        for name, content in files.items():
+            part = out / f"{name}.part"
+            try:
+                part.write_bytes(content)
+                part.replace(out / name)
+            finally:
+                part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _told(out: Path) -> Iterator[None]:
+    """Say where something cannot be written, and why."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UsageError(f"cannot write to {out} ({why}); give another folder with --out") from None
 
 
 def _seconds(text: str, option: str) -> float:
@@ -148,15 +220,18 @@ def _seconds(text: str, option: str) -> float:
     return seconds
 
 
-def _reaction(median: str, p95: str) -> Lognormal:
-    middle, high = _seconds(median, "--reaction"), _seconds(p95, "--reaction-p95")
-    return Lognormal(median=middle, p95=max(middle, high))
+def _reaction(median: str, p95: str | None) -> Lognormal:
+    middle = _seconds(median, "--reaction")
+    high = TAIL * middle if p95 is None else _seconds(p95, "--reaction-p95")
+    if high < middle:
+        raise UsageError(f"--reaction-p95 {p95} is less than --reaction {median}, its median")
+    return Lognormal(median=middle, p95=high)
 
 
-def _command(scenario: str, runs: int, names: tuple[str, ...], *rest: object) -> str:
-    failures, every, reaction, p95, seed = rest
-    chosen = "".join(f" --strategy {name}" for name in names)
-    return (
-        f"firmdrill forecast {scenario} --runs {runs}{chosen} --failures {failures} "
-        f"--every '{every}' --reaction '{reaction}' --reaction-p95 '{p95}' --seed {seed}"
-    )
+def _command(scenario: str, runs: int, names: tuple[str, ...], rest: dict[str, object]) -> str:
+    words = ["firmdrill", "forecast", scenario, "--runs", str(runs)]
+    for name in names:
+        words += ["--strategy", name]
+    for option, value in rest.items():
+        words += [option, str(value)]
+    return shlex.join(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import sys
 import tempfile
@@ -18,6 +19,8 @@ from simulator.errors import ScenarioError, SimulatorError, StartError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -63,11 +66,18 @@ def _numbered(error: ScenarioError) -> str:
 
 
 def _internal(error: Exception) -> str:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="firmdrill-error-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as file:
-        traceback.print_exception(error, file=file)
-    return (
-        f"firmdrill failed: {type(error).__name__}: {error}\n"
-        f"This is a defect of firmdrill, not of what it tests. Details: {Path(file.name)}"
-    )
+    """Return what is said of an error that nobody foresaw; the traceback goes into a file."""
+    head = f"firmdrill failed: {type(error).__name__}: {error}\n"
+    if isinstance(error, OSError) and error.errno in _NO_SPACE:
+        return head + "What firmdrill writes has no room there, or must not be written."
+    details = "".join(traceback.format_exception(error))
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="firmdrill-error-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as file:
+            file.write(details)
+    except OSError:  # a full disk, or one that must not be written
+        where = f"no file can be written\n{details}"
+    else:
+        where = str(Path(file.name))
+    return f"{head}This is a defect of firmdrill, not of what it tests. Details: {where}"

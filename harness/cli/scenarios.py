@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from simulator.scenario import schema
 
 STARTER = "starter"
 SCHEMA_FILE = "scenario.schema.json"
+_SCHEMA_LINE = re.compile(rf"\A(# yaml-language-server: \$schema=)[./]*{re.escape(SCHEMA_FILE)}")
 
 
 @click.group("scenario")
@@ -90,10 +93,11 @@ def new(file: Path, source: str) -> None:
         raise UsageError(f"{file} exists already; choose another name")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+        file.write_text(_SCHEMA_LINE.sub(rf"\g<1>./{SCHEMA_FILE}", text, count=1), "utf-8")
         beside = file.parent / SCHEMA_FILE
         beside.write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from error
     click.echo(f"wrote {os.fspath(file)} and {os.fspath(beside)}")
-    click.echo(f"next: firmdrill scenario validate {file}; firmdrill run {file}")
+    quoted = shlex.quote(os.fspath(file))
+    click.echo(f"next: firmdrill scenario validate {quoted}; firmdrill run {quoted}")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shlex
 import sys
 import textwrap
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 TELL_EVERY = 5.0
 _CHUNK = 8
+LOST = "a process that ran drills was ended from outside: memory may be short; try --jobs 1"
 
 
 @click.command()
@@ -66,25 +69,54 @@ def explore(
     """
     if mutant is not None and mutant not in names():
         raise UsageError(f"no mutant is called {mutant}; known: {', '.join(names())}")
+    if math.isnan(seconds):
+        raise UsageError("--seconds: nan is no number of seconds")
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"--out {out} is a file; give a folder")
     workers = jobs or os.cpu_count() or 1
     began = time.monotonic()
     seen = Search()
     told = began
     attempt = partial(try_one, mutant=mutant, rare=rare)
-    for outcome in _outcomes(range(seed, seed + runs), attempt, workers, began + seconds):
-        for failure in seen.add(outcome):
-            click.echo(f"drill {outcome.number} breaks {failure.requirement}: {failure.seen}")
-        now = time.monotonic()
-        if now - told >= TELL_EVERY:
-            told = now
-            click.echo(_line(seen, seed, now - began))
+    cut: ExitCode | None = None
+    try:
+        for outcome in _outcomes(range(seed, seed + runs), attempt, workers, began + seconds):
+            for failure in seen.add(outcome):
+                click.echo(f"drill {outcome.number} breaks {failure.requirement}: {failure.seen}")
+            now = time.monotonic()
+            if now - told >= TELL_EVERY:
+                told = now
+                click.echo(_line(seen, seed, now - began))
+    except (KeyboardInterrupt, BrokenExecutor) as why:
+        cut = _cut(why)
     click.echo(_line(seen, seed, time.monotonic() - began))
     click.echo(_coverage(seen))
     for number, error in seen.broken:
         click.echo(f"drill {number} could not be run: {error}", err=True)
+    _keep(seen, out, 0 if cut else tries)
+    sys.exit(int(_code(seen) if cut is None else cut))
+
+
+def _cut(why: BaseException) -> ExitCode:
+    """Say why the search ends here; what it has found is kept."""
+    lost = isinstance(why, BrokenExecutor)
+    click.echo(LOST if lost else "interrupted; what was found is kept as it was drawn", err=True)
+    return ExitCode.INTERNAL if lost else ExitCode.INTERRUPTED
+
+
+def _keep(seen: Search, out: Path, tries: int) -> None:
+    """Write each failure, made small; as it was drawn once the user has had enough."""
+    enough = False
     for failure in seen.failures.values():
-        _write(smallest(failure, attempts=tries), out)
-    sys.exit(int(_code(seen)))
+        small = failure
+        try:
+            small = smallest(failure, attempts=tries) if tries and not enough else failure
+        except KeyboardInterrupt:
+            enough = True
+            _cut(KeyboardInterrupt())
+        _write(small, out)
+    if enough:
+        sys.exit(int(ExitCode.INTERRUPTED))
 
 
 def _outcomes(
@@ -124,17 +156,21 @@ def _coverage(seen: Search) -> str:
 
 
 def _write(failure: Failure, out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
     parts = (failure.requirement.lower(), failure.subject, slug(failure.mutant or "reference"))
     name = "-".join(parts) + ".yaml"  # the wire rules may accuse either side
     path = out / name
-    path.write_text(failure.yaml(), encoding="utf-8")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_text(failure.yaml(), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
     with_mutant = f" --mutant {failure.mutant}" if failure.mutant else ""
     chargers = sum(cohort["count"] for cohort in failure.fields["fleet"])
+    how = f"made small in {failure.tried} tries to" if failure.tried else "as it was drawn,"
     click.echo(
-        f"{failure.requirement} ({failure.subject}): made small in {failure.tried} tries to "
+        f"{failure.requirement} ({failure.subject}): {how} "
         f"{chargers} chargers and {len(failure.fields['operator'])} steps: {failure.seen}\n"
-        f"  firmdrill run {path} --virtual{with_mutant}"
+        f"  firmdrill run {shlex.quote(str(path))} --virtual{with_mutant}"
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shlex
 import signal
 import socket
 import subprocess
@@ -135,6 +137,46 @@ def test_a_scenario_can_be_copied_checked_and_shown(tmp_path: Path) -> None:
     assert call("scenario", "new", str(file)).exit_code == 2
     assert call("scenario", "new", str(tmp_path / "fresh.yaml")).exit_code == 0
     assert call("scenario", "validate", str(tmp_path / "fresh.yaml")).exit_code == 0
+
+
+def test_a_copy_can_be_used_where_it_lies(tmp_path: Path) -> None:
+    """Its modeline names the schema beside it, and its commands can be pasted."""
+    file = tmp_path / "my night's $(x).yaml"
+    source = "regressions/c08-late-for-the-csms"
+    made = call("scenario", "new", str(file), "--from", source)
+    assert made.exit_code == 0
+    first = file.read_text().splitlines()[0]
+    assert first == "# yaml-language-server: $schema=./scenario.schema.json"
+    assert find(str(file)).scenario == find(source).scenario
+    words = shlex.split(made.stdout.splitlines()[-1].replace(";", " ; "))
+    assert words.count(str(file)) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [(ValueError("boom"), "ValueError: boom"),
+     (OSError(errno.ENOSPC, "No space left on device"), "has no room there")],
+)  # fmt: skip
+def test_an_error_is_told_where_no_file_can_be_written(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is no defect of ours; a defect is told in full, if only here."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("harness.cli.scenarios.names", fails)
+    monkeypatch.setattr("harness.cli.problems.tempfile.NamedTemporaryFile", full)
+    result = call("scenario", "list")
+    assert result.exit_code == 4
+    assert isinstance(result.exception, SystemExit)
+    assert said in result.stderr
+    defect = "This is a defect" in result.stderr
+    assert defect == isinstance(error, ValueError)
+    assert ("in fails" in result.stderr) == defect
 
 
 def test_a_file_beats_the_library_and_a_folder_is_none(

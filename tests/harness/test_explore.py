@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -13,9 +14,6 @@ from harness.explore import Failure, Outcome, Search, search, smallest, try_one
 from harness.mutants.csms import mutated
 from harness.rehearsal import rehearse
 from simulator.scenario import load
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 MUTANT = "pause_ignored_on_reconnect"
 
@@ -103,3 +101,59 @@ def test_the_command_ends_as_documented(words: list[str], code: int, tmp_path: P
     assert out.exists() == bool(code)
     for path in out.glob("*.yaml"):
         assert f"firmdrill run {path} --virtual --mutant url_is_changed" in result.stdout
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (BrokenProcessPool(), 4)])
+def test_what_was_found_is_kept_when_the_search_is_cut_short(
+    error: BaseException, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it was drawn: making it small would take long, and the user has had enough."""
+
+    def cut(number: int, mutant: str | None = None, **_: object) -> Outcome:
+        if number:
+            raise error
+        return Outcome(0, (Failure("W01", "csms", 0, mutant, generate.fields(0), "x"),))
+
+    monkeypatch.setattr("harness.cli.search.try_one", cut)
+    result = CliRunner().invoke(main, _few(tmp_path))
+    assert result.exit_code == code
+    assert "1 drills (numbers 0 to 0)" in result.stdout
+    assert "W01 (csms): as it was drawn, " in result.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["w01-csms-reference.yaml"]
+
+
+def test_an_interrupt_while_finds_are_made_small_keeps_them_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those whose turn had not come."""
+
+    def two(number: int, mutant: str | None = None, **_: object) -> Outcome:
+        fields = generate.fields(number)
+        sides = ("csms", "charger")
+        return Outcome(number, tuple(Failure("W01", s, number, mutant, fields, "x") for s in sides))
+
+    def interrupted(*_: object, **__: object) -> Failure:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("harness.cli.search.try_one", two)
+    monkeypatch.setattr("harness.cli.search.smallest", interrupted)
+    result = CliRunner().invoke(main, _few(tmp_path))
+    assert result.exit_code == 130
+    assert result.stdout.count("as it was drawn, ") == 2
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("words", [["--seconds", "nan"], ["--out", "FILE"]])
+def test_what_cannot_be_is_told_before_the_search(words: list[str], tmp_path: Path) -> None:
+    """Nan seconds would last for ever, and finds would have nowhere to go."""
+    file = tmp_path / "file"
+    file.touch()
+    words = [str(file) if word == "FILE" else word for word in words]
+    result = CliRunner().invoke(main, [*_few(Path("unused")), *words])
+    assert result.exit_code == 2
+    assert words[0] in result.stderr
+    assert not result.stdout
+
+
+def _few(out: Path) -> list[str]:
+    return ["explore", "--runs", "2", "--jobs", "1", "--out", str(out)]
