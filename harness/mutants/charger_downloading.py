@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from harness.mutants.charger_registry import method, says, wrong
-from simulator import charger_calls, image, signing
+from simulator import charger_calls, dialect, image, signing
 from simulator.charger import Charger
 from simulator.charger_update import Update
 from simulator.firmware import Status
@@ -68,6 +68,13 @@ def reads_dates_as_local_time(patch: Patch) -> None:
         original(self)
 
     method(patch, Update, "begin", begin)
+
+
+@wrong("dates/3")
+def offsets_are_dropped(patch: Patch) -> None:
+    """A date in another zone is read as if it were UTC."""
+    read = dialect.unix
+    patch.attribute(dialect, "unix", lambda text: read(text[:19] + "Z"))
 
 
 # ---------------------------------------------------------------------- downloads

@@ -150,6 +150,12 @@ def request_id_is_off_by_one(patch: Patch) -> None:
     says(patch, lambda _, s, n: [(s, n if n is None else n + 1)])
 
 
+@wrong("update/6", "C09", "C01")
+def request_id_has_16_bits(patch: Patch) -> None:
+    """Of a request id the lower 16 bits are kept."""
+    says(patch, lambda _, s, n: [(s, n if n is None else n & 0xFFFF)])
+
+
 @wrong("C09", "W01")
 def idle_has_an_id(patch: Patch) -> None:
     """A request id is a text."""

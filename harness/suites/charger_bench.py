@@ -8,6 +8,7 @@ one charger: the judge then knows which update a status belongs to, and judges i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
@@ -195,18 +196,25 @@ class Bench:
         install_in: float | None = None,
         flaw: str | None = None,
         signed: bool | None = None,
+        request_id: int | None = None,
+        zone: timedelta | None = None,
     ) -> Update:
-        """Ask for an update, as an operator's rollout of this one charger, and return it."""
+        """Ask for an update, as an operator's rollout of this one charger, and return it.
+
+        `zone`: the retrieve date is written in this zone, to the second, instead of in UTC.
+        """
         number, now = self._number, self.now()
         self._number += 1
         self._has = self.image_installed
         image = image or self.next_image
         url = self._at.shelve(self.charger, f"u{number}", image, faults)
         interval = self.pace.retry_interval if retry_interval is None else retry_interval
-        update = Update(number, SIDELINE + number, url, image, now, len(self.line.heard))
+        number_of = SIDELINE + number if request_id is None else request_id
+        update = Update(number, number_of, url, image, now, len(self.line.heard))
         self.last = update
         self._tell_operator(url, retries, interval)
-        action, payload = self._command(update, now + retrieve_in, install_in, signed, flaw)
+        date = rfc3339(now + retrieve_in) if zone is None else _in_zone(now + retrieve_in, zone)
+        action, payload = self._command(update, date, install_in, signed, flaw)
         if retries is not None:
             payload |= {"retries": retries, "retryInterval": interval}
         update.answer = await self.call(action, payload)
@@ -218,13 +226,13 @@ class Bench:
         return (DownloadFault(kind="throttle", rate=rate, times=None),)
 
     def _command(
-        self, update: Update, retrieve: float, install_in: float | None, signed: bool | None,
+        self, update: Update, retrieve: str, install_in: float | None, signed: bool | None,
         flaw: str | None,
     ) -> tuple[str, dict[str, Any]]:  # fmt: skip
         variant = self.variant
         if variant.core:
-            return "UpdateFirmware", {"location": update.url, "retrieveDate": rfc3339(retrieve)}
-        firmware = {"location": update.url, "retrieveDateTime": rfc3339(retrieve)}
+            return "UpdateFirmware", {"location": update.url, "retrieveDate": retrieve}
+        firmware = {"location": update.url, "retrieveDateTime": retrieve}
         if install_in is not None:
             firmware["installDateTime"] = rfc3339(self.now() + install_in)
         if variant.signed if signed is None else signed:
@@ -360,3 +368,8 @@ class Bench:
         wanted = "FirmwareStatusNotification"
         action = "ExtendedTriggerMessage" if signed16 else "TriggerMessage"
         return action, {"requestedMessage": wanted}
+
+
+def _in_zone(moment: float, offset: timedelta) -> str:
+    """Write Unix seconds as RFC 3339 in a zone, cut to whole seconds."""
+    return datetime.fromtimestamp(int(moment), timezone(offset)).isoformat()

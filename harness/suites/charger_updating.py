@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from harness.suites.charger_cases import Skipped, case
@@ -9,6 +10,8 @@ from harness.suites.charger_cases import Skipped, case
 if TYPE_CHECKING:
     from harness.suites.charger_bench import Bench
 
+LARGEST = 2**31 - 1  # a request id
+EAST = timedelta(hours=2)
 SAID = ("C01", "C02", "C05", "C07", "C09", "W01", "W02", "W04")
 
 
@@ -81,6 +84,18 @@ async def zero_retries(bench: Bench) -> None:
 
 
 @case(
+    "update/6", "A large request id",
+    "statuses carry the request id of their command, however large it is",
+    properties=("C01", "C09", "W01"), needs=("identified",),
+    requirement="OCPP 2.0.1 L01.FR.10, L01.FR.20: requestId is an integer",
+)  # fmt: skip
+async def keeps_a_large_id(bench: Bench) -> None:
+    """The largest that 32 bits hold: some keep an id in 16, or in a float."""
+    update = await bench.update(request_id=LARGEST)
+    await bench.installs(update)
+
+
+@case(
     "dates/1", "A retrieve date in the future",
     "the charger waits for its date (2.x: and says DownloadScheduled), then downloads",
     aliases=("TC_L_03",), properties=("C01", "C03"),
@@ -93,6 +108,21 @@ async def retrieves_later(bench: Bench) -> None:
     if not bench.variant.core:
         await bench.reports(update, "DownloadScheduled", within=pace.later)
     await bench.sleep(max(0.0, update.asked + pace.later - bench.now() - 0.5))
+    bench.expect("Downloading" not in bench.words(update), "no download before its date",
+                 "Downloading")  # fmt: skip
+    await bench.installs(update)
+
+
+@case(
+    "dates/3", "A retrieve date with an offset",
+    "a date that is written in another zone, without a fraction, is the same moment",
+    properties=("C01", "C03"), requirement="OCPP-J 1.6 3.10; OCPP 2.0.1 Part 4: RFC 3339",
+)  # fmt: skip
+async def reads_an_offset(bench: Bench) -> None:
+    """Two hours to the east: who drops the offset waits for two hours."""
+    pace = bench.pace
+    update = await bench.update(retrieve_in=pace.later, zone=EAST)
+    await bench.sleep(max(0.0, update.asked + pace.later - bench.now() - 1.5))
     bench.expect("Downloading" not in bench.words(update), "no download before its date",
                  "Downloading")  # fmt: skip
     await bench.installs(update)
