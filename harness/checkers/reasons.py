@@ -69,6 +69,7 @@ class R46(Checker):
                 expected="paused_at is when it was paused",
                 seen=f"paused_at is {shown}, {at - op.invoked.time:+.0f} s from the call",
                 events=(op.invoked, event),
+                switch="D27",
             )
 
     def _allowed(self, rollout: Rollout, op: Op, given: Any) -> tuple[set[Any], bool]:

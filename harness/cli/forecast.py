@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import shlex
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.cli import writing
 from harness.cli.problems import reported, stop
 from harness.errors import UsageError
 from harness.forecast import DEFAULTS, Night, Watch, night, outlook, strategy
@@ -90,7 +90,7 @@ def forecast(
     plans = [strategy(name) for name in dict.fromkeys(names or DEFAULTS)]
     delay = _reaction(reaction, reaction_p95)
     watch = Watch(failures, _seconds(every, "--every"), delay)
-    _prepare(out)
+    writing.prepare(out, (REPORT, FACTS))
     nights: list[Night] = []
     cut, code = "", ExitCode.PASSED
     seeds = range(seed, seed + runs)
@@ -167,47 +167,13 @@ def _publish(about: dict[str, Any], order: list[str], nights: list[Night], out: 
     }
     problem = None
     try:
-        _write(files, out)
+        writing.write(files, out)
     except UsageError as error:
         problem = error
     click.echo(report.table(outlooks))  # it took long to find out
     if problem is not None:
         raise problem
     click.echo(f"report     {out / REPORT}")
-
-
-def _prepare(out: Path) -> None:
-    """Make the folder and try it, before a night is lived through in vain."""
-    with _told(out):
-        out.mkdir(parents=True, exist_ok=True)
-        for name in (REPORT, FACTS):
-            if (out / name).is_dir():
-                raise UsageError(f"{out / name} is a folder; give another one with --out")
-            part = out / f"{name}.part"
-            part.touch()
-            part.unlink()
-
-
-def _write(files: dict[str, bytes], out: Path) -> None:
-    """Write the files, each whole or not at all."""
-    with _told(out):
-        for name, content in files.items():
-            part = out / f"{name}.part"
-            try:
-                part.write_bytes(content)
-                part.replace(out / name)
-            finally:
-                part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _told(out: Path) -> Iterator[None]:
-    """Say where something cannot be written, and why."""
-    try:
-        yield
-    except OSError as error:
-        why = error.strerror or error
-        raise UsageError(f"cannot write to {out} ({why}); give another folder with --out") from None
 
 
 def _seconds(text: str, option: str) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import os
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import click
 
 from harness import power as measuring
 from harness import power_report
+from harness.cli import writing
 from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.mutants import Mutant, every, mutant
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from harness.power import Power
+
+
+PAGE, FACTS = "power.md", "power.json"
+LOST = "a process that ran drills was ended from outside (memory may be short; try --jobs 1)"
 
 
 @click.command()
@@ -53,26 +59,29 @@ def power(
     unknown = sorted(set(only) - set(known))
     if unknown:
         raise UsageError(f"no mutant is called {unknown[0]}; known: {', '.join(known)}")
-    chosen = [mutant(name) for name in only] if only else every()
-    parts = measuring.plan(chosen)
+    if math.isnan(seconds):
+        raise UsageError("--seconds: nan is no number of seconds")
+    if out is not None:
+        writing.prepare(out, (PAGE, FACTS))
+    parts = measuring.plan([mutant(name) for name in dict.fromkeys(only)] if only else every())
     measured: list[Power] = []
-    interrupted = False
+    cut: ExitCode | None = None
     try:
         numbers = {"csms": range(seed, seed + runs), "charger": range(seed, seed + suites)}
         for one in _measured(parts, numbers, seconds, jobs or os.cpu_count() or 1):
             measured.append(one)
             click.echo(f"{len(measured):>3}/{len(parts)} {_line(one)}")
-    except KeyboardInterrupt:
-        interrupted = True
-    if out is not None:
-        _write(measured, out)
+    except (KeyboardInterrupt, BrokenExecutor) as why:
+        cut = ExitCode.INTERRUPTED if isinstance(why, KeyboardInterrupt) else ExitCode.INTERNAL
     failed = [one.mutant.name for one in measured if not one.works]
     click.echo(f"{len(measured) - len(failed)} of {len(measured)} as they should be"
                + (f"; not: {', '.join(failed)}" if failed else ""))  # fmt: skip
-    if interrupted:
-        click.echo(f"interrupted: {len(parts) - len(measured)} were not measured", err=True)
-        sys.exit(int(ExitCode.INTERRUPTED))
-    sys.exit(int(ExitCode.FAILED if failed else ExitCode.PASSED))
+    if cut is not None:
+        why_cut = "interrupted" if cut is ExitCode.INTERRUPTED else LOST
+        click.echo(f"{why_cut}: {len(parts) - len(measured)} were not measured", err=True)
+    if out is not None:
+        writing.write(_files(measured), out)
+    sys.exit(int(cut or (ExitCode.FAILED if failed else ExitCode.PASSED)))
 
 
 def _measured(
@@ -115,8 +124,6 @@ def _name(one: Power) -> str:
     return one.mutant.name + (" (rare)" if one.rare else "")
 
 
-def _write(measured: list[Power], out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "power.md").write_text(power_report.markdown(measured), encoding="utf-8")
+def _files(measured: list[Power]) -> dict[str, bytes]:
     facts = json.dumps(power_report.to_json(measured), indent=1)
-    (out / "power.json").write_text(facts + "\n", encoding="utf-8")
+    return {PAGE: power_report.markdown(measured).encode(), FACTS: f"{facts}\n".encode()}

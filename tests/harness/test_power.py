@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
-from typing import TYPE_CHECKING
+from concurrent.futures import BrokenExecutor
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -167,3 +168,59 @@ def test_rare_drills_are_other_drills(monkeypatch: pytest.MonkeyPatch) -> None:
     for rare in (False, True):
         assert measure(BENIGN, range(2), clock=lambda: 0.0, within=9.0, rare=rare).rare is rare
     assert asked == [(0, False), (1, False), (0, True), (1, True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--seconds", "nan"], "nan is no number"),
+        (["--only", "nobody"], "no mutant is called nobody"),
+        (["--out", "{file}"], "give another folder"),
+        (["--out", "{file}/below"], "give another folder"),
+    ],
+)
+def test_wrong_words_are_told_before_anything_is_measured(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A measurement takes half an hour: nothing may be found out in vain."""
+    monkeypatch.setattr(power_module, "measure", lambda *_, **__: pytest.fail("it was measured"))
+    file = tmp_path / "file"
+    file.write_text("")
+    result = CliRunner().invoke(main, ["power", *(word.format(file=file) for word in words)])
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_a_mutant_named_twice_is_measured_once() -> None:
+    """The second time would say the same."""
+    words = ["power", "--runs", "1", "--jobs", "1", *["--only", "total_is_off_by_one"] * 2]
+    assert "1/1 killed" in CliRunner().invoke(main, words).output
+
+
+@pytest.mark.parametrize(
+    ("why", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted: 1 were"),
+        (BrokenExecutor(), 4, "ended from outside"),
+    ],
+)
+def test_what_was_measured_is_kept_when_it_is_cut_short(
+    why: BaseException, code: int, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C, or a process that something killed: the report has what there is."""
+    measured = measure
+
+    def once(mutant: Mutant, *arguments: Any, **named: Any) -> Power:
+        if mutant.name != "total_is_off_by_one":
+            raise why
+        return measured(mutant, *arguments, **named)
+
+    monkeypatch.setattr(power_module, "measure", once)
+    only = ["--only", "total_is_off_by_one", "--only", "any_key_opens"]
+    words = ["power", "--runs", "1", "--jobs", "1", "--out", str(tmp_path), *only]
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == code
+    assert said in result.output
+    facts = json.loads((tmp_path / "power.json").read_text())
+    assert [one["name"] for one in facts["mutants"]] == ["total_is_off_by_one"]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["power.json", "power.md"]
