@@ -116,9 +116,8 @@ class Drill:
         ]
         words += self._options(options)
         done = _finish(words, self._item.config)
-        try:
-            data = json.loads(done.stdout)
-        except ValueError:
+        data = _json(done.stdout)
+        if data is None:  # outside of any `except`: pytest would tell of that error first
             text = done.stderr.strip() or f"firmdrill ended with {done.returncode}, saying nothing"
             pytest.fail(f"firmdrill {' '.join(words)}\n{text}", pytrace=False)
         passed = done.returncode == 0 and data["passed"] is True
@@ -183,3 +182,11 @@ def _last_words(process: subprocess.Popen[str]) -> tuple[str, str]:
     except subprocess.TimeoutExpired:
         process.kill()
         return process.communicate()
+
+
+def _json(text: str) -> Any:
+    """Return what JSON says, None if it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -108,6 +108,7 @@ def test_one_exception_class_a_property(project: Path) -> None:
     """)  # fmt: skip
     assert "1 passed" in done.stdout
     assert "did you mean" in done.stdout.lower()
+    assert "another exception occurred" not in done.stdout
     assert "sede is not an option; known: mutant, processes, seed, target, virtual" in done.stdout
     assert '@pytest.mark.drill("smoke")' in done.stdout
 
