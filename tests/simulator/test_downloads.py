@@ -451,6 +451,58 @@ async def test_a_redirect_to_the_image_is_followed() -> None:
 
 @pytest.mark.sockets
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/fw%2Fr1/fw.bin?X-Amz-Credential=AKIA%2F20250101%2Feu&X-Amz-Signature=%7e%3A%3d",
+        "/a//b/fw.bin?se=2025-01-01T00%3A00%3A00Z&sig=a%2Bb%3D%3D&sp=r;x&flag",
+        "/fw.bin?note=%E4%BD%A0%e5%a5%bd&broken=%zz&" + "x" * 1500,
+    ],
+)
+@pytest.mark.parametrize("redirected", [False, True])
+async def test_a_signed_address_is_asked_for_as_it_is_written(
+    address: str, *, redirected: bool
+) -> None:
+    """Who signed an address signed every byte of it: `%2F` in a query stays what it is."""
+    targets: list[str] = []
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        targets.append(request.raw_path)
+        if redirected and len(targets) == 1:
+            return web.Response(status=302, headers={"Location": address})
+        return web.Response(body=IMAGE.head)
+
+    async with odd(handler) as here:
+        end = await here.fetch(url=here.url + ("/first" if redirected else address))
+    assert isinstance(end, Fetched)
+    assert targets[-1] == address
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
+async def test_what_cannot_stand_in_a_request_is_escaped() -> None:
+    """Blanks and other alphabets reach the server as what they mean."""
+    async with world() as here:
+        end = await here.fetch(url=f"{here.url}/für alle/fw.bin?wer=du da")
+        assert is_the_image(end)
+        log = await here.logged(1)
+    assert log[0]["path"] == "/für alle/fw.bin"
+
+
+@pytest.mark.parametrize("url", ["http://", "http://127.0.0.1:99999/x", "http://[::1/x"])
+@pytest.mark.sockets
+@pytest.mark.asyncio
+async def test_an_address_of_no_use_is_said_to_be_one(url: str) -> None:
+    """It is not taken for a line that broke: another attempt would not help."""
+    async with world() as here:
+        end = await here.fetch(url=url)
+    assert isinstance(end, FetchFailed)
+    assert end.reason == "other"
+    assert "not a usable url" in end.detail
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
 async def test_a_redirect_from_https_to_http_is_refused(tmp_path: Path) -> None:
     """A downgrade is not followed, whatever lies behind it."""
     authority = Authority(tmp_path)
