@@ -173,13 +173,30 @@ class Rollout(msgspec.Struct, eq=False):
     suspects: list[Trigger] = []  # certainly sent after `tentative`
     status: str = ""  # as last shown
     finished: Op | None = None  # the first answer that showed a terminal status
-    struck: int = 0  # stages that may have begun before a kill: it may have swallowed commands
+    kills: list[int] = []  # of the CSMS, by event index: the list of the view
     asked_for_end: tuple[int, bool] = (-1, False)  # whether it may have ended, as of which event
 
     @property
     def begun(self) -> int:
         """How many stages, from the first, have any trigger."""
         return max((s.number for s in self.stages if s.triggered), default=0)
+
+    def opened(self, stage: int) -> Op | None:
+        """Return the execute-stage that began a stage at the earliest: each begins one at most."""
+        acting = [one for one in self.executes if one.may_act]
+        return acting[stage - 1] if stage <= len(acting) else None
+
+    def struck(self, stage: int, before: float = inf) -> int | None:
+        """Return the event index of the first kill while a stage may have been under way.
+
+        It may have swallowed commands: written down, and never sent. Only kills before the event
+        of the index `before` count.
+        """
+        if not self.kills:
+            return None
+        opened = self.opened(stage)
+        start = opened.invoked.index if opened is not None else inf
+        return next((kill for kill in self.kills if start < kill < before), None)
 
     @property
     def name(self) -> str:

@@ -63,8 +63,6 @@ class PlanFold:
                 op.cut = kill
             if op.outcome == "info":
                 op.outcome = "lost"
-        for rollout in self._view.rollouts:
-            rollout.struck = sum(one.may_act for one in rollout.executes)
 
     # ------------------------------------------------------------------ requests
 
@@ -98,7 +96,7 @@ class PlanFold:
             return None
         rollout = self._view.by_url.get(url)
         if rollout is None:
-            rollout = Rollout(url, body, op, self._due(body))
+            rollout = Rollout(url, body, op, self._due(body), kills=self._view.kills)
             self._view.by_url[url] = rollout
             self._view.rollouts.append(rollout)
         elif rollout.id is None:
@@ -143,7 +141,7 @@ class PlanFold:
             url = op.request.get("firmware_url")
         rollout = view.by_url.get(url) if isinstance(url, str) else None
         if rollout is None and op.name == "read" and op.outcome == "ok" and isinstance(url, str):
-            rollout = Rollout(url, {})
+            rollout = Rollout(url, {}, kills=view.kills)
             view.by_url[url] = rollout
             view.rollouts.append(rollout)
         if rollout is None or op.outcome != "ok" or not isinstance(rollout_id, str):

@@ -68,12 +68,10 @@ def timed_out(member: Member, now: float, profile: Profile) -> bool:
 
 def _waited_in_vain(member: Member, now: float, limit: float | None) -> bool:
     """Whether a command may have timed out that a kill swallowed: written down, never sent."""
-    if member.stage > member.rollout.struck:
+    opened = member.rollout.opened(member.stage)
+    if opened is None or member.rollout.struck(member.stage) is None:
         return False
-    acting = [one for one in member.rollout.executes if one.may_act]
-    if member.stage > len(acting):  # each begins one stage at most
-        return False
-    began = max(acting[member.stage - 1].invoked.time, member.rollout.due - CLOCK_SKEW)
+    began = max(opened.invoked.time, member.rollout.due - CLOCK_SKEW)
     due = began + (limit or 0.0) - SLACK
     return now >= due and not _shown_alive(member, due + 2 * SLACK)
 

@@ -104,13 +104,7 @@ class View:
         """Return the index of the first kill that may have swallowed its command."""
         if member.triggers:
             return None
-        kills = (
-            kill
-            for execute in member.rollout.executes
-            for kill in self.kills
-            if execute.may_act and execute.invoked.index < kill < before
-        )
-        return min(kills, default=None)
+        return member.rollout.struck(member.stage, before)
 
     def unsure(self, member: Member) -> bool:
         """Whether the CSMS may not dare to send a command again (D21).

@@ -123,9 +123,10 @@ def _in_line(view: View, fact: Read) -> dict[str, Member]:
     running = fact.body.get("status") == "in_progress"
     if not running or not isinstance(most, int) or not isinstance(number, int):
         return {}
-    # A command that a kill swallowed holds a slot, and nobody sees it.
-    if not rollout.struck < number <= len(rollout.stages) or view.interfered:
+    if not 1 <= number <= len(rollout.stages) or view.interfered:
         return {}
+    if rollout.struck(number) is not None:
+        return {}  # a command that a kill swallowed holds a slot, and nobody sees it
     begun = [m for m in rollout.members.values() if m.stage <= number]
     if sum(_holds(view, rollout, m) for m in begun) >= most:
         return {}

@@ -251,3 +251,27 @@ def test_r14_counts_from_the_first_execute() -> None:
     t.show(r, "C", status="failed", reason="timeout", progress_percent=0)
     t.read(r)
     assert t.result("R14").verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(("charger", "verdict"), [("B", Verdict.PASS), ("C", Verdict.FAIL)])
+def test_a_kill_swallows_no_command_of_a_stage_that_had_not_begun(
+    charger: str, verdict: Verdict
+) -> None:
+    """B may have been written down as told when the CSMS was killed; C, a stage later, not."""
+    t = Tale()
+    t.boot(*"ABC")
+    t.fence(*"ABC")
+    r = t.create("ABC", stages=[["A", "B"], ["C"]], update_timeout=60)
+    ref = t.invoke("execute_stage", r)
+    t.trigger(r, "A")
+    t.info("execute_stage", ref)
+    t.crash(*"ABC")
+    t.current[r] = 1
+    t.update("A")
+    t.pause(r)
+    t.fence(*"ABC")
+    t.wait(70)
+    t.show(r, charger, status="failed", reason="timeout", progress_percent=0)
+    t.read(r)
+    t.mark("end")
+    assert t.result("R24").verdict is verdict
