@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from harness.circumstances import strain
+from harness.circumstances import SHARES, strain
 from simulator.scenario import Scenario, built
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _chance(draw: Draw, probability: float) -> bool:
 
 
 def _share(draw: Draw) -> str:
-    return draw.choice(["20 %", "50 %", "100 %"])
+    return draw.choice(SHARES)
 
 
 def _offline(draw: Draw) -> dict[str, Any]:

@@ -135,11 +135,11 @@ def _list(cases: list[Case]) -> None:
 def _simulated(
     suite: SuiteReport, cases: list[Case], options: dict[str, Any], console: Console
 ) -> None:
-    from harness.mutants import names  # noqa: PLC0415 - only who asks for mutants needs them
+    from harness.mutants import insist, names  # noqa: PLC0415 - only who asks for mutants needs them
 
     mutant = options["mutant"] or ""
-    if mutant and mutant not in names("charger"):
-        raise UsageError(f"no mutant is called {mutant}; known: {', '.join(names('charger'))}")
+    if mutant:
+        insist(mutant, names("charger"))
     suite.about = {"charger": f"simulated, {options['simulated']}, virtual time"}
     if mutant:
         suite.about["mutant"] = mutant

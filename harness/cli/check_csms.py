@@ -126,12 +126,11 @@ def _list(drilled: list[CsmsCase], probes: list[Probe]) -> None:
 def _known(mutant: str | None, target: Path | None) -> None:
     if mutant is None:
         return
-    from harness.mutants import names  # noqa: PLC0415 - only who asks for mutants needs them
+    from harness.mutants import insist  # noqa: PLC0415 - only who asks for mutants needs them
 
     if target is not None:
         raise UsageError("--target is a system of yours: no --mutant of ours")
-    if mutant not in names():
-        raise UsageError(f"no mutant is called {mutant}; known: {', '.join(names())}")
+    insist(mutant)
 
 
 def _all_known(announced: dict[str, str]) -> None:

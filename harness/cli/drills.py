@@ -118,10 +118,9 @@ def drill(
 
 
 def _known_mutant(name: str) -> None:
-    from harness.mutants import names  # noqa: PLC0415 - only who asks for mutants needs them
+    from harness.mutants import insist  # noqa: PLC0415 - only who asks for mutants needs them
 
-    if name not in names():
-        raise UsageError(f"no mutant is called {name}; known: {', '.join(names())}")
+    insist(name)
 
 
 def report_folder(report: Path | None, name: str) -> Path:

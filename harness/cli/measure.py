@@ -19,7 +19,7 @@ from harness import power_report
 from harness.cli import writing
 from harness.cli.problems import reported
 from harness.errors import UsageError
-from harness.mutants import Mutant, every, mutant
+from harness.mutants import Mutant, every, insist
 from harness.run_record import ExitCode
 from simulator.event_loop import be_patient
 
@@ -55,15 +55,16 @@ def power(
     out: Path | None,
 ) -> None:  # fmt: skip
     """Measure how many wrong decisions the judge finds, and how often it is wrong."""
-    known = [one.name for one in every()]
-    unknown = sorted(set(only) - set(known))
-    if unknown:
-        raise UsageError(f"no mutant is called {unknown[0]}; known: {', '.join(known)}")
+    wrong = every()
+    for name in only:
+        insist(name, [one.name for one in wrong])
+    # A wrong decision of a CSMS and one of a charger may share a name: both are meant.
+    chosen = [one for name in dict.fromkeys(only) for one in wrong if one.name == name]
     if math.isnan(seconds):
         raise UsageError("--seconds: nan is no number of seconds")
     if out is not None:
         writing.prepare(out, (PAGE, FACTS))
-    parts = measuring.plan([mutant(name) for name in dict.fromkeys(only)] if only else every())
+    parts = measuring.plan(chosen or wrong)
     measured: list[Power] = []
     cut: ExitCode | None = None
     try:

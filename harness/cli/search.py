@@ -19,7 +19,7 @@ from harness.checkers import REQUIREMENTS
 from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.explore import Failure, Outcome, Search, smallest, try_one
-from harness.mutants import names
+from harness.mutants import insist
 from harness.run_record import ExitCode
 from harness.runner import slug
 from simulator.event_loop import be_patient
@@ -67,8 +67,8 @@ def explore(
     Drills are drawn by number, so a search can be repeated and divided. Each distinct failure is
     made small and written as a scenario file.
     """
-    if mutant is not None and mutant not in names():
-        raise UsageError(f"no mutant is called {mutant}; known: {', '.join(names())}")
+    if mutant is not None:
+        insist(mutant)
     if math.isnan(seconds):
         raise UsageError("--seconds: nan is no number of seconds")
     if out.exists() and not out.is_dir():

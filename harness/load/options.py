@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness.errors import UsageError
 from harness.library import find
 from harness.load.partition import scaled
-from harness.mutants import UNDER_LOAD, names
+from harness.mutants import UNDER_LOAD, insist, names
 from harness.target_file import load_target
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ def options_from(said: Mapping[str, Any]) -> LoadOptions:
     if target and mutant:
         raise UsageError("--target is a system of yours: no --mutant of ours")
     if mutant and not known_mutant(mutant):
-        told = ", ".join([*(one.name for one in UNDER_LOAD), "slow_answers=RATE", *names()])
-        raise UsageError(f"no mutant is called {mutant}; known: {told}")
+        insist(mutant, [*(one.name for one in UNDER_LOAD), "slow_answers=RATE", *names()])
     if chargers is not None and not 1 <= chargers <= MOST_CHARGERS:
         raise UsageError(f"--chargers {chargers}: from 1 to {MOST_CHARGERS}")
     repeat = said.get("repeat")

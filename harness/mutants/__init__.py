@@ -8,6 +8,13 @@ harness. `csms.py` is the door to decisions of the CSMS (a drill runs one with `
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import UsageError
+from simulator.scenario_problems import guess
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,14 @@ def every() -> list[Mutant]:
     from harness.mutants.more import MORE  # noqa: PLC0415 - imports the reference
 
     return [*CSMS, *MORE, *CHARGERS]
+
+
+def insist(name: str, known: Collection[str] | None = None) -> None:
+    """Raise `UsageError` unless one of these mutants has the name; by default those of a CSMS."""
+    known = names() if known is None else known
+    if name not in known:
+        told = guess(name, known) or f"; known: {', '.join(known)}"
+        raise UsageError(f"no mutant is called {name}{told}")
 
 
 def mutant(name: str) -> Mutant:

@@ -132,6 +132,22 @@ def test_an_unknown_mutant_is_a_usage_error() -> None:
     assert "url_is_changed" in result.stderr
 
 
+def test_a_misspelt_mutant_is_told_its_name() -> None:
+    """Not a list of two hundred."""
+    result = CliRunner().invoke(main, ["power", "--only", "url_is_chnged"])
+    assert result.exit_code == 2
+    assert "did you mean url_is_changed?" in result.stderr
+    assert "other_progress" not in result.stderr
+
+
+def test_a_name_of_both_sides_means_both(tmp_path: Path) -> None:
+    """A CSMS and a charger may take the same wrong decision."""
+    words = ["--only", "dates_have_no_zone", "--runs", "1", "--suites", "1", "--jobs", "1"]
+    CliRunner().invoke(main, ["power", *words, "--out", str(tmp_path)])
+    facts = json.loads((tmp_path / "power.json").read_text())
+    assert [one["side"] for one in facts["mutants"]] == ["csms", "charger"]
+
+
 def test_a_benign_variant_is_measured_in_rarer_circumstances_too() -> None:
     """And a wrong decision where it shows; chargers have no drills that are rare."""
     rare = Mutant("rare", "", ("R14",), "", rare=True)
