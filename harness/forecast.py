@@ -23,7 +23,7 @@ from harness.errors import TargetError, UsageError
 from harness.operator import Operator
 from harness.operator_answers import stage_settled
 from harness.progress import SETTLED_ROW, finished, in_flight
-from harness.virtual_site import image_url, set_up
+from harness.virtual_site import set_up
 from simulator.event_loop import patient_collector
 from simulator.faults import Fixed, Lognormal
 from simulator.scenario_steps import CreateStep, ExecuteStep, PauseStep
@@ -190,7 +190,7 @@ async def _roll_out(
         world.mark(mark)
     everyone = len(site.specs)
     await world.until(lambda: progress.count("booted") >= everyone, CONNECT_WITHIN)
-    operator = Operator(world, site.specs, image_url)
+    operator = Operator(world, site.specs, site.image_url)
     await operator.follow([create])
     if operator.troubles:
         raise TargetError(f"{out.strategy} cannot be rolled out: {operator.troubles[0].seen}")

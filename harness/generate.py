@@ -75,6 +75,8 @@ def drawn(draw: Draw, number: int) -> dict[str, Any]:
             twist(draw, out)
     if _chance(draw, 0.3):
         draw.choices(tuple(THEMES), tuple(THEMES.values()))[0](draw, out)
+    if _chance(draw, 0.3):
+        out["firmware"]["presigned"] = True
     return out
 
 

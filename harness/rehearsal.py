@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from harness.drill import Drill
 from harness.inprocess import InProcessCsms
 from harness.review import Reviewer
-from harness.virtual_site import image_url, set_up
+from harness.virtual_site import set_up
 from simulator.event_loop import patient_collector
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def rehearse(
         site = set_up(scenario, seed, csms=csms, header=header, keep=keep)
         reviewer = judging(site.header, site.progress)
         site.history.subscribe(reviewer.see)
-        drill = Drill(site.world, scenario, site.specs, image_url)
+        drill = Drill(site.world, scenario, site.specs, site.image_url)
         if begun is not None:
             begun(site, drill)
         try:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from harness import processes, targets
 from harness.errors import TargetError
+from simulator.addresses import path_of, with_query
 from simulator.certificates import Authority
 from simulator.cohorts import download_plan
 
@@ -39,13 +40,15 @@ class Site:
     address: Address
     firmware: str
     authority: Path | None = None
+    presigned: bool = False  # how images are addressed
     reference: Reference | None = None
     restarted: Callable[[], Any] | None = None  # starts the reference again, after `kill`
     commands: Restart | None = None  # how a target is killed and started
 
     def image_url(self, tag: str) -> str:
         """Return the url of the image for one rollout."""
-        return f"{self.firmware.rstrip('/')}/{tag}/{IMAGE}"
+        path = path_of(tag, IMAGE, presigned=self.presigned)
+        return self.firmware.rstrip("/") + with_query(path)
 
     async def kill(self) -> None:
         """Kill the CSMS; TargetError if this drill may not."""
@@ -97,7 +100,8 @@ class Builder:
             child, authority = await self._firmware(temporary, serving)
             stack.push_async_callback(child.stop)
             reached = serving.url if serving is not None and serving.url else child.ready["url"]
-            return Site(target, str(reached), authority, commands=commands)
+            presigned = self.scenario.firmware.presigned
+            return Site(target, str(reached), authority, presigned, commands=commands)
         firmware, reference = await asyncio.gather(
             self._firmware(temporary, serving), self._csms(temporary), return_exceptions=True
         )
@@ -105,7 +109,8 @@ class Builder:
             stack.push_async_callback(firmware[0].stop)
         if isinstance(reference, BaseException):
             raise reference
-        site = Site(reference.address, "", reference=reference)
+        presigned = self.scenario.firmware.presigned
+        site = Site(reference.address, "", presigned=presigned, reference=reference)
         stack.push_async_callback(site.stop)
         if isinstance(firmware, BaseException):
             raise firmware

@@ -28,7 +28,7 @@ from harness.inprocess import InProcessCsms
 from harness.report.junit import witness_text
 from harness.review import Reviewer
 from harness.run_record import Ending
-from harness.virtual_site import image_url, set_up
+from harness.virtual_site import set_up
 from simulator.scenario import Scenario, built, dump
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class RolloutMachine(RuleBasedStateMachine):
         self.site = set_up(scenario, scenario.seed, csms=type(self).csms)
         self.reviewer = Reviewer(self.site.header, self.site.progress)
         self.site.history.subscribe(self.reviewer.see)
-        self.drill = Drill(self.site.world, scenario, self.site.specs, image_url)
+        self.drill = Drill(self.site.world, scenario, self.site.specs, self.site.image_url)
         self.site.world.run(self.drill.connect())
         self.site.world.run(self.drill.baseline())
         self.follow(*fields["operator"])

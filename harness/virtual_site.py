@@ -12,6 +12,7 @@ from harness.inprocess import InProcessCsms
 from harness.progress import Progress
 from harness.recorder import Recorder
 from harness.virtual_world import VirtualWorld
+from simulator.addresses import path_of, with_query
 from simulator.charger import Charger
 from simulator.virtual import Scheduler, VirtualFleet
 from simulator.virtual_downloads import ImageModel, Transfers
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
     from simulator.scenario import Scenario
 
 START = 1_767_225_600.0  # 2026-01-01T00:00:00Z: virtual drills always begin then
+HOST = "https://firmware.example"
 IMAGE_NAME = "firmware.bin"
 
 
 @dataclass(frozen=True, slots=True)
 class VirtualSite:
-    """The parts of one run; `specs` in fleet order."""
+    """The parts of one run; `specs` in fleet order, `image_url` says where a rollout's image is."""
 
     specs: Sequence[ChargerSpec]
     header: Header
@@ -37,6 +39,7 @@ class VirtualSite:
     system: InProcessCsms
     fleet: VirtualFleet
     world: VirtualWorld
+    image_url: Callable[[str], str]
 
 
 def set_up(
@@ -50,6 +53,7 @@ def set_up(
     """Build the fleet and the CSMS of a scenario; nothing happens until the world runs."""
     specs = scenario.chargers(seed)
     scheduler = Scheduler(START)
+    image_url = _image_urls(scenario)
     about = header(seed) if header else Header(
         scenario=scenario_facts(scenario, specs),
         seed=seed,
@@ -74,12 +78,17 @@ def set_up(
     )
     fleet.transfers.faults = {spec.id: spec.download_faults for spec in specs}
     world = VirtualWorld(scheduler, recorder=recorder, progress=progress, fleet=fleet, csms=system)
-    return VirtualSite(specs, about, history, progress, system, fleet, world)
+    return VirtualSite(specs, about, history, progress, system, fleet, world, image_url)
 
 
-def image_url(tag: str) -> str:
-    """Return the URL of the scenario's image for one rollout."""
-    return f"https://firmware.example/{tag}/{IMAGE_NAME}"
+def _image_urls(scenario: Scenario) -> Callable[[str], str]:
+    """Return what gives the URL of the scenario's image for one rollout."""
+    presigned = scenario.firmware.presigned
+
+    def image_url(tag: str) -> str:
+        return HOST + with_query(path_of(tag, IMAGE_NAME, presigned=presigned))
+
+    return image_url
 
 
 def _transfers(scheduler: Scheduler, scenario: Scenario, recorder: Recorder) -> Transfers:

@@ -20,6 +20,7 @@ from aiohttp.abc import AbstractAccessLogger
 from pydantic import ValidationError
 
 from simulator import event_loop
+from simulator.addresses import REFUSED, altered
 from simulator.certificates import KeyPair, server_context
 from simulator.errors import StartError
 from simulator.file_image import FileImage
@@ -119,7 +120,7 @@ class FirmwareServer:
             # The round trips of a redirect loop are one download: they count as one request.
             return _redirect(request.rel_url.raw_path)
         # A look at the headers, or for what is not here: it neither meets nor uses up a fault.
-        looks = request.method == "HEAD" or name not in self.images
+        looks = request.method == "HEAD" or name not in self.images or altered(request.raw_path)
         fault = None if looks else self.plan.strike(client, request.path, name)
         exchange = Exchange(request, client, self.images.get(name), fault)
         try:
@@ -132,6 +133,8 @@ class FirmwareServer:
         image, fault, request = exchange.image, exchange.fault, exchange.request
         if image is None:
             return _plain(exchange, 404, "no such image\n")
+        if altered(request.raw_path):
+            return _plain(exchange, 403, REFUSED)
         match exchange.kind:
             case "refuse":
                 exchange.outcome = "cut"

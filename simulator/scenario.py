@@ -65,6 +65,9 @@ class Firmware(Frozen):
     )
     key: KeyKind = Field("ecdsa", description="What it is signed with: ECDSA or RSA-PSS.")
     tls: Flag = Field(True, description="Served over HTTPS, from an authority made on the spot.")
+    presigned: Flag = Field(
+        False, description="Its address has a long query with escapes, and no other one is served."
+    )
 
     def model_post_init(self, _: Any) -> None:
         """Refuse an image smaller than its own header, or too large to be made and digested."""

@@ -12,6 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from simulator.addresses import altered
 from simulator.effects import Fetch, Fetched, FetchFailed
 from simulator.faults import nth
 
@@ -150,6 +151,8 @@ class Transfers:
 
     def _foresee(self, client: str, fetch: Fetch, offset: int) -> Ending:
         image = self.images.get(_path(fetch.url).rsplit("/", 1)[-1])
+        if image is not None and altered(fetch.url):
+            return _refusal(403, None, None)
         fault = self._strike(client)
         if image is None:
             return _refusal(404, None, None)

@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from yarl import URL
 
 from harness.mutants.charger_registry import method, says, wrong
 from simulator import charger_calls, dialect, image, signing
@@ -15,6 +16,8 @@ from simulator.firmware import Status
 from simulator.update_phase import Phase
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.mutants.patching import Patch
 
 # ---------------------------------------------------------------------- dates
@@ -75,6 +78,36 @@ def offsets_are_dropped(patch: Patch) -> None:
     """A date in another zone is read as if it were UTC."""
     read = dialect.unix
     patch.attribute(dialect, "unix", lambda text: read(text[:19] + "Z"))
+
+
+# ---------------------------------------------------------------------- addresses
+
+
+def _asks(patch: Patch, tidied: Callable[[str], str]) -> None:
+    def fetch(original: Any, self: Update, **options: Any) -> None:
+        location = tidied(self.request.location)
+        self.request = dataclasses.replace(self.request, location=location)
+        original(self, **options)
+
+    method(patch, Update, "_fetch", fetch)
+
+
+@wrong("update/7")
+def asks_without_the_query(patch: Patch) -> None:
+    """What stands behind the question mark of an address is left out."""
+    _asks(patch, lambda address: address.partition("?")[0])
+
+
+@wrong("update/7")
+def undoes_escapes(patch: Patch) -> None:
+    """The address is asked for as a library writes it: `%2F` in a query becomes `/`."""
+    _asks(patch, lambda address: str(URL(address)))
+
+
+@wrong("update/7")
+def addresses_end_after_255(patch: Patch) -> None:
+    """A buffer of 255 characters holds the address."""
+    _asks(patch, lambda address: address[:255])
 
 
 # ---------------------------------------------------------------------- downloads

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from yarl import URL
+
 from harness.mutants.registry import changed_request, handler, wrong
 from reference_csms import (
     rollout,
@@ -25,6 +27,8 @@ from reference_csms.rollout_values import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from harness.mutants.patching import Patch
 
 # ---------------------------------------------------------------------- dispatch
@@ -46,6 +50,34 @@ def url_is_changed(patch: Patch) -> None:
         return changed_request(out, url=out.url + "?v=2")
 
     patch.attribute(rollout, "update_command", elsewhere)
+
+
+def _sends(patch: Patch, tidied: Callable[[str], str]) -> None:
+    command = rollout_row.update_command
+
+    def sent(head: Any, row: Any, event: Any) -> Any:
+        out = command(head, row, event)
+        return changed_request(out, url=tidied(out.url))
+
+    patch.attribute(rollout, "update_command", sent)
+
+
+@wrong("R16")
+def url_loses_its_query(patch: Patch) -> None:
+    """Chargers are sent the url without what stands behind its question mark."""
+    _sends(patch, lambda url: url.partition("?")[0])
+
+
+@wrong("R16")
+def url_is_tidied_up(patch: Patch) -> None:
+    """Chargers are sent the url as a library writes it: escapes that need not be are undone."""
+    _sends(patch, lambda url: str(URL(url)))
+
+
+@wrong("R16")
+def url_is_cut_at_255(patch: Patch) -> None:
+    """A column of 255 characters holds the url."""
+    _sends(patch, lambda url: url[:255])
 
 
 @wrong("R16")

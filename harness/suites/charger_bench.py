@@ -44,7 +44,10 @@ class Surroundings(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Let time pass."""
 
-    def shelve(self, charger: str, tag: str, image: str, faults: tuple[DownloadFault, ...]) -> str:
+    def shelve(
+        self, charger: str, tag: str, image: str, faults: tuple[DownloadFault, ...], *,
+        presigned: bool = False,
+    ) -> str:  # fmt: skip
         """Lay an image out for one update and return its url; `faults` meet its requests."""
 
     def sign(self, image: str, flaw: str) -> Signed:
@@ -198,16 +201,18 @@ class Bench:
         signed: bool | None = None,
         request_id: int | None = None,
         zone: timedelta | None = None,
+        presigned: bool = False,
     ) -> Update:
         """Ask for an update, as an operator's rollout of this one charger, and return it.
 
         `zone`: the retrieve date is written in this zone, to the second, instead of in UTC.
+        `presigned`: the address has a query that it has to be asked for with.
         """
         number, now = self._number, self.now()
         self._number += 1
         self._has = self.image_installed
         image = image or self.next_image
-        url = self._at.shelve(self.charger, f"u{number}", image, faults)
+        url = self._at.shelve(self.charger, f"u{number}", image, faults, presigned=presigned)
         interval = self.pace.retry_interval if retry_interval is None else retry_interval
         number_of = SIDELINE + number if request_id is None else request_id
         update = Update(number, number_of, url, image, now, len(self.line.heard))

@@ -19,6 +19,7 @@ from harness.socket_world import Clock, Waiters
 from harness.suites.charger_desk import Desk
 from harness.suites.charger_judging import header
 from harness.suites.charger_socket import StationServer
+from simulator.addresses import path_of, with_query
 from simulator.certificates import KeyPair, server_context
 from simulator.firmware_faults import AnyImage, FileSpec, ImageSpec, ServerSpec
 from simulator.firmware_server import FirmwareServer
@@ -142,14 +143,18 @@ class ChargerSite:
         """Let time pass."""
         await asyncio.sleep(seconds)
 
-    def shelve(self, charger: str, tag: str, image: str, faults: tuple[DownloadFault, ...]) -> str:
+    def shelve(
+        self, charger: str, tag: str, image: str, faults: tuple[DownloadFault, ...], *,
+        presigned: bool = False,
+    ) -> str:  # fmt: skip
         """Lay an image out under a path of its own, and its faults with it."""
         if CORRUPT in self._firmware.images and any(one.kind == "corrupt" for one in faults):
             image, faults = CORRUPT, ()
-        path = f"/{charger_tag(charger)}-{tag}-{len(self._clients)}/{image}"
+        place = f"{charger_tag(charger)}-{tag}-{len(self._clients)}"
+        path = path_of(place, image, presigned=presigned)
         self._clients[path] = charger
         self._firmware.plan.by_path = {**self._firmware.plan.by_path, path: faults}
-        return self.urls[1] + path
+        return self.urls[1] + with_query(path)
 
     def sign(self, image: str, flaw: str) -> Signed:
         """Return certificate and signature of an image, good or with this flaw."""

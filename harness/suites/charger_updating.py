@@ -96,6 +96,17 @@ async def keeps_a_large_id(bench: Bench) -> None:
 
 
 @case(
+    "update/7", "A presigned address",
+    "the image is asked for at the address of the command, its long query and escapes as they are",
+    properties=("C01", "C02"),
+    requirement="OCPP 1.6 6.55: location is a URI; OCPP 2.0.1 L01.FR.01; RFC 3986 6",
+)  # fmt: skip
+async def asks_as_told(bench: Bench) -> None:
+    """As object stores make them: cut, tidied or without its query it is refused (403)."""
+    await bench.installs(await bench.update(presigned=True))
+
+
+@case(
     "dates/1", "A retrieve date in the future",
     "the charger waits for its date (2.x: and says DownloadScheduled), then downloads",
     aliases=("TC_L_03",), properties=("C01", "C03"),

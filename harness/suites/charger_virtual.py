@@ -17,6 +17,7 @@ from harness.suites.charger_cases import QUICK, Equipment
 from harness.suites.charger_desk import Desk
 from harness.suites.charger_judging import concluded, header, play
 from harness.virtual_world import VirtualWorld
+from simulator.addresses import path_of, with_query
 from simulator.charger import Charger
 from simulator.dialect import rfc3339
 from simulator.faults import ChargerSpec, Fixed, Reconnect
@@ -78,9 +79,13 @@ class _Surroundings:
     def now(self) -> float:
         return self._scheduler.now
 
-    def shelve(self, charger: str, tag: str, image: str, faults: tuple[DownloadFault, ...]) -> str:
+    def shelve(
+        self, charger: str, tag: str, image: str, faults: tuple[DownloadFault, ...], *,
+        presigned: bool = False,
+    ) -> str:  # fmt: skip
         self._transfers.expect(charger, faults)
-        return f"https://firmware.example/{charger}-{tag}/{image}"
+        path = path_of(f"{charger}-{tag}", image, presigned=presigned)
+        return "https://firmware.example" + with_query(path)
 
     def sign(self, image: str, flaw: str) -> Signed:
         return manufacturer().sign(images()[image].sha256, cast("Any", flaw or "good"))

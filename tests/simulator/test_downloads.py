@@ -12,7 +12,9 @@ import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
+from simulator.addresses import path_of, with_query
 from simulator.certificates import Authority, client_context, server_context
 from simulator.downloads import Downloads, Part, Resolver, retry_after
 from simulator.effects import Fetch, Fetched, FetchFailed
@@ -476,6 +478,23 @@ async def test_a_signed_address_is_asked_for_as_it_is_written(
         end = await here.fetch(url=here.url + ("/first" if redirected else address))
     assert isinstance(end, Fetched)
     assert targets[-1] == address
+
+
+@pytest.mark.sockets
+@pytest.mark.asyncio
+async def test_a_presigned_address_is_served_as_it_was_made_only() -> None:
+    """Another one is forbidden, uses up no fault, and its query stands in no log."""
+    async with world(DownloadFault(kind="cut", at=0.5)) as here:
+        address = here.url + with_query(path_of("r1", "fw.bin", presigned=True))
+        for wrong in (address.partition("?")[0], address[:255], str(URL(address))):
+            refused = await here.fetch(url=wrong)
+            assert isinstance(refused, FetchFailed)
+            assert (refused.reason, refused.http_status) == ("http", 403)
+        assert isinstance(await here.fetch(url=address), FetchFailed)
+        assert is_the_image(await here.fetch(url=address, resume=True))
+        log = await here.logged(5)
+    assert [line["status"] for line in log] == [403, 403, 403, 200, 206]
+    assert {line["path"] for line in log} == {"/presigned/r1/fw.bin"}
 
 
 @pytest.mark.sockets

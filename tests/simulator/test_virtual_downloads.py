@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from simulator.addresses import path_of, with_query
 from simulator.effects import Fetch, Fetched, FetchFailed
 from simulator.faults import DownloadFault
 from simulator.virtual import Scheduler
@@ -30,11 +31,23 @@ class Bench:
 
     def fetch(self, client: str = "CP", **options: Any) -> Fetched | FetchFailed:
         """Run one download to its end."""
-        fetch = Fetch(URL, rate=100_000.0, **options)
+        fetch = Fetch(options.pop("url", URL), rate=100_000.0, **options)
         self.transfers.begin(client, fetch, lambda end: self.ends.append((self.scheduler.now, end)))
         while self.scheduler.step():
             pass
         return self.ends[-1][1]
+
+
+def test_a_presigned_address_is_served_as_it_was_made_only() -> None:
+    """Another one is forbidden, and uses up no fault."""
+    bench = Bench({"CP": [DownloadFault(kind="cut", at=0.6)]})
+    address = "https://fw.example" + with_query(path_of("r1", "image.bin", presigned=True))
+    refused = bench.fetch(url=address.partition("?")[0])
+    assert refused == FetchFailed("http", 0, "HTTP 403", http_status=403)
+    assert bench.fetch(url=address) == FetchFailed("cut", 600_000)
+    assert isinstance(bench.fetch(url=address, resume=True), Fetched)
+    assert [line["status"] for line in bench.log] == [403, 200, 206]
+    assert {line["path"] for line in bench.log} == {"/presigned/r1/image.bin"}
 
 
 def test_an_undisturbed_download_takes_size_over_rate() -> None:
