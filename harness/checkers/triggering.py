@@ -23,6 +23,8 @@ from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from harness.checkers.model import Member, Op, Trigger
     from harness.checkers.view import View
 
@@ -282,7 +284,7 @@ class R16(Checker):
         if rollout is None:
             if not view.by_url:
                 return "", None
-            return f"{name} was told to fetch {trigger.location!r}, no rollout's url", None
+            return f"{name} was told to fetch {_stranger(trigger.location, view.by_url)}", None
         if rollout.stages and trigger.member is None:
             return f"{name} belongs to no stage of {rollout.name}", None
         if trigger.retries is not None and trigger.retries < 0:
@@ -319,6 +321,22 @@ class R16(Checker):
             if begun is not None and begun - when > CLOCK_SKEW:
                 return f"without retrieve_date it is dated {sent.isoformat()}, long past", "D18"
         return "", None
+
+
+def _stranger(address: str, known: Iterable[str]) -> str:
+    """Say where an address that no rollout has leaves the one that is most like it."""
+    same, near = max((_common(address, url), url) for url in known)
+    shown = f"{address!r}, no rollout's url"
+    if same <= near.find("/", len("https://")):
+        return shown  # another server
+    after, due = address[same : same + 12] or "nothing", near[same : same + 12] or "nothing"
+    return f"{shown}: behind character {same} stands {after}, not {due}"
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many characters two texts have in common, from the first."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
 def _unsigned(trigger: Trigger) -> bool:

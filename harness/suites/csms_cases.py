@@ -147,6 +147,10 @@ DRILLED: tuple[CsmsCase, ...] = (
     *_Group("rollout/date", "retrieve-later").cases(
         ("The retrieve date reaches the charger", "MUST", "R16", "TC_L_03"),
     ),
+    *_Group("rollout/address", "download-presigned").cases(
+        ("An image at a presigned address reaches every charger", "MUST", ENDS),
+        ("Its long query and its escapes are sent as they were given", "MUST", "R16"),
+    ),
     *_Group("chargers/late", "late").cases(
         ("What arrives after the end is answered", "MUST", "R35"),
         ("It moves nothing back", "SHOULD", "R29", "R36"),

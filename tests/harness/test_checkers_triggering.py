@@ -225,6 +225,28 @@ def test_r16_names_what_is_wrong_with_a_command(extra: dict[str, Any], seen: str
     assert seen in result.findings[0].witness.seen
 
 
+@pytest.mark.parametrize(
+    ("sent", "seen"),
+    [
+        ("https://fw.example/a/b.bin?k=x/y", "behind character 30 stands /y, not %2Fy"),
+        ("https://fw.example/a/b.bin", "behind character 26 stands nothing, not ?k=x%2Fy"),
+        ("https://fw.example/a/b.bin?k=x%2Fy&z", "behind character 34 stands &z, not nothing"),
+        ("https://elsewhere.example/a/b.bin?k=x%2Fy", "no rollout's url"),
+        ("", "'', no rollout's url"),
+    ],
+)
+def test_r16_says_where_an_address_was_changed(sent: str, seen: str) -> None:
+    """Of two long addresses nobody sees by eye what differs; another server's is only named."""
+    t = Tale()
+    t.boot("A")
+    r = t.create("A", "all_at_once", url="https://fw.example/a/b.bin?k=x%2Fy")
+    t.create("B", "all_at_once", url="https://fw.example/b/b.bin")
+    t.invoke("execute_stage", r)
+    t.trigger(r, "A", location=sent)
+    [finding] = t.result("R16").findings
+    assert finding.witness.seen.endswith(seen)
+
+
 def test_r16_compares_an_explicit_date() -> None:
     """An explicit retrieve_date reaches the charger, whatever its offset."""
     t = Tale(started_at="2026-01-01T00:00:00Z")
