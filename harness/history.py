@@ -64,6 +64,12 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str = ""  # RFC 3339, the wall clock at time 0
 
 
+class _Stamp(msgspec.Struct):
+    """What tells a header from an event: every field of a header may be left out, but this one."""
+
+    format: str
+
+
 class History:
     """Events in the order they were observed.
 
@@ -123,6 +129,9 @@ class History:
 
 
 _encoder = msgspec.json.Encoder()
+_MARK = b"\xef\xbb\xbf"  # some editors put it before UTF-8
+_UTF16 = frozenset({b"\xff\xfe", b"\xfe\xff"})
+_stamp_decoder = msgspec.json.Decoder(_Stamp)
 _header_decoder = msgspec.json.Decoder(Header)
 _event_decoder = msgspec.json.Decoder(Event)
 
@@ -172,7 +181,11 @@ def read(lines: Iterable[bytes | str]) -> tuple[Header, Iterator[Event]]:
     if first is None:
         raise HistoryError(0, "the history is empty")
     try:
-        header = _header_decoder.decode(first[1])
+        if first[1][:2] in _UTF16:
+            raise HistoryError(1, "this text is UTF-16: save it as UTF-8")
+        line = first[1].removeprefix(_MARK) if isinstance(first[1], bytes) else first[1]
+        _stamp_decoder.decode(line)
+        header = _header_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise HistoryError(1, f"not a history header: {error}") from error
     if header.format != FORMAT:
@@ -195,4 +208,16 @@ def _events(numbered: Iterator[tuple[int, bytes | str]]) -> Iterator[Event]:
         if event.index <= index or event.time < time:
             raise HistoryError(number, f"event {event.index} at {event.time} s steps back")
         index, time = event.index, event.time
+        yield event
+
+
+def whole(events: Iterable[Event]) -> Iterator[Event]:
+    """Yield the events of a history from which none was taken out; raises HistoryError.
+
+    Who judges what somebody has picked out accuses the innocent of what was left out.
+    """
+    for expected, event in enumerate(events):
+        if event.index != expected:
+            missing = f"event {expected} is missing (the next one is {event.index})"
+            raise HistoryError(0, f"{missing}: a history is judged whole")
         yield event

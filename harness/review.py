@@ -210,16 +210,19 @@ def conclude(
     """Return the verdict of the whole and the exit code."""
     missed = [e for e in expectations if not e.met]
     verdict, code = str(judgement.verdict), _CODES[judgement.verdict]
-    if judgement.verdict is not Verdict.FAIL and ending is not Ending.INTERRUPTED:
+    if judgement.verdict is not Verdict.FAIL and ending is Ending.COMPLETED:
         if any(not e.inconclusive for e in missed):
             verdict, code = str(Verdict.FAIL), ExitCode.FAILED
         elif missed and code is ExitCode.PASSED:
             verdict, code = str(Verdict.INCONCLUSIVE), ExitCode.NOT_RUN
+    if ending is Ending.COMPLETED:
+        return verdict, code
+    # What was seen held, but half a drill proves nothing.
+    whole = judgement.verdict in {Verdict.FAIL, Verdict.ERROR}
+    verdict = verdict if whole else str(Verdict.INCONCLUSIVE)
     if ending is Ending.INTERRUPTED:
-        # What was seen held, but half a drill proves nothing.
-        whole = judgement.verdict in {Verdict.FAIL, Verdict.ERROR}
-        return verdict if whole else str(Verdict.INCONCLUSIVE), ExitCode.INTERRUPTED
-    return verdict, code
+        return verdict, ExitCode.INTERRUPTED
+    return verdict, code if whole else ExitCode.NOT_RUN
 
 
 _CODES = {

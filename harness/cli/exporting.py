@@ -8,13 +8,14 @@ from typing import IO
 
 import click
 
+from harness.cli.histories import opened, place
 from harness.cli.importing import spare
 from harness.cli.problems import reported
-from harness.errors import HistoryError, UsageError
+from harness.cli.writing import replacing
+from harness.errors import UsageError
 from harness.fieldlog.anonymise import Anonymiser
 from harness.fieldlog.trace import line, records
 from harness.history import read
-from harness.runner import HISTORY
 
 
 @click.command()
@@ -27,30 +28,24 @@ def export(history: Path, output: Path | None, *, anonymise: bool) -> None:
 
     `firmdrill import` reads it back: what a record cannot hold travels in its `meta`.
     """
-    path = history / HISTORY if history.is_dir() else history
-    try:
-        if output is None:
-            count = _export(path, sys.stdout.buffer, anonymise=anonymise)
-        else:
-            spare(path, output)
-            with output.open("wb") as file:
-                count = _export(path, file, anonymise=anonymise)
-    except OSError as error:
-        raise UsageError(f"{error.filename or path}: {error.strerror or error}") from error
-    except HistoryError as error:
-        raise HistoryError(0, f"{path}: {error}") from error
-    if not count:
-        raise UsageError(f"{path} holds no frame that a trace can hold: nothing was exported")
+    path = place(history)
+    if output is None:
+        count = _export(path, sys.stdout.buffer, anonymise=anonymise)
+    else:
+        spare(path, output)
+        with replacing(output) as file:
+            count = _export(path, file, anonymise=anonymise)
     click.echo(f"{count} records", err=True)
 
 
 def _export(path: Path, out: IO[bytes], *, anonymise: bool) -> int:
+    """Write the records and count them; UsageError if there is none."""
     hidden = Anonymiser()
     if anonymise:  # twice through: a name may stand in a text before it is known to be one
-        with path.open("rb") as file:
+        with opened(path) as file:
             header, events = read(file)
             hidden.learn(header, events)
-    with path.open("rb") as file:
+    with opened(path) as file:
         header, events = read(file)
         if anonymise:
             header, events = hidden.header(header), map(hidden.event, events)
@@ -58,4 +53,6 @@ def _export(path: Path, out: IO[bytes], *, anonymise: bool) -> int:
         for record in records(header, events):
             out.write(line(record))
             count += 1
+    if not count:
+        raise UsageError(f"{path} holds no frame that a trace can hold: nothing was exported")
     return count

@@ -114,7 +114,7 @@ def writing(folder: Path) -> Iterator[None]:
 def spare(read: Path, *written: Path) -> None:
     """Refuse to write over the file that is read, which may be the only one; raises UsageError."""
     for path in written:
-        if path.exists() and path.samefile(read):
+        if path.exists() and read.exists() and path.samefile(read):
             raise UsageError(
                 f"{path} is what is read here and would be overwritten: choose another place"
             )

@@ -11,12 +11,12 @@ import click
 from rich.console import Console
 
 from harness import report as reports
+from harness.cli.histories import opened, place
 from harness.cli.problems import reported
-from harness.errors import HistoryError, UsageError
-from harness.history import read
+from harness.errors import UsageError
+from harness.history import read, whole
 from harness.review import review
-from harness.run_record import Ending, ExitCode, RunRecord
-from harness.runner import HISTORY
+from harness.run_record import RunRecord
 
 if TYPE_CHECKING:
     from harness.history import Header
@@ -33,7 +33,7 @@ def judge(history: Path, report: Path | None, *, as_json: bool) -> None:
 
     The verdicts are those of the run; a newer version of firmdrill may see more.
     """
-    path = history / HISTORY if history.is_dir() else history
+    path = place(history)
     record = judged(path, report)
     console = Console(stderr=as_json, soft_wrap=True)
     if report is not None:
@@ -47,14 +47,9 @@ def judge(history: Path, report: Path | None, *, as_json: bool) -> None:
 
 def judged(path: Path, folder: Path | None = None) -> RunRecord:
     """Return the record of a history file; raises UsageError or HistoryError."""
-    try:
-        with path.open("rb") as file:
-            header, events = read(file)
-            outcome = review(header, events)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
-    except HistoryError as error:
-        raise HistoryError(0, f"{path}: {error}") from error
+    with opened(path) as file:
+        header, events = read(file)
+        outcome = review(header, whole(events))
     if not outcome.judgement.events:
         raise UsageError(f"{path} holds no events: there is nothing to judge")
     return recorded(header, outcome, path, folder)
@@ -62,13 +57,12 @@ def judged(path: Path, folder: Path | None = None) -> RunRecord:
 
 def recorded(header: Header, outcome: Review, path: Path, folder: Path | None) -> RunRecord:
     """Return the record of a history that was judged."""
-    code = outcome.exit_code
     scenario = {name: str(header.scenario.get(name, "")) for name in ("name", "proves", "file")}
     return RunRecord(
         scenario=scenario,
         seed=header.seed,
         ending=outcome.ending,
-        exit_code=ExitCode.NOT_RUN if outcome.ending is Ending.NOT_STARTED else code,
+        exit_code=outcome.exit_code,
         verdict=outcome.verdict,
         reproduce=f"firmdrill judge {path}",
         target=dict(header.target),

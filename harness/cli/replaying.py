@@ -15,6 +15,7 @@ from rich.console import Console
 
 from harness import live, runner, virtual_runner
 from harness.cli.drills import report_folder
+from harness.cli.histories import is_history, opened, place
 from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.cli.recordings import judged
@@ -24,11 +25,10 @@ from harness.fieldlog.intake import Options
 from harness.fieldlog.replay import Player
 from harness.fieldlog.replay_sockets import into_chargers, into_csms
 from harness.fieldlog.replay_turns import CHARGER, CSMS, turns_of
-from harness.history import FORMAT, read
+from harness.history import read
 from harness.library import included
 from harness.report.block import cleaned
 from harness.run_record import ExitCode
-from harness.runner import HISTORY
 from harness.target_file import load_target
 from simulator.certificates import client_context
 from simulator.scenario import load
@@ -147,9 +147,9 @@ def _tell(players: dict[str, Player], console: Console) -> int:
 
 def _events(file: Path, charger: str) -> list[Event]:
     """Return the chargers' events of a history, or of a log that is imported on the way."""
-    path = file / HISTORY if file.is_dir() else file
-    if _is_history(path):
-        with path.open("rb") as lines:
+    path = place(file)
+    if is_history(path):
+        with opened(path) as lines:
             return [event for event in read(lines)[1] if event.charger is not None]
     events: list[Event] = []
     import_log(
@@ -160,14 +160,6 @@ def _events(file: Path, charger: str) -> list[Event]:
         report=lambda line, problem: click.echo(cleaned(f"line {line}: {problem}"), err=True),
     )
     return events
-
-
-def _is_history(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return FORMAT.encode() in file.read(200)
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _players(
@@ -223,8 +215,8 @@ def _place(text: str) -> tuple[str, int]:
 
 def _rerun(file: Path, target: Path | None, report: Path | None, console: Console) -> int:
     """Run the drill of a history again and say whether it came out the same."""
-    path = file / HISTORY if file.is_dir() else file
-    if not _is_history(path):
+    path = place(file)
+    if not is_history(path):
         raise UsageError(f"{path} is no history of a drill: say --to or --listen to play it")
     before = judged(path)
     header = before.header

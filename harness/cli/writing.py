@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from harness.errors import UsageError
 
@@ -34,6 +34,29 @@ def write(files: Mapping[str, bytes], out: Path) -> None:
                 part.replace(out / name)
             finally:
                 part.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Yield a file that takes the place of the one at `path` once it is whole, and not before.
+
+    A pipe or a device is written as it is. Raises UsageError.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
+        real = path.resolve()  # a link stays one
+        part = real.with_name(f"{real.name}.part")
+        try:
+            with part.open("wb") as file:
+                yield file
+            part.replace(real)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from harness.report.junit import witness_text
+from harness.run_record import Ending
 from harness.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -100,6 +101,8 @@ def in_words(run: RunRecord) -> str:
             return f"broken: {names}"
         case "FAIL":
             return "an expectation of the scenario was not met"
+        case "INCONCLUSIVE" if run.ending is not Ending.COMPLETED:
+            return "half a drill proves nothing"
         case "INCONCLUSIVE":
             names = ", ".join(expectation.expected for expectation in missed)
             return f"not put to the test: {names}" if names else "too little was seen to judge"
