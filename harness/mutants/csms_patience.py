@@ -140,6 +140,29 @@ def retries_are_waited_for_briefly(patch: Patch) -> None:
     handler(patch, StatusReported, briefly)
 
 
+@wrong("L5", rare=True)
+def next_attempt_is_waited_for_for_ever(patch: Patch) -> None:
+    """A download that failed with retries left is given up by update_timeout alone, if at all."""
+
+    def endless(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        after = original(head, row, event, now)
+        return after if after.retry_until is None else changed(after, retry_until=None)
+
+    handler(patch, StatusReported, endless)
+
+
+@wrong("L5")
+def failed_attempts_stop_the_clock(patch: Patch) -> None:
+    """Whoever has a retry left after a failed download is waited for, however long that takes."""
+
+    def stopped(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        after = original(head, row, event, now)
+        waits = after.retry_until is not None
+        return changed(after, retry_until=None, deadline=None) if waits else after
+
+    handler(patch, StatusReported, stopped)
+
+
 # ---------------------------------------------------------------------- absence
 
 

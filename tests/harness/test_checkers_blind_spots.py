@@ -7,7 +7,7 @@ import pytest
 from harness.verdict import Verdict
 from tests.harness.tell import START, Tale
 
-FAIL, PASS = Verdict.FAIL, Verdict.PASS
+FAIL, PASS, INCONCLUSIVE = Verdict.FAIL, Verdict.PASS, Verdict.INCONCLUSIVE
 
 
 # ------------------------------------------------------------------ stages
@@ -42,3 +42,45 @@ def test_r33_knows_four_statuses_of_a_stage(switches: dict[str, str], verdict: V
     t.read(r, stages=body["stages"])
     result = t.result("R33")
     assert result.verdict is verdict or (switches and result.verdict is Verdict.NOT_APPLICABLE)
+
+
+# ------------------------------------------------------------------ failed downloads
+
+
+def failed_download(
+    after: float, *, patience: float = 600, heard: bool = True, **header: object
+) -> Tale:
+    """A download fails with two retries left, 30 s apart, and nothing follows."""
+    t = Tale(started_at=START.isoformat(), **header)
+    t.boot("A")
+    t.fence("A")
+    r = t.create("A", "all_at_once", update_timeout=patience)
+    t.execute(r)
+    t.report("A", "Downloading")
+    if heard:
+        t.report("A", "DownloadFailed")
+    else:
+        t.call("A", "FirmwareStatusNotification", {"status": "DownloadFailed"})
+    t.show(r, "A", status="downloading", completed_at=None)
+    t.wait(after)
+    t.read(r)
+    return t
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(70, INCONCLUSIVE), (80, FAIL)])
+def test_l5_waits_for_the_next_attempt_only(after: float, verdict: Verdict) -> None:
+    """D30: one and a half intervals and half a minute, whatever update_timeout allows."""
+    assert failed_download(after).result("L5").verdict is verdict
+
+
+def test_l5_times_out_who_failed_to_download_as_well() -> None:
+    """D12: the shorter patience ends it, and that one holds where a target counts otherwise."""
+    assert failed_download(50, patience=40).result("L5").verdict is FAIL
+    profile = {"D30": "any"}
+    assert failed_download(80, profile=profile).result("L5").verdict is INCONCLUSIVE
+    assert failed_download(50, patience=40, profile=profile).result("L5").verdict is FAIL
+
+
+def test_l5_asks_whether_the_failure_was_heard() -> None:
+    """A failure that was never answered starts no wait for another attempt."""
+    assert failed_download(80, heard=False).result("L5").verdict is INCONCLUSIVE
