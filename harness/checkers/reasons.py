@@ -71,6 +71,20 @@ class R46(Checker):
                 events=(op.invoked, event),
                 switch="D27",
             )
+            return
+        # By the target's own clock the bound is much closer; whole seconds may be cut or rounded.
+        before = [e for e in rollout.executes if e.outcome == "ok" and e.before(op)]
+        said = [e.reply.get("triggered_at") for e in before if isinstance(e.reply, dict)]
+        latest = max((in_history(t, view.header.started_at) for t in said), default=-inf)
+        if at <= latest - 1.0:
+            self.accuse(
+                view,
+                who=rollout.name,
+                expected="paused_at is not before what was executed before the pause",
+                seen=f"paused_at is {shown}, {latest - at:.1f} s before the last triggered_at",
+                events=(before[-1].answered, op.invoked, event),
+                switch="D27",
+            )
 
     def _allowed(self, rollout: Rollout, op: Op, given: Any) -> tuple[set[Any], bool]:
         """Return the reasons that any legal order allows, and whether this pause is the first."""

@@ -23,7 +23,7 @@ from harness.contract import REACHED, SHOWN_RANK, TERMINAL
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Member, Op, Trigger
+    from harness.checkers.model import Member, Op, Rollout, Trigger
     from harness.checkers.view import View
 
 CALL_TIMEOUT = 10.0  # seconds without an answer before a CALL may count as lost on a live socket
@@ -315,10 +315,18 @@ class R16(Checker):
             if when - trigger.event.time > CLOCK_SKEW:
                 late = when - trigger.event.time
                 return f"without retrieve_date it waits {late:.0f} s more", "D18"
-            begun = trigger.rollout.executes[0].invoked.time if trigger.rollout.executes else None
+            begun = _released(trigger, trigger.rollout)
             if begun is not None and begun - when > CLOCK_SKEW:
                 return f"without retrieve_date it is dated {sent.isoformat()}, long past", "D18"
         return "", None
+
+
+def _released(trigger: Trigger, rollout: Rollout) -> float | None:
+    """Return when the stage of a command may have been released at the earliest."""
+    acting = [one for one in rollout.executes if one.may_act]
+    stage = trigger.member.stage if trigger.member is not None else 1
+    # Each execute-stage begins one stage at most (R10).
+    return acting[min(stage, len(acting)) - 1].invoked.time if acting else None
 
 
 def _unsigned(trigger: Trigger) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from harness.verdict import Verdict
@@ -84,3 +86,59 @@ def test_l5_times_out_who_failed_to_download_as_well() -> None:
 def test_l5_asks_whether_the_failure_was_heard() -> None:
     """A failure that was never answered starts no wait for another attempt."""
     assert failed_download(80, heard=False).result("L5").verdict is INCONCLUSIVE
+
+
+# ------------------------------------------------------------------ times
+
+
+@pytest.mark.parametrize(("ago", "verdict"), [(3, PASS), (20, FAIL)])
+@pytest.mark.parametrize("name", ["started_at", "completed_at"])
+def test_r31_remembers_what_had_not_come_yet(name: str, ago: float, verdict: Verdict) -> None:
+    """D27: a time cannot lie before a read that showed the charger as waiting, or as under way."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A", "B")
+    r = t.create("AB", "all_at_once")
+    t.execute(r, "A")
+    t.wait(60)
+    t.read(r)
+    early = (START + timedelta(seconds=t.now - ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if name == "started_at":
+        t.trigger(r, "B")
+        t.show(r, "B", started_at=early)
+    else:
+        t.report("A", "Downloading", "InstallationFailed")
+        t.show(r, "A", completed_at=early)
+    t.read(r)
+    assert t.result("R31").verdict is verdict
+
+
+@pytest.mark.parametrize(("again", "verdict"), [(True, PASS), (False, FAIL)])
+def test_r46_compares_a_pause_with_the_execute_before_it(again: bool, verdict: Verdict) -> None:  # noqa: FBT001
+    """D9: what a second pause dates is itself, however soon it follows the first."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    first = t.stamp()
+    t.pause(r, reason="once")
+    t.wait(2)
+    t.execute(r, [], stage=1)
+    t.wait(1)
+    t.pause(r, reason="again", paused_at=t.stamp() if again else first)
+    assert t.result("R46").verdict is verdict
+
+
+@pytest.mark.parametrize(("stale", "verdict"), [(False, PASS), (True, FAIL)])
+def test_r16_dates_a_stage_by_its_own_execute(stale: bool, verdict: Verdict) -> None:  # noqa: FBT001
+    """D18: without a date a download begins when its stage was executed, not with the first."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A", "B")
+    r = t.create("AB", "canary")
+    first = t.stamp()
+    t.execute(r)
+    t.update("A")
+    t.wait(60)
+    ref = t.invoke("execute_stage", r)
+    t.trigger(r, "B", retrieveDate=first if stale else t.stamp())
+    t.executed(r, ref, 2, ["B"])
+    assert t.result("R16").verdict is verdict
