@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.checkers.absence import Absences
 from harness.checkers.base import Checker, sees
 from harness.checkers.clocks import CLOCK_SKEW, instant
 from harness.checkers.facts import Answered, Read, Triggered
@@ -92,7 +93,7 @@ def may_be_lost(first: Trigger, second: Trigger, view: View) -> bool:
     return killed or not (same or known)
 
 
-class R14(Checker):
+class R14(Absences):
     """No invention."""
 
     requirement = Requirement(
@@ -114,6 +115,7 @@ class R14(Checker):
             if rank < SHOWN_RANK["downloading"] or (before and before.get("status") == status):
                 continue
             self.exercised += 1
+            self.called_absent(view, fact, member, row, before)
             ended = status in ENDED
             switch = None if ended else "D25"
             problem = self._problem(view, member, row) if ended else _ahead(member, str(status))

@@ -188,6 +188,22 @@ def offline_counts_for_who_is_under_way(patch: Patch) -> None:
     handler(patch, OfflineTooLong, fails)
 
 
+@wrong("R14", rare=True)
+def waiting_for_a_slot_counts_as_absence(patch: Patch) -> None:
+    """Who is here, and waits for others to end (max_in_flight), fails as offline all the same."""
+    due = service_dispatch._offline_due  # noqa: SLF001 - the decision under mutation
+
+    def offline_due(state: Any, live: Any, charger_id: str) -> float | None:
+        right, wait = due(state, live, charger_id), live.head.plan.offline_timeout
+        row, here = live.row(charger_id), state.presence.get(charger_id)
+        waits = service_dispatch._may_be_triggered(live, row)  # noqa: SLF001
+        if right is not None or wait is None or here is None or not waits:
+            return right
+        return float((live.head.resumed_at or 0.0) + wait)
+
+    patch.attribute(service_dispatch, "_offline_due", offline_due)
+
+
 # ---------------------------------------------------------------------- crashes
 
 

@@ -142,3 +142,38 @@ def test_r16_dates_a_stage_by_its_own_execute(stale: bool, verdict: Verdict) -> 
     t.trigger(r, "B", retrieveDate=first if stale else t.stamp())
     t.executed(r, ref, 2, ["B"])
     assert t.result("R16").verdict is verdict
+
+
+# ------------------------------------------------------------------ absence
+
+
+def called_offline(*, before: bool = True, after: bool = True, left: bool = False) -> Tale:
+    """A charger that waits behind another one is shown as failed for its absence."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A", "B")
+    r = t.create("AB", "all_at_once", offline_timeout=3, max_in_flight=1)
+    t.execute(r, "A")
+    t.read(r)
+    if not before:
+        t.close("B")
+        t.boot("B")
+    t.wait(4)
+    t.show(r, "B", status="failed", reason="offline", completed_at=t.stamp())
+    t.read(r)
+    if left:
+        t.close("B")
+        t.boot("B")
+    if after:
+        t.fence("B")
+    return t
+
+
+def test_r14_does_not_believe_that_who_is_here_is_away() -> None:
+    """D11: the patience with absence is for the absent."""
+    assert called_offline().result("R14").verdict is FAIL
+
+
+@pytest.mark.parametrize("how", [{"before": False}, {"after": False}, {"left": True}])
+def test_r14_believes_in_an_absence_that_may_have_been(how: dict[str, bool]) -> None:
+    """Only a connection that the CSMS held before and after is proof."""
+    assert called_offline(**how).result("R14").verdict is PASS
