@@ -1,4 +1,4 @@
-"""R13-R17: each charger of a rollout is triggered once, rightly, and nobody else."""
+"""R13-R16: each charger of a rollout is triggered once, rightly, and nobody else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.absence import Absences
 from harness.checkers.base import Checker, sees
 from harness.checkers.clocks import CLOCK_SKEW, instant
-from harness.checkers.facts import Answered, Read, Triggered
+from harness.checkers.facts import Read, Triggered
 from harness.checkers.model import FAILURES
 from harness.checkers.settling import (
     ENDED,
@@ -20,11 +20,11 @@ from harness.checkers.settling import (
     timed_out,
     told,
 )
-from harness.contract import REACHED, SHOWN_RANK, TERMINAL
+from harness.contract import REACHED, SHOWN_RANK
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Member, Op, Rollout, Trigger
+    from harness.checkers.model import Member, Rollout, Trigger
     from harness.checkers.view import View
 
 CALL_TIMEOUT = 10.0  # seconds without an answer before a CALL may count as lost on a live socket
@@ -350,46 +350,3 @@ def _not_as_asked(trigger: Trigger, request: dict[str, Any]) -> str:
         if isinstance(asked, int | float) and (sent is None or abs(sent - asked) >= 1):
             return f"{name} is {'missing' if sent is None else sent}, asked was {asked:g}"
     return ""
-
-
-class R17(Checker):
-    """One attempt per charger."""
-
-    requirement = Requirement(
-        "R17",
-        "One attempt per charger",
-        "A charger never has two unsettled updates of different rollouts.",
-        "contract D13",
-        level="PROFILE",
-        switches=("D13",),
-    )
-
-    @sees(Triggered)
-    def triggered(self, view: View, fact: Triggered) -> None:
-        """Look for an unsettled update of another rollout."""
-        now, mine = fact.event.time, fact.trigger
-        seen: set[str] = set()
-        for other in reversed(mine.station.triggers[:-1]):
-            member = other.member
-            if member is None or member.rollout is mine.rollout or member.rollout.name in seen:
-                continue
-            seen.add(member.rollout.name)
-            self.exercised += 1
-            cancelled = member.rollout.status in TERMINAL
-            if not cancelled and settled(member, now, view.profile) is Settled.NO:
-                self.accuse(
-                    view,
-                    who=mine.rollout.name if mine.rollout else mine.station.id,
-                    charger=mine.station.id,
-                    expected="one update of a charger at a time",
-                    seen=f"{mine.station.id} was triggered while its update of "
-                    f"{member.rollout.name} was {member.status or 'just triggered'}",
-                    events=(other.event, member.reported, fact.event),
-                )
-
-    @sees(Answered, about=("create", "execute_stage"))
-    def refused(self, _view: View, fact: Answered) -> None:
-        """A create or execute that was refused for a busy charger exercises the rule, too."""
-        op: Op = fact.op
-        if op.status == 409:  # noqa: PLR2004
-            self.exercised += 1

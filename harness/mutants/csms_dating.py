@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants.registry import handler, wrong
-from reference_csms import rollout_row, service_rollouts
+from reference_csms import rollout, rollout_row, service_rollouts
 from reference_csms.rollout_values import Dispatched, changed
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def end_is_dated_like_the_start(patch: Patch) -> None:
 @wrong("R46")
 def first_pause_dates_all(patch: Patch) -> None:
     """A rollout that is paused once more says when it was paused first."""
-    hold = service_rollouts.hold
+    hold = rollout.hold
 
     def held(head: Any, reason: Any, now: float) -> Any:
         after = hold(head, reason, now)

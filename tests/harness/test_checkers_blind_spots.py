@@ -113,7 +113,7 @@ def test_r31_remembers_what_had_not_come_yet(name: str, ago: float, verdict: Ver
 
 
 @pytest.mark.parametrize(("again", "verdict"), [(True, PASS), (False, FAIL)])
-def test_r46_compares_a_pause_with_the_execute_before_it(again: bool, verdict: Verdict) -> None:  # noqa: FBT001
+def test_r46_compares_a_pause_with_the_execute_before_it(again: bool, verdict: Verdict) -> None:
     """D9: what a second pause dates is itself, however soon it follows the first."""
     t = Tale(started_at=START.isoformat())
     t.boot("A")
@@ -129,7 +129,7 @@ def test_r46_compares_a_pause_with_the_execute_before_it(again: bool, verdict: V
 
 
 @pytest.mark.parametrize(("stale", "verdict"), [(False, PASS), (True, FAIL)])
-def test_r16_dates_a_stage_by_its_own_execute(stale: bool, verdict: Verdict) -> None:  # noqa: FBT001
+def test_r16_dates_a_stage_by_its_own_execute(stale: bool, verdict: Verdict) -> None:
     """D18: without a date a download begins when its stage was executed, not with the first."""
     t = Tale(started_at=START.isoformat())
     t.boot("A", "B")
@@ -177,3 +177,100 @@ def test_r14_does_not_believe_that_who_is_here_is_away() -> None:
 def test_r14_believes_in_an_absence_that_may_have_been(how: dict[str, bool]) -> None:
     """Only a connection that the CSMS held before and after is proof."""
     assert called_offline(**how).result("R14").verdict is PASS
+
+
+# ------------------------------------------------------------------ other rollouts
+
+
+def shared(*done: str, begun: bool = True, **header: object) -> Tale:
+    """A rollout over a canary A and a rest B, C; these have ended of those that were begun."""
+    t = Tale(started_at=START.isoformat(), **header)
+    t.boot("A", "B", "C")
+    r = t.create("ABC", "canary")
+    if begun:
+        t.execute(r)
+        t.update("A")
+        t.execute(r)
+        t.update(*done)
+    t.wait(10)
+    return t
+
+
+@pytest.mark.parametrize(
+    ("wanted", "done", "verdict"),
+    [("A", "", PASS), ("B", "", FAIL), ("B", "B", FAIL), ("B", "BC", PASS), ("AB", "C", FAIL)],
+)
+def test_r17_wants_chargers_of_a_running_stage_refused(
+    wanted: str, done: str, verdict: Verdict
+) -> None:
+    """D13: whoever belongs to a started stage that is not over is taken, done or not."""
+    t = shared(*done)
+    t.create(wanted, "all_at_once")
+    result = t.result("R17")
+    assert result.verdict is verdict or (verdict is PASS and not result.findings)
+
+
+@pytest.mark.parametrize(("stages", "accused"), [(1, False), (2, True)])
+def test_r17_looks_again_at_execute_stage(stages: int, accused: bool) -> None:
+    """D13: what was free when the plan was made may be taken when its turn comes."""
+    t = shared(begun=False)
+    other = t.create("B", "all_at_once")
+    t.execute("rollout_1")
+    t.update("A")
+    if stages > 1:
+        t.execute("rollout_1")
+    ref = t.invoke("execute_stage", other)
+    t.executed(other, ref, 1, [])
+    assert bool(t.result("R17").findings) is accused
+
+
+def turned_down(t: Tale, wanted: str) -> None:
+    """A create is refused for a conflict."""
+    body = {
+        "charger_ids": list(wanted),
+        "firmware_url": "https://firmware.example/x/image.bin",
+        "strategy": "all_at_once",
+    }
+    t.fail("create", t.invoke("create", body=body), 409)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "done", "begun", "verdict"),
+    [
+        ("A", "", True, FAIL),  # the canary is over
+        ("A", "", False, FAIL),  # nothing was begun
+        ("B", "", True, PASS),
+        ("B", "BC", True, FAIL),
+        ("AC", "B", True, PASS),
+    ],
+)
+def test_r17_wants_a_reason_for_a_conflict(
+    wanted: str, done: str, begun: bool, verdict: Verdict
+) -> None:
+    """D13: a plan reserves nobody, nor does a stage that is over."""
+    t = shared(*done, begun=begun)
+    turned_down(t, wanted)
+    assert t.result("R17").verdict is verdict
+
+
+def test_r17_believes_a_stranger() -> None:
+    """A CSMS that is not ours may have rollouts that nobody told us of."""
+    t = shared(begun=False, target={"foreign": True})
+    turned_down(t, "A")
+    assert t.result("R17").verdict is PASS
+
+
+@pytest.mark.parametrize(
+    ("said", "verdict"), [(None, PASS), ("by the operator", PASS), ("once", FAIL)]
+)
+def test_r46_knows_the_reasons_of_other_pauses(said: str | None, verdict: Verdict) -> None:
+    """A pause without a reason may get one of the target's own, but not that of another pause."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    t.execute(r)
+    t.pause(r, reason="once")
+    t.wait(2)
+    t.execute(r, [], stage=1)
+    t.pause(r, said=said)
+    assert t.result("R46").verdict is verdict
