@@ -11,6 +11,7 @@ from harness.mutants import (
     csms_operating,
     csms_patience,
     csms_releasing,
+    csms_sharing,
     csms_showing,
     csms_talking,
     csms_tracking,
@@ -21,6 +22,6 @@ from harness.mutants.registry import DECISIONS, MORE
 
 __all__ = [
     "DECISIONS", "MORE", "csms_benign", "csms_dating", "csms_operating", "csms_patience",
-    "csms_releasing", "csms_showing", "csms_talking", "csms_tracking", "csms_updating",
-    "csms_wishes",
+    "csms_releasing", "csms_sharing", "csms_showing", "csms_talking", "csms_tracking",
+    "csms_updating", "csms_wishes",
 ]  # fmt: skip
