@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LIKELY = 0.15  # for each row of a table
+OTHER = "other"  # the rollout after, or beside, the one of the drill
 SHARES = ("20 %", "50 %", "100 %")
 DOWNLOADS: tuple[dict[str, Any], ...] = (
     {"dns": True}, {"tls": True}, {"redirect": True}, {"wrong_length": {"at": "50 %"}},
@@ -108,6 +109,41 @@ TOGETHER: tuple[Mapping[str, Mapping[str, Any]], ...] = (
 )
 """What tells something only together: fields of creates, and of sections of cohorts."""
 
+TELLING: tuple[Mapping[str, Mapping[str, Any]], ...] = (
+    {
+        "create": {"retries": 2, "retry_interval": "1 s", "update_timeout": "2 min"},
+        "download": {
+            "retries_mean": "attempts",
+            "reports_each_attempt": True,
+            "fail": [{"p": "50 %", "cut": {"at": "30 %"}, "times": None}],
+        },
+    },
+    {
+        "create": {"update_timeout": "2 min"},
+        "network": {"fail": [{"p": "50 %", "drop": "UpdateFirmware"}]},
+    },
+    {
+        "create": {"max_in_flight": 1, "offline_timeout": "3 s", "update_timeout": "2 min"},
+        "install": {"time": "25 s"},
+    },
+    {
+        "create": {"retries": 1, "retry_interval": "0 s"},
+        "download": {
+            "reports_each_attempt": False,
+            "fail": [{"p": "50 %", "cut": {"at": "30 %"}, "times": 1}],
+        },
+    },
+)
+"""More of that: drawn last, so that whatever is drawn before stays what it was."""
+
+REASONS = (
+    "Überhitzung an Säule 7: bitte prüfen",
+    'error rate > 5 % & rising: "stop" <CP-001>, it\'s %41',
+    "充电桩温度过高",
+    "reason " + "x" * 250,
+)
+"""Why people pause: with letters of any language, with signs that mean something to somebody."""
+
 
 def strain(draw: random.Random, out: dict[str, Any]) -> None:
     """Change the fields of a scenario in place."""
@@ -119,9 +155,7 @@ def strain(draw: random.Random, out: dict[str, Any]) -> None:
             if draw.random() < LIKELY:
                 failure = {"p": draw.choice(SHARES), **draw.choice(failures)}
                 _part(cohort, section)["fail"] = [failure]
-    # A create that makes no sense must stay nonsense.
-    creates = [step["create"] for step in out["operator"] if "create" in step]
-    creates = [create for create in creates if create.get("refused") is not True]
+    creates = _sensible(out["operator"])
     for create in creates:
         for name, choices in CREATE.items():
             if draw.random() < LIKELY:
@@ -129,6 +163,89 @@ def strain(draw: random.Random, out: dict[str, Any]) -> None:
     if draw.random() < LIKELY:
         _unite(draw.choice(TOGETHER), creates, out["fleet"])
     out["heal"]["within"] = "15 min"
+    _go_on(draw, out, creates)
+
+
+def _sensible(plan: list[Any]) -> list[Any]:
+    """Return the creates that may be changed: one that makes no sense must stay nonsense."""
+    creates = [step["create"] for step in plan if "create" in step]
+    return [create for create in creates if create.get("refused") is not True]
+
+
+def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None:
+    """Let the operator say and do more than a drawn drill holds."""
+    if not creates:
+        return
+    if draw.random() < LIKELY:
+        _unite(draw.choice(TELLING), creates, out["fleet"])
+    if draw.random() < LIKELY:
+        _pause_twice(draw, out["operator"])
+    for step in out["operator"]:
+        if isinstance(step, dict) and "pause" in step and draw.random() < LIKELY:
+            step["pause"]["reason"] = draw.choice(REASONS)
+    if draw.random() < 2 * LIKELY:
+        draw.choice((_sequel, _twin, _intruder, _usurper))(out["operator"])
+
+
+def _pause_twice(draw: random.Random, plan: list[Any]) -> None:
+    """Pause, go on and pause again, the second time with a reason of its own or with none."""
+    again = draw.choice(({"reason": "the second time"}, {}))
+    begun = _begun(plan)
+    plan[begun:begun] = [
+        {"pause": {"reason": "the first time", "refused": "maybe"}}, {"hold": "4 s"}, _execute(),
+        {"pause": {**again, "refused": "maybe"}}, "read", _execute(),
+    ]  # fmt: skip
+
+
+def _sequel(plan: list[Any]) -> None:
+    """All chargers are updated once more when the drill is over."""
+    plan += [{"hold": "1 min"}, _other(plan), _execute(OTHER), _settled(OTHER), _read(OTHER)]
+
+
+def _twin(plan: list[Any]) -> None:
+    """A second rollout over the same chargers is created with the first, and has its turn last."""
+    plan.insert(1, _other(plan))
+    plan += [_read(OTHER), {"hold": "1 min"}, _execute(OTHER), _settled(OTHER), _read(OTHER)]
+
+
+def _intruder(plan: list[Any]) -> None:
+    """Somebody else wants the same chargers while some of them are done, and others are not."""
+    begun = _begun(plan)
+    plan[begun:begun] = [{"hold": "9 s"}, _other(plan), _execute(OTHER), _read(OTHER)]
+
+
+def _usurper(plan: list[Any]) -> None:
+    """Somebody else wants the same chargers while their rollout is paused."""
+    begun = _begun(plan)
+    pause = {"pause": {"reason": "for others", "refused": "maybe"}}
+    plan[begun:begun] = [pause, _other(plan), _execute(OTHER), _read(OTHER), _execute()]
+
+
+def _begun(plan: list[Any]) -> int:
+    """Return the place in a plan right after the first execute-stage."""
+    return next((k for k, step in enumerate(plan, start=1) if _executes(step)), len(plan))
+
+
+def _other(plan: list[Any]) -> Any:
+    create = copy.deepcopy(next(step["create"] for step in plan if "create" in step))
+    create.pop("idempotency_key", None)
+    return {"create": {**create, "rollout": OTHER, "refused": "maybe"}}
+
+
+def _execute(rollout: str = "main") -> Any:
+    return {"execute_stage": {"rollout": rollout, "refused": "maybe"}}
+
+
+def _executes(step: Any) -> bool:
+    return step == "execute_stage" or (isinstance(step, dict) and "execute_stage" in step)
+
+
+def _settled(rollout: str) -> Any:
+    return {"wait": {"rollout": rollout, "stage": "settled", "within": "2 min"}}
+
+
+def _read(rollout: str) -> Any:
+    return {"read": {"rollout": rollout}}
 
 
 def _unite(fields: Mapping[str, Mapping[str, Any]], creates: list[Any], fleet: list[Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 # A tuple: whatever a body says can be looked up in it, unhashable or not.
 TERMINAL = ("completed", "failed")
 STATUSES = frozenset({"pending", "in_progress", "paused", *TERMINAL})
+STAGE_STATUSES = ("pending", "in_progress", *TERMINAL)  # a pause shows in the rollout's alone (D33)
 STRATEGIES = frozenset({"canary", "rolling", "all_at_once"})
 CHARGER_STATUSES = (
     "pending", "scheduled", "downloading", "downloaded", "installing", "rebooting", "installed",

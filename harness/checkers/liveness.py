@@ -12,13 +12,16 @@ from harness.checkers.facts import (
     Read,
 )
 from harness.checkers.knowing import known_settled
-from harness.checkers.settling import ENDED, SLACK, last_sign, told, update_timeout
+from harness.checkers.settling import ENDED, SLACK, last_sign, patience, told, update_timeout
 from harness.contract import TERMINAL, objects
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Op, Rollout
+    from harness.checkers.model import Member, Op, Rollout
     from harness.checkers.view import View
+    from harness.contract import Profile
+
+INSTALLS = frozenset({"InstallScheduled", "Installing", "InstallRebooting"})
 
 
 def liveness(number: str, title: str, sentence: str, source: str, *switches: str) -> Requirement:
@@ -105,8 +108,9 @@ class L5(Checker):
         "L5",
         "Silence times out",
         "A charger that falls silent is shown as failed once its time-out has passed, and so is "
-        "one that is away while its stage runs, where the rollout limits that.",
-        "contract D11, D12",
+        "one that is away while its stage runs, where the rollout limits that, and one whose "
+        "download has failed and is not tried again.",
+        "contract D11, D12, D30",
         "D12",
     )
 
@@ -123,12 +127,13 @@ class L5(Checker):
         if dated and fact.rollout.due == -inf:
             return  # nobody knows when the clock starts
         for member, row, _ in fact.rows:
-            if not told(member) or member.final:
+            if not told(member) or member.final not in {"", "DownloadFailed"}:
                 continue
+            wait, switch = _longest_wait(member, limit, view.profile)
             # A restart may start the clock anew, but not forget it (D35).
             heard = max(last_sign(member), fact.rollout.due + CLOCK_SKEW, view.up_since)
             quiet = fact.op.invoked.time - heard
-            if quiet < limit + fresh + SLACK:
+            if quiet < wait + fresh + SLACK:
                 continue
             self.exercised += 1
             if str(row.get("status")) not in ENDED:
@@ -136,9 +141,10 @@ class L5(Checker):
                     view,
                     who=fact.rollout.name,
                     charger=member.charger,
-                    expected=f"failed after {limit:.0f} s of silence",
+                    expected=f"failed after {wait:.0f} s of silence",
                     seen=f"{row.get('status')} after {quiet:.0f} s",
                     events=(member.triggers[-1].event, member.reported, fact.event),
+                    switch=switch,
                 )
 
     def _away(self, view: View, fact: Read, fresh: float) -> None:
@@ -168,6 +174,25 @@ class L5(Checker):
                     events=(fact.rollout.executes[-1].answered, fact.event),
                     switch="D11",
                 )
+
+
+def _longest_wait(member: Member, limit: float, profile: Profile) -> tuple[float, str | None]:
+    """Return how long a member may be silent, and the switch on which that hangs.
+
+    After a failed download that the CSMS has heard of it waits for the next attempt only (D30).
+    """
+    heard, failed, trigger = member.acknowledged, member.final_event, member.triggers[-1]
+    counts = (
+        member.final == "DownloadFailed"
+        and failed is not None
+        and heard is not None
+        and heard.index > failed.index
+        and not member.said & INSTALLS  # behind its time: it changes nothing (D22)
+        and trigger.retry_interval is not None
+    )
+    if not counts or not profile.judges("D30") or patience(trigger) >= limit:
+        return limit, None
+    return patience(trigger), "D30"
 
 
 def _running_since(fact: Read) -> float | None:

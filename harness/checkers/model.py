@@ -118,6 +118,7 @@ class Shown(msgspec.Struct, eq=False):
     row: dict[str, Any]
     since: Event | Step  # the first one that showed this status
     previous: Event | Step | None = None  # the one before the last
+    asked: float = 0.0  # when that one was asked for
 
 
 class Member(msgspec.Struct, eq=False):

@@ -203,6 +203,7 @@ class PlanFold:
                 one = (member, row, before)
                 rows.append(one)
                 if not overlapping:
+                    shown.asked = shown.op.invoked.time
                     shown.previous, shown.answer, shown.op = shown.answer, answer, op
                 if before is None or (row is not before and row != before):
                     changed.append(one)

@@ -42,8 +42,9 @@ class R46(Checker):
         self._kept[rollout.name] = ({said} if said in allowed else allowed, op)
         if first:
             self._dated(view, rollout, op)
-        if given is None and allowed == {None}:
-            return
+        earlier = {reason_of(p.request) for p in rollout.pauses if p is not op} - {None}
+        if given is None and allowed == {None} and said not in earlier:
+            return  # a reason of the target's own invention is no lie
         self.exercised += 1
         if said not in allowed:
             self.accuse(
@@ -69,6 +70,20 @@ class R46(Checker):
                 expected="paused_at is when it was paused",
                 seen=f"paused_at is {shown}, {at - op.invoked.time:+.0f} s from the call",
                 events=(op.invoked, event),
+                switch="D27",
+            )
+            return
+        # By the target's own clock the bound is much closer; whole seconds may be cut or rounded.
+        before = [e for e in rollout.executes if e.outcome == "ok" and e.before(op)]
+        said = [e.reply.get("triggered_at") for e in before if isinstance(e.reply, dict)]
+        latest = max((in_history(t, view.header.started_at) for t in said), default=-inf)
+        if at <= latest - 1.0:
+            self.accuse(
+                view,
+                who=rollout.name,
+                expected="paused_at is not before what was executed before the pause",
+                seen=f"paused_at is {shown}, {latest - at:.1f} s before the last triggered_at",
+                events=(before[-1].answered, op.invoked, event),
                 switch="D27",
             )
 

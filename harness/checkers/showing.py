@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from harness.checkers.base import Checker, sees
 from harness.checkers.clocks import CLOCK_SKEW, in_history, instant
 from harness.checkers.facts import Answered, Read, Reported
+from harness.checkers.settling import ENDED
 from harness.contract import SHOWN_RANK
 from harness.verdict import Requirement
 
@@ -139,6 +140,7 @@ class R31(Checker):
                 continue
             self.exercised += 1
             problem = _times(member, row, before or {}, swallowed=view.swallowed(member))
+            problem = problem or _untrue(view, member, row, before)
             if problem:
                 self.accuse(
                     view,
@@ -201,6 +203,21 @@ def _times(member: Member, row: dict[str, Any], before: dict[str, Any], *, swall
         return f"completed_at {completed} precedes started_at {started}"
     if started is not None and not member.triggers and ended and not swallowed:
         return "started_at is set for a charger that was never triggered"
+    return ""
+
+
+def _untrue(view: View, member: Member, row: dict[str, Any], before: dict[str, Any] | None) -> str:
+    """Say which time of a row lies before a read that showed that it had not come, '' if none."""
+    if before is None or member.shown is None:
+        return ""
+    was = before.get("status")
+    for name, open_ in (("started_at", was == "pending"), ("completed_at", was not in ENDED)):
+        if before.get(name) is not None or not open_:
+            continue
+        said = in_history(row.get(name), view.header.started_at)
+        ago = member.shown.asked - said
+        if said != -inf and ago > CLOCK_SKEW:
+            return f"{name} is {row[name]}, and {ago:.0f} s later it was still {was}"
     return ""
 
 

@@ -1,12 +1,13 @@
-"""R13-R17: each charger of a rollout is triggered once, rightly, and nobody else."""
+"""R13-R16: each charger of a rollout is triggered once, rightly, and nobody else."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from harness.checkers.absence import Absences
 from harness.checkers.base import Checker, sees
 from harness.checkers.clocks import CLOCK_SKEW, instant
-from harness.checkers.facts import Answered, Read, Triggered
+from harness.checkers.facts import Read, Triggered
 from harness.checkers.model import FAILURES
 from harness.checkers.settling import (
     ENDED,
@@ -19,13 +20,13 @@ from harness.checkers.settling import (
     timed_out,
     told,
 )
-from harness.contract import REACHED, SHOWN_RANK, TERMINAL
+from harness.contract import REACHED, SHOWN_RANK
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from harness.checkers.model import Member, Op, Trigger
+    from harness.checkers.model import Member, Rollout, Trigger
     from harness.checkers.view import View
 
 CALL_TIMEOUT = 10.0  # seconds without an answer before a CALL may count as lost on a live socket
@@ -94,7 +95,7 @@ def may_be_lost(first: Trigger, second: Trigger, view: View) -> bool:
     return killed or not (same or known)
 
 
-class R14(Checker):
+class R14(Absences):
     """No invention."""
 
     requirement = Requirement(
@@ -116,6 +117,7 @@ class R14(Checker):
             if rank < SHOWN_RANK["downloading"] or (before and before.get("status") == status):
                 continue
             self.exercised += 1
+            self.called_absent(view, fact, member, row, before)
             ended = status in ENDED
             switch = None if ended else "D25"
             problem = self._problem(view, member, row) if ended else _ahead(member, str(status))
@@ -317,7 +319,7 @@ class R16(Checker):
             if when - trigger.event.time > CLOCK_SKEW:
                 late = when - trigger.event.time
                 return f"without retrieve_date it waits {late:.0f} s more", "D18"
-            begun = trigger.rollout.executes[0].invoked.time if trigger.rollout.executes else None
+            begun = _released(trigger, trigger.rollout)
             if begun is not None and begun - when > CLOCK_SKEW:
                 return f"without retrieve_date it is dated {sent.isoformat()}, long past", "D18"
         return "", None
@@ -339,6 +341,14 @@ def _common(one: str, other: str) -> int:
     return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
+def _released(trigger: Trigger, rollout: Rollout) -> float | None:
+    """Return when the stage of a command may have been released at the earliest."""
+    acting = [one for one in rollout.executes if one.may_act]
+    stage = trigger.member.stage if trigger.member is not None else 1
+    # Each execute-stage begins one stage at most (R10).
+    return acting[min(stage, len(acting)) - 1].invoked.time if acting else None
+
+
 def _unsigned(trigger: Trigger) -> bool:
     """Whether a command that has a place for a signature has none; the plain one of 1.6 has not."""
     firmware = trigger.payload.get("firmware")
@@ -358,46 +368,3 @@ def _not_as_asked(trigger: Trigger, request: dict[str, Any]) -> str:
         if isinstance(asked, int | float) and (sent is None or abs(sent - asked) >= 1):
             return f"{name} is {'missing' if sent is None else sent}, asked was {asked:g}"
     return ""
-
-
-class R17(Checker):
-    """One attempt per charger."""
-
-    requirement = Requirement(
-        "R17",
-        "One attempt per charger",
-        "A charger never has two unsettled updates of different rollouts.",
-        "contract D13",
-        level="PROFILE",
-        switches=("D13",),
-    )
-
-    @sees(Triggered)
-    def triggered(self, view: View, fact: Triggered) -> None:
-        """Look for an unsettled update of another rollout."""
-        now, mine = fact.event.time, fact.trigger
-        seen: set[str] = set()
-        for other in reversed(mine.station.triggers[:-1]):
-            member = other.member
-            if member is None or member.rollout is mine.rollout or member.rollout.name in seen:
-                continue
-            seen.add(member.rollout.name)
-            self.exercised += 1
-            cancelled = member.rollout.status in TERMINAL
-            if not cancelled and settled(member, now, view.profile) is Settled.NO:
-                self.accuse(
-                    view,
-                    who=mine.rollout.name if mine.rollout else mine.station.id,
-                    charger=mine.station.id,
-                    expected="one update of a charger at a time",
-                    seen=f"{mine.station.id} was triggered while its update of "
-                    f"{member.rollout.name} was {member.status or 'just triggered'}",
-                    events=(other.event, member.reported, fact.event),
-                )
-
-    @sees(Answered, about=("create", "execute_stage"))
-    def refused(self, _view: View, fact: Answered) -> None:
-        """A create or execute that was refused for a busy charger exercises the rule, too."""
-        op: Op = fact.op
-        if op.status == 409:  # noqa: PLR2004
-            self.exercised += 1

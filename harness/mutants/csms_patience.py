@@ -140,6 +140,29 @@ def retries_are_waited_for_briefly(patch: Patch) -> None:
     handler(patch, StatusReported, briefly)
 
 
+@wrong("L5", rare=True)
+def next_attempt_is_waited_for_for_ever(patch: Patch) -> None:
+    """A download that failed with retries left is given up by update_timeout alone, if at all."""
+
+    def endless(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        after = original(head, row, event, now)
+        return after if after.retry_until is None else changed(after, retry_until=None)
+
+    handler(patch, StatusReported, endless)
+
+
+@wrong("L5")
+def failed_attempts_stop_the_clock(patch: Patch) -> None:
+    """Whoever has a retry left after a failed download is waited for, however long that takes."""
+
+    def stopped(original: Any, head: Any, row: Any, event: Any, now: float) -> Any:
+        after = original(head, row, event, now)
+        waits = after.retry_until is not None
+        return changed(after, retry_until=None, deadline=None) if waits else after
+
+    handler(patch, StatusReported, stopped)
+
+
 # ---------------------------------------------------------------------- absence
 
 
@@ -163,6 +186,22 @@ def offline_counts_for_who_is_under_way(patch: Patch) -> None:
 
     patch.attribute(service_dispatch, "_offline_due", offline_due)
     handler(patch, OfflineTooLong, fails)
+
+
+@wrong("R14", rare=True)
+def waiting_for_a_slot_counts_as_absence(patch: Patch) -> None:
+    """Who is here, and waits for others to end (max_in_flight), fails as offline all the same."""
+    due = service_dispatch._offline_due  # noqa: SLF001 - the decision under mutation
+
+    def offline_due(state: Any, live: Any, charger_id: str) -> float | None:
+        right, wait = due(state, live, charger_id), live.head.plan.offline_timeout
+        row, here = live.row(charger_id), state.presence.get(charger_id)
+        waits = service_dispatch._may_be_triggered(live, row)  # noqa: SLF001
+        if right is not None or wait is None or here is None or not waits:
+            return right
+        return float((live.head.resumed_at or 0.0) + wait)
+
+    patch.attribute(service_dispatch, "_offline_due", offline_due)
 
 
 # ---------------------------------------------------------------------- crashes

@@ -78,6 +78,31 @@ def last_stage_is_left_in_progress(patch: Patch) -> None:
     patch.attribute(service_views, "stage_status", left)
 
 
+@wrong("R33")
+def failed_stage_is_called_completed(patch: Patch) -> None:
+    """A stage in which everybody failed is called completed, for nothing is left to do in it."""
+    status = service_views.stage_status
+
+    def done(live: Any, stage: Any) -> StageStatus:
+        shown = status(live, stage)
+        return StageStatus.COMPLETED if shown is StageStatus.FAILED else shown
+
+    patch.attribute(service_views, "stage_status", done)
+
+
+@wrong("R33")
+def stages_are_paused_as_well(patch: Patch) -> None:
+    """While a rollout is paused, the stage under way is called paused, too."""
+    status = service_views.stage_status
+
+    def paused(live: Any, stage: Any) -> Any:
+        shown = status(live, stage)
+        held = live.head.status is RolloutStatus.PAUSED and shown is StageStatus.IN_PROGRESS
+        return RolloutStatus.PAUSED if held else shown
+
+    patch.attribute(service_views, "stage_status", paused)
+
+
 @wrong("R33", "R27")
 def current_stage_stays_the_first(patch: Patch) -> None:
     """GET always says that stage 1 is the current one."""

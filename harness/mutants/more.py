@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from harness.mutants import (
     csms_benign,
+    csms_dating,
     csms_operating,
     csms_patience,
     csms_releasing,
+    csms_sharing,
     csms_showing,
     csms_talking,
     csms_tracking,
@@ -19,6 +21,7 @@ from harness.mutants import (
 from harness.mutants.registry import DECISIONS, MORE
 
 __all__ = [
-    "DECISIONS", "MORE", "csms_benign", "csms_operating", "csms_patience", "csms_releasing",
-    "csms_showing", "csms_talking", "csms_tracking", "csms_updating", "csms_wishes",
+    "DECISIONS", "MORE", "csms_benign", "csms_dating", "csms_operating", "csms_patience",
+    "csms_releasing", "csms_sharing", "csms_showing", "csms_talking", "csms_tracking",
+    "csms_updating", "csms_wishes",
 ]  # fmt: skip

@@ -277,9 +277,9 @@ def test_r17_accuses_two_updates_at_once() -> None:
 
 
 def test_r17_allows_the_next_update_after_the_first() -> None:
-    """A settled charger may be updated again."""
+    """A settled charger of a stage that has ended may be updated again."""
     t, _ = one()
-    t.update("A")
+    t.update("A", "B")
     other = t.create("A", "all_at_once")
     t.execute(other)
     assert t.result("R17").verdict is Verdict.PASS
