@@ -61,10 +61,9 @@ def text_of(source: str) -> tuple[str, str]:
         entry = resources.files("scenarios").joinpath(*shipped[:-1], shipped[-1] + SUFFIX)
         return entry.read_text(encoding="utf-8"), source + SUFFIX
     close = guess(source, known)
-    others = f"; shipped are: {', '.join(known) or 'none'}" if not close else ""
     raise UsageError(
-        f"there is neither a file nor a shipped scenario called {source}{close}{others} "
-        "(firmdrill scenario list)"
+        f"there is neither a file nor a shipped scenario called {source}"
+        f"{close or '; firmdrill scenario list shows those that there are'}"
     )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness import targets
 from harness.about import quirky, scenario_facts, version
 from harness.catalogue import catalogue
+from harness.claims import claimed
 from harness.diagnosis import diagnose
 from harness.drill import Drill, NotConnected
 from harness.errors import TargetError
@@ -369,7 +370,7 @@ async def _opened(stack: contextlib.AsyncExitStack, address: Address) -> RestApi
 
 def _write_as_it_grows(stack: contextlib.AsyncExitStack, history: History, path: Path) -> None:
     """Write every event as it comes: a history is evidence even if we are killed."""
-    file = stack.enter_context(path.open("wb", buffering=1 << 16))
+    file = stack.enter_context(claimed(path))
     file.write(encode(history.header))
 
     def write(event: Event) -> None:

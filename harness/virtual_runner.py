@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from harness.about import quirky, scenario_facts, version
 from harness.beside import judged_beside
+from harness.claims import claimed
 from harness.errors import TargetError
 from harness.history import Header
 from harness.rehearsal import rehearse
@@ -59,7 +60,7 @@ def run(options: Options, view: View) -> RunRecord:
             from harness.mutants.csms import mutated  # noqa: PLC0415 - imports the reference
 
             stack.enter_context(mutated(options.mutant))
-        file = stack.enter_context((options.folder / HISTORY).open("wb"))
+        file = stack.enter_context(claimed(options.folder / HISTORY))
         judging = stack.enter_context(judged_beside(len(chargers), file))
 
         def begun(site: VirtualSite, drill: Drill) -> None:

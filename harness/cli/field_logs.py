@@ -13,6 +13,7 @@ from rich.console import Console
 
 from harness import report as reports
 from harness.about import version
+from harness.claims import claimed
 from harness.cli.drills import report_folder
 from harness.cli.importing import (
     blaming,
@@ -66,7 +67,7 @@ class _Import:
         self.quiet = quiet
         self._console, self._hidden = console, hidden
         folder.mkdir(parents=True, exist_ok=True)
-        self._out: IO[bytes] = self.history.open("wb")
+        self._out: IO[bytes] = claimed(self.history)
         self._told: IO[str] = (folder / PROBLEMS).open("w", encoding="utf-8")
 
     def close(self) -> None:

@@ -69,13 +69,13 @@ def test_every_mistake_is_told_at_once_with_its_place(wrong: Path, command: list
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "no-such-scenario"], "shipped are: "),
+        (["run", "no-such-scenario"], "firmdrill scenario list"),
         (["run", "missing.yaml"], "there is no scenario file missing.yaml"),
         (["run", "smoke", "--mutant", "no_such"], "no mutant is called no_such; known: "),
         (["run", "smoke", "--seed", "-1"], "--seed"),
         (["run"], "SCENARIO"),
         (["judge", "nowhere"], "cannot read nowhere"),
-        (["scenario", "show", "nothing"], "shipped are: "),
+        (["scenario", "show", "nothing"], "firmdrill scenario list"),
         (["run", "smoke", "--target", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["target", "probe", "nowhere.yaml"], "cannot read nowhere.yaml"),
         (["fleet", "smoke", "--ocpp", "http://x"], "ws://"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
+from harness.claims import claimed
 from harness.cli import main
 from harness.history import encode
 from harness.library import find
@@ -114,6 +115,21 @@ def test_an_export_that_fails_leaves_what_was_there(lines: list[bytes], tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "history.ndjson", "link", "trace.jsonl",
     ]  # fmt: skip
+
+
+def test_two_commands_never_write_one_history(lines: list[bytes], tmp_path: Path) -> None:
+    """The second is told so before it has written a byte; when the first is done, it may."""
+    folder = tmp_path / "report"
+    folder.mkdir()
+    with claimed(folder / "history.ndjson") as first:
+        first.write(lines[0])
+        first.flush()
+        result = call("run", "smoke", "--virtual", "--report", folder)
+        assert result.exit_code == 2, result.output
+        assert "another command is writing into" in result.stderr
+        assert (folder / "history.ndjson").read_bytes() == lines[0]
+    assert call("run", "smoke", "--virtual", "--report", folder).exit_code == 0
+    assert call("judge", folder).exit_code == 0
 
 
 def test_an_export_goes_into_a_pipe(lines: list[bytes], tmp_path: Path) -> None:

@@ -1,0 +1,42 @@
+"""A history file belongs to one command at a time: two that write the same one leave neither."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, BinaryIO
+
+from harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def claimed(path: Path) -> BinaryIO:
+    """Open a file to write it anew, ours until it is closed; UsageError while it is another's."""
+    file = path.open("ab", buffering=1 << 16)  # emptied once it is ours, and not before
+    try:
+        _lock(file)
+        if path.is_file():  # and no pipe or device
+            file.truncate(0)
+    except BlockingIOError:
+        file.close()
+        raise UsageError(
+            f"another command is writing into {path.parent} just now: choose another folder"
+        ) from None
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _lock(file: BinaryIO) -> None:
+    if sys.platform == "win32":
+        return
+    import fcntl  # noqa: PLC0415 - not on every platform
+
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return  # a file system that knows no locks
