@@ -290,3 +290,24 @@ def test_never_exercised_answers_are_inconclusive() -> None:
     t = Tale()
     for name in ("R35", "R38", "R42", "R43", "R45", "R46"):
         assert t.result(name).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("off", "verdict"),
+    [(-60, Verdict.FAIL), (-3, Verdict.PASS), (0, Verdict.PASS), (3, Verdict.PASS),
+     (60, Verdict.FAIL)],
+)  # fmt: skip
+def test_r46_wants_the_time_of_the_pause(off: float, verdict: Verdict) -> None:
+    """Neither long before the call nor after its answer; clocks may differ by some seconds."""
+    t = Tale(started_at="2026-01-01T00:00:00Z")
+    t.boot("A")
+    r = t.create("A")
+    t.wait(100)
+    t.execute(r)
+    t.wait(100)
+    ref = t.invoke("pause", r, body={"reason": "why"})
+    t.now += off
+    stamp = t.stamp()
+    t.now -= off
+    t.ok("pause", ref, {"rollout_id": r, "status": "paused", "paused_at": stamp, "reason": "why"})
+    assert t.result("R46").verdict is verdict

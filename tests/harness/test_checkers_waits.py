@@ -193,6 +193,18 @@ def test_l1_wants_a_free_slot_filled(freed: bool, verdict: Verdict) -> None:
     assert (result.verdict, len(result.findings)) == (verdict, int(freed))
 
 
+def test_l1_sees_no_free_slot_where_too_many_are_taken() -> None:
+    """Whoever overfilled the window owes nobody a place in it."""
+    t = tale("A", "B", "C")
+    r = t.create("ABC", "all_at_once", max_in_flight=1, update_timeout=60)
+    t.execute(r, "AB")
+    t.read(r)
+    for _ in range(3):
+        t.wait(6)
+        t.read(r)
+    assert "C" not in {finding.charger for finding in t.result("L1").findings}
+
+
 def test_l1_says_a_slot_that_stays_free_once() -> None:
     """Every read shows it; one finding is enough."""
     t = tale("A", "B", "C")
