@@ -51,8 +51,10 @@ def text_of(source: str) -> tuple[str, str]:
     if path.is_file():
         try:
             return path.read_text(encoding="utf-8"), os.fspath(path)
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"cannot read {source}: {error}") from error
+        except OSError as error:
+            raise UsageError(f"cannot read {source}: {error.strerror or error}") from error
+        except UnicodeDecodeError as error:
+            raise UsageError(f"cannot read {source}: it is not UTF-8 ({error.reason})") from error
     if path.suffix in {SUFFIX, ".yml"} or path.is_dir() or source.startswith("."):
         raise UsageError(f"there is no scenario file {source}")
     shipped = source.split("/")

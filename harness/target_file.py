@@ -197,12 +197,18 @@ def _readable(address: Address, ids: Sequence[str]) -> None:
             raise UsageError(f"cannot use {where} as PEM: {error.strerror or error}") from None
 
 
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"cannot read {path}: it is not UTF-8 ({error.reason})") from error
+
+
 def read_expected(path: Path) -> dict[str, str]:
     """Read an `expected.yaml`: case -> why it fails; UsageError with its place if it cannot be."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+    text = _text(path)
     data, _, problems = read(text, str(path))
     if problems or not isinstance(data, dict):
         told = "; ".join(map(str, problems)) or "it is not a mapping of cases to reasons"
@@ -215,10 +221,7 @@ def read_expected(path: Path) -> dict[str, str]:
 
 def load_target(path: Path) -> Target:
     """Read a target file; raises UsageError with all problems, each with its place."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {path}: {error}") from error
+    text = _text(path)
     data, places, found = read(text, str(path))
     problems = [str(problem) for problem in found]
     if not isinstance(data, dict):

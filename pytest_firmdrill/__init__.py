@@ -65,9 +65,12 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Run the drill of a marked test: in the test's own phase, so that it fails, not errs."""
+    __tracebackhide__ = True
     mark = item.get_closest_marker("drill")
     if mark is None:
         return
+    if not mark.args and "scenario" not in mark.kwargs:
+        pytest.fail('the mark needs a scenario: @pytest.mark.drill("smoke")', pytrace=False)
     result = Drill(item)(*mark.args, **mark.kwargs)
     funcargs = getattr(item, "funcargs", {})
     if "drilled" in funcargs:

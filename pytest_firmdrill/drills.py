@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -77,6 +78,7 @@ class DrillResult:
 
     def check(self) -> DrillResult:
         """Return itself if it passed; raises DrillFailed with the witness otherwise."""
+        __tracebackhide__ = True
         if self.passed:
             return self
         raise failure_of(next(iter(self.broken), ""))(self)
@@ -119,7 +121,8 @@ class Drill:
         data = _json(done.stdout)
         if data is None:  # outside of any `except`: pytest would tell of that error first
             text = done.stderr.strip() or f"firmdrill ended with {done.returncode}, saying nothing"
-            pytest.fail(f"firmdrill {' '.join(words)}\n{text}", pytrace=False)
+            # The first line is what pytest's summary shows of it.
+            pytest.fail(f"{text}\nreproduce  firmdrill {shlex.join(words)}", pytrace=False)
         passed = done.returncode == 0 and data["passed"] is True
         return DrillResult(data, done.stderr.strip(), data["verdict"], passed)
 

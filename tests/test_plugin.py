@@ -80,8 +80,37 @@ def test_a_failure_shows_the_witness_and_the_replay(project: Path) -> None:
     ):  # fmt: skip
         assert told in done.stdout
     assert "subprocess" not in done.stdout
+    assert "pytest_firmdrill/" not in done.stdout
     assert list((project / "kept").rglob("report.html"))
     assert "firmdrill run pause" in (project / "junit.xml").read_text(encoding="utf-8")
+
+
+def test_a_mistake_is_told_in_the_first_line(project: Path) -> None:
+    """The line that pytest's summary shows; no traceback, and the command below it."""
+    done = pytest_in(project, """
+        import pytest
+
+        @pytest.mark.drill("smok")
+        def test_misspelt():
+            pass
+
+        @pytest.mark.drill
+        def test_nothing():
+            pass
+
+        @pytest.mark.drill("smoke", target="nowhere.yaml")
+        def test_nowhere():
+            pass
+    """)  # fmt: skip
+    assert done.returncode == 1, done.stdout
+    for told in (
+        "test_misspelt - Failed: there is neither", "did you mean smoke?",
+        "reproduce  firmdrill run smok --json",
+        "test_nothing - Failed: the mark needs a scenario",
+        "test_nowhere - Failed: cannot read nowhere.yaml: No such",
+    ):  # fmt: skip
+        assert told in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 def test_one_exception_class_a_property(project: Path) -> None:
