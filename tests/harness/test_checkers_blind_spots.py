@@ -274,3 +274,37 @@ def test_r46_knows_the_reasons_of_other_pauses(said: str | None, verdict: Verdic
     t.execute(r, [], stage=1)
     t.pause(r, said=said)
     assert t.result("R46").verdict is verdict
+
+
+# ------------------------------------------------------------------ commands that are repeated
+
+
+@pytest.mark.parametrize(
+    ("date", "version", "seen"),
+    [
+        (10, "1.0.0", ""),
+        (3600, "1.0.0", "Idle says nothing before the retrieve date"),
+        (10, "2.0.0", "had booted with another version in between"),
+    ],
+)
+def test_r13_asks_what_idle_is_worth(date: int, version: str, seen: str) -> None:
+    """D21: before its date a charger may well say Idle; one that boots anew has begun."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A")
+    when = (START + timedelta(seconds=date)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    r = t.create("A", "all_at_once", retrieve_date=when)
+    ref = t.invoke("execute_stage", r)
+    t.command(r, "A", retrieveDate=when)
+    t.executed(r, ref, 1, ["A"])
+    t.wait(40)
+    t.close("A")
+    t.boot("A", version=version)
+    asked = t.call(
+        "A", "TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"}, by="csms"
+    )
+    t.answer("A", asked, {"status": "Accepted"}, "charger")
+    t.report("A", "Idle")
+    t.trigger(r, "A", retrieveDate=when)
+    result = t.result("R13")
+    assert (result.verdict is FAIL) is bool(seen)
+    assert not seen or seen in result.findings[0].witness.seen
