@@ -123,6 +123,10 @@ TELLING: tuple[Mapping[str, Mapping[str, Any]], ...] = (
         "network": {"fail": [{"p": "50 %", "drop": "UpdateFirmware"}]},
     },
     {
+        "create": {"retrieve_in": "50 s", "update_timeout": "2 min"},
+        "network": {"fail": [{"p": "50 %", "drop": "UpdateFirmware", "frame": "answer"}]},
+    },
+    {
         "create": {"max_in_flight": 1, "offline_timeout": "3 s", "update_timeout": "2 min"},
         "install": {"time": "25 s"},
     },
@@ -163,7 +167,20 @@ def strain(draw: random.Random, out: dict[str, Any]) -> None:
     if draw.random() < LIKELY:
         _unite(draw.choice(TOGETHER), creates, out["fleet"])
     out["heal"]["within"] = "15 min"
+    _repeat(creates)
     _go_on(draw, out, creates)
+
+
+def _repeat(creates: list[Any]) -> None:
+    """Let creates with the same Idempotency-Key be the same request, to the second."""
+    first: dict[str, Any] = {}
+    for create in creates:
+        key = create.get("idempotency_key")
+        if key is not None:
+            create.pop("retrieve_in", None)
+            kept = copy.deepcopy(first.setdefault(key, create))
+            create.clear()
+            create.update(kept)
 
 
 def _sensible(plan: list[Any]) -> list[Any]:
@@ -185,6 +202,8 @@ def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None
             step["pause"]["reason"] = draw.choice(REASONS)
     if draw.random() < 2 * LIKELY:
         draw.choice((_sequel, _twin, _intruder, _usurper))(out["operator"])
+    elif len(out["fleet"]) > 1 and draw.random() < LIKELY:
+        _neighbour(out["operator"], [cohort["cohort"] for cohort in out["fleet"]])
 
 
 def _pause_twice(draw: random.Random, plan: list[Any]) -> None:
@@ -219,6 +238,19 @@ def _usurper(plan: list[Any]) -> None:
     begun = _begun(plan)
     pause = {"pause": {"reason": "for others", "refused": "maybe"}}
     plan[begun:begun] = [pause, _other(plan), _execute(OTHER), _read(OTHER), _execute()]
+
+
+def _neighbour(plan: list[Any], cohorts: list[str]) -> None:
+    """A rollout over other chargers runs while the drill's own is paused."""
+    if any("cohorts" in create or "chargers" in create for create in _sensible(plan)):
+        return
+    other = _other(plan)
+    other["create"]["cohorts"] = cohorts[-1:]
+    for create in _sensible(plan):
+        create["cohorts"] = cohorts[:-1]
+    begun = _begun(plan)
+    pause = {"pause": {"reason": "by itself", "refused": "maybe"}}
+    plan[begun:begun] = [pause, other, _execute(OTHER), _settled(OTHER), _read(OTHER), _execute()]
 
 
 def _begun(plan: list[Any]) -> int:

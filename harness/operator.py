@@ -41,6 +41,7 @@ _CREATE = (
     "update_timeout", "offline_timeout", "retries", "retry_interval",
 )  # fmt: skip
 EXTENSIONS = frozenset(_CREATE[3:])
+_OF_A_ROLLOUT = (steps.ExecuteStep, steps.PauseStep, steps.ReadStep, steps.WaitStep)
 
 
 class Operator:
@@ -72,6 +73,7 @@ class Operator:
         self._down = False  # the CSMS was killed and not started again
         self._paused: set[str] = set()  # rollouts whose last answered request was a pause
         self._background: list[tuple[str, Running]] = []
+        self._turned_down: set[str] = set()  # rollouts whose create was refused, as it might be
 
     # ------------------------------------------------------------------ the plan
 
@@ -97,9 +99,15 @@ class Operator:
 
     async def _attempt(self, number: int, step: Step) -> bool:
         """Do one step, in the background if it says so; False if it failed."""
+        if step.rollout in self._turned_down and isinstance(step, _OF_A_ROLLOUT):
+            self._leave_out(number, step, "its rollout was refused")
+            return True
         try:
             await self._when(step)
         except StepFailed as failed:
+            if isinstance(step, steps.CallStep) and step.refused == "maybe":
+                self._leave_out(number, step, failed.seen)
+                return True
             self._trouble(number, step, failed)
             return False
         if step.background:
@@ -118,6 +126,10 @@ class Operator:
             await self._do(step)
         except StepFailed as failed:
             self._trouble(number, step, failed)
+
+    def _leave_out(self, number: int, step: StepBase, why: str) -> None:
+        """Go on without a step that may come to nothing."""
+        self._world.recorder.mark("step_left_out", number=number, step=name_of(step), why=why)
 
     def _trouble(self, number: int, step: StepBase, failed: StepFailed) -> None:
         trouble = Trouble(number, name_of(step), failed.expected, failed.seen)
@@ -222,7 +234,10 @@ class Operator:
         request = Request("create", "POST", "/firmware/rollout", body, headers=headers)
         _, outcome = await self.call(request)
         if refusal(step, outcome):
+            if step.rollout not in self.rollouts:
+                self._turned_down.add(step.rollout)
             return
+        self._turned_down.discard(step.rollout)
         rollout_id = demand(outcome, "the rollout to be created").get("rollout_id")
         if not isinstance(rollout_id, str) or not rollout_id:
             raise StepFailed("a rollout_id in the answer to create", f"it was {rollout_id!r}")

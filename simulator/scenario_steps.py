@@ -113,7 +113,9 @@ class CallStep(StepBase):
     """A request that changes something."""
 
     refused: Literal["maybe"] | Flag = Field(
-        False, description="The CSMS must refuse it, and nothing may happen; `maybe`: it may."
+        False,
+        description="The CSMS must refuse it, and nothing may happen; `maybe`: it may, and the "
+        "plan goes on without the step where its `when` never comes or its rollout was refused.",
     )
 
 

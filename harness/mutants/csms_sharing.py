@@ -76,6 +76,21 @@ def pause_frees_the_chargers(patch: Patch) -> None:
     _conflicts(patch, free)
 
 
+@wrong("L7", "L1", "R28", rare=True)
+def pause_holds_everybody(patch: Patch) -> None:
+    """While one rollout is paused, no other one tells anybody either."""
+    trigger = service_dispatch.trigger
+
+    def held(state: Any, live: Any, charger_id: str, now: float) -> bool:
+        paused = RolloutStatus.PAUSED
+        others = [one for one in state.open.values() if one is not live]
+        if any(one.head.status is paused for one in others):
+            return False
+        return trigger(state, live, charger_id, now)
+
+    patch.attribute(service_dispatch, "trigger", held)
+
+
 # ---------------------------------------------------------------------- whose is it
 
 

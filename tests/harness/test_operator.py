@@ -231,6 +231,26 @@ def test_a_step_may_want_a_refusal() -> None:
     assert operator.troubles[0].seen == "the answer was 200"
 
 
+def test_a_plan_goes_on_without_what_may_come_to_nothing() -> None:
+    """A moment that never comes, and a rollout that was refused as it might be, end no plan."""
+    other = "  - create: {strategy: all_at_once, rollout: other, refused: maybe}\n"
+    steps = (
+        "  - execute_stage: {rollout: other, refused: maybe}\n"
+        "  - read: {rollout: other}\n"
+        "  - {when: {Installed: 1}, pause: {within: 1 s, refused: maybe}}\n"
+        "  - fleet\n"
+    )
+    refused: list[Outcome] = [Ok(201, {"rollout_id": "r1"}), Refused(409, {})]
+    world, operator = follow(CREATE + other + steps, create=[*refused])
+    assert operator.troubles == []
+    assert world.asked.count("create") == 2
+    assert world.asked[-1] == "fleet"
+    assert not {"execute_stage", "read", "pause"} & set(world.asked)
+    needed = steps.replace("1 s, refused: maybe", "1 s")
+    _, operator = follow(CREATE + other + needed, create=[*refused])
+    assert [trouble.step for trouble in operator.troubles] == ["pause"]
+
+
 def test_a_refused_resume_leaves_the_rollout_paused() -> None:
     """The next execute-stage is a resume again: it needs its fence."""
     steps = "  - execute_stage: {refused: true}\n  - execute_stage\n"
