@@ -53,7 +53,9 @@ class R13(Checker):
             return
         first = member.triggers[-2]
         told_since = member.reported is not None and member.reported.index > first.event.index
-        renewed = member.upgraded is not None and member.upgraded.index > first.event.index
+        booted, last = member.upgraded, fact.trigger.station.renewed
+        # Whoever has gone back to the old version since may never have been heard of in between.
+        renewed = booted is not None and first.event.index < booted.index == last
         evidence = told_since or renewed
         early = member.rollout.due - CLOCK_SKEW > view.now
         asked = member.idle is not None and member.idle.index > first.event.index
@@ -86,7 +88,7 @@ class R13(Checker):
                 member.idle if asked and early else None,
                 fact.event,
             ),
-            switch="D21" if lost and not evidence else None,
+            switch="D21" if lost and not told_since else None,
         )
 
 
