@@ -204,6 +204,8 @@ def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None
         draw.choice((_sequel, _twin, _intruder, _usurper))(out["operator"])
     elif len(out["fleet"]) > 1 and draw.random() < LIKELY:
         _neighbour(out["operator"], [cohort["cohort"] for cohort in out["fleet"]])
+    if draw.random() < LIKELY:
+        _insist(draw, out["operator"])
 
 
 def _pause_twice(draw: random.Random, plan: list[Any]) -> None:
@@ -238,6 +240,14 @@ def _usurper(plan: list[Any]) -> None:
     begun = _begun(plan)
     pause = {"pause": {"reason": "for others", "refused": "maybe"}}
     plan[begun:begun] = [pause, _other(plan), _execute(OTHER), _read(OTHER), _execute()]
+
+
+def _insist(draw: random.Random, plan: list[Any]) -> None:
+    """The first execute-stage is sent again, as a client does that heard no answer."""
+    begun = _begun(plan)
+    execute = {"execute_stage": {"refused": "maybe", "idempotency_key": "the-first"}}
+    wait = {"hold": draw.choice(("1 ms", "1 s", "9 s"))}
+    plan[begun - 1 : begun] = [execute, wait, copy.deepcopy(execute), "read"]
 
 
 def _neighbour(plan: list[Any], cohorts: list[str]) -> None:

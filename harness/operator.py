@@ -272,7 +272,10 @@ class Operator:
         if not step.background:  # who races does not look first: the calls have to overlap
             await self.read(step.rollout)
         path = f"/firmware/rollout/{rollout_id}/execute-stage"
-        _, outcome = await self.call(Request("execute_stage", "POST", path, rollout=rollout_id))
+        key = step.idempotency_key
+        headers = {} if key is None else {"Idempotency-Key": key}
+        request = Request("execute_stage", "POST", path, rollout=rollout_id, headers=headers)
+        _, outcome = await self.call(request)
         if refusal(step, outcome):
             return
         self._paused.discard(step.rollout)

@@ -146,6 +146,9 @@ class ExecuteStep(CallStep):
     """Start the next stage, or resume a paused rollout."""
 
     do: Literal["execute_stage"] = "execute_stage"
+    idempotency_key: str | None = Field(
+        None, min_length=1, description="Calls with the same key are one and the same request."
+    )
 
 
 class PauseStep(CallStep):

@@ -159,6 +159,17 @@ def factory_version_is_what_ran_before(patch: Patch) -> None:
     patch.attribute(service_state.State, "apply", applied)
 
 
+@wrong("R06", rare=True)
+def key_of_an_execute_is_ignored(patch: Patch) -> None:
+    """An Idempotency-Key means something to a create only: an execute-stage is carried out anew."""
+    execute = service_rollouts.execute
+
+    def executed(state: Any, now: float, rollout_id: str, _: str | None) -> Any:
+        return execute(state, now, rollout_id, None)
+
+    patch.attribute(service_rollouts, "execute", executed)
+
+
 # ---------------------------------------------------------------------- reasons
 
 

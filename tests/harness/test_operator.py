@@ -231,6 +231,14 @@ def test_a_step_may_want_a_refusal() -> None:
     assert operator.troubles[0].seen == "the answer was 200"
 
 
+def test_an_execute_may_carry_a_key() -> None:
+    """Two with the same key are one request to the CSMS."""
+    step = "  - execute_stage: {idempotency_key: once}\n"
+    world, _ = follow(CREATE + step + "  - execute_stage\n")
+    sent = [one.headers for one in world.requests if one.operation == "execute_stage"]
+    assert sent == [{"Idempotency-Key": "once"}, {}]
+
+
 def test_a_plan_goes_on_without_what_may_come_to_nothing() -> None:
     """A moment that never comes, and a rollout that was refused as it might be, end no plan."""
     other = "  - create: {strategy: all_at_once, rollout: other, refused: maybe}\n"
