@@ -200,6 +200,14 @@ def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None
     for step in out["operator"]:
         if isinstance(step, dict) and "pause" in step and draw.random() < LIKELY:
             step["pause"]["reason"] = draw.choice(REASONS)
+    _share(draw, out)
+    dated = [create for create in _sensible(out["operator"]) if "retrieve_in" in create]
+    for create in dated:
+        create["retrieve_zone"] = draw.choice((0, 2, -5))
+
+
+def _share(draw: random.Random, out: dict[str, Any]) -> None:
+    """Let there be another rollout, or a second call of the same."""
     if draw.random() < 2 * LIKELY:
         draw.choice((_sequel, _twin, _intruder, _usurper))(out["operator"])
     elif len(out["fleet"]) > 1 and draw.random() < LIKELY:

@@ -8,7 +8,7 @@ execute-stage the rollout is read, because time-outs show nowhere else.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -261,7 +261,8 @@ class Operator:
                 body[name] = value
         if step.retrieve_in is not None:
             begin = self._world.epoch + self._world.now() + step.retrieve_in
-            body["retrieve_date"] = datetime.fromtimestamp(begin, UTC).isoformat()
+            zone = timezone(timedelta(hours=step.retrieve_zone)) if step.retrieve_zone else UTC
+            body["retrieve_date"] = datetime.fromtimestamp(begin, zone).isoformat()
         return body
 
     async def _execute(self, step: steps.ExecuteStep) -> None:

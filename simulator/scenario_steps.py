@@ -134,6 +134,9 @@ class CreateStep(CallStep):
     retrieve_in: Duration | None = Field(
         None, description="Chargers start downloading this long after the create."
     )
+    retrieve_zone: int = Field(
+        0, ge=-12, le=14, description="Hours east of UTC: the zone in which that date is written."
+    )
     max_in_flight: Count | None = Field(None, ge=1, description="Extension: chargers at a time.")
     failure_threshold: Share | None = Field(None, description="Extension: share that may fail.")
     update_timeout: Duration | None = Field(None, description="Extension: patience per charger.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -229,6 +230,17 @@ def test_a_step_may_want_a_refusal() -> None:
     assert operator.troubles == []
     _, operator = follow(steps, execute_stage=[Ok(200, {})])
     assert operator.troubles[0].seen == "the answer was 200"
+
+
+def test_a_date_may_be_written_in_another_zone() -> None:
+    """It is the same moment."""
+    dates = []
+    for zone in ("", ", retrieve_zone: 2", ", retrieve_zone: -5"):
+        step = "  - create: {strategy: all_at_once, retrieve_in: 60 s" + zone + "}\n"
+        world, _ = follow(step)
+        dates.append(world.requests[0].body["retrieve_date"])
+    assert [date[-6:] for date in dates] == ["+00:00", "+02:00", "-05:00"]
+    assert len({datetime.fromisoformat(date) for date in dates}) == 1
 
 
 def test_an_execute_may_carry_a_key() -> None:
