@@ -123,6 +123,10 @@ TELLING: tuple[Mapping[str, Mapping[str, Any]], ...] = (
         "network": {"fail": [{"p": "50 %", "drop": "UpdateFirmware"}]},
     },
     {
+        "create": {"retrieve_in": "50 s", "update_timeout": "2 min"},
+        "network": {"fail": [{"p": "50 %", "drop": "UpdateFirmware", "frame": "answer"}]},
+    },
+    {
         "create": {"max_in_flight": 1, "offline_timeout": "3 s", "update_timeout": "2 min"},
         "install": {"time": "25 s"},
     },
@@ -163,7 +167,20 @@ def strain(draw: random.Random, out: dict[str, Any]) -> None:
     if draw.random() < LIKELY:
         _unite(draw.choice(TOGETHER), creates, out["fleet"])
     out["heal"]["within"] = "15 min"
+    _repeat(creates)
     _go_on(draw, out, creates)
+
+
+def _repeat(creates: list[Any]) -> None:
+    """Let creates with the same Idempotency-Key be the same request, to the second."""
+    first: dict[str, Any] = {}
+    for create in creates:
+        key = create.get("idempotency_key")
+        if key is not None:
+            create.pop("retrieve_in", None)
+            kept = copy.deepcopy(first.setdefault(key, create))
+            create.clear()
+            create.update(kept)
 
 
 def _sensible(plan: list[Any]) -> list[Any]:
@@ -183,8 +200,20 @@ def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None
     for step in out["operator"]:
         if isinstance(step, dict) and "pause" in step and draw.random() < LIKELY:
             step["pause"]["reason"] = draw.choice(REASONS)
+    _share(draw, out)
+    dated = [create for create in _sensible(out["operator"]) if "retrieve_in" in create]
+    for create in dated:
+        create["retrieve_zone"] = draw.choice((0, 2, -5))
+
+
+def _share(draw: random.Random, out: dict[str, Any]) -> None:
+    """Let there be another rollout, or a second call of the same."""
     if draw.random() < 2 * LIKELY:
         draw.choice((_sequel, _twin, _intruder, _usurper))(out["operator"])
+    elif len(out["fleet"]) > 1 and draw.random() < LIKELY:
+        _neighbour(out["operator"], [cohort["cohort"] for cohort in out["fleet"]])
+    if draw.random() < LIKELY:
+        _insist(draw, out["operator"])
 
 
 def _pause_twice(draw: random.Random, plan: list[Any]) -> None:
@@ -219,6 +248,27 @@ def _usurper(plan: list[Any]) -> None:
     begun = _begun(plan)
     pause = {"pause": {"reason": "for others", "refused": "maybe"}}
     plan[begun:begun] = [pause, _other(plan), _execute(OTHER), _read(OTHER), _execute()]
+
+
+def _insist(draw: random.Random, plan: list[Any]) -> None:
+    """The first execute-stage is sent again, as a client does that heard no answer."""
+    begun = _begun(plan)
+    execute = {"execute_stage": {"refused": "maybe", "idempotency_key": "the-first"}}
+    wait = {"hold": draw.choice(("1 ms", "1 s", "9 s"))}
+    plan[begun - 1 : begun] = [execute, wait, copy.deepcopy(execute), "read"]
+
+
+def _neighbour(plan: list[Any], cohorts: list[str]) -> None:
+    """A rollout over other chargers runs while the drill's own is paused."""
+    if any("cohorts" in create or "chargers" in create for create in _sensible(plan)):
+        return
+    other = _other(plan)
+    other["create"]["cohorts"] = cohorts[-1:]
+    for create in _sensible(plan):
+        create["cohorts"] = cohorts[:-1]
+    begun = _begun(plan)
+    pause = {"pause": {"reason": "by itself", "refused": "maybe"}}
+    plan[begun:begun] = [pause, other, _execute(OTHER), _settled(OTHER), _read(OTHER), _execute()]
 
 
 def _begun(plan: list[Any]) -> int:

@@ -8,7 +8,7 @@ execute-stage the rollout is read, because time-outs show nowhere else.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
@@ -41,6 +41,7 @@ _CREATE = (
     "update_timeout", "offline_timeout", "retries", "retry_interval",
 )  # fmt: skip
 EXTENSIONS = frozenset(_CREATE[3:])
+_OF_A_ROLLOUT = (steps.ExecuteStep, steps.PauseStep, steps.ReadStep, steps.WaitStep)
 
 
 class Operator:
@@ -72,6 +73,7 @@ class Operator:
         self._down = False  # the CSMS was killed and not started again
         self._paused: set[str] = set()  # rollouts whose last answered request was a pause
         self._background: list[tuple[str, Running]] = []
+        self._turned_down: set[str] = set()  # rollouts whose create was refused, as it might be
 
     # ------------------------------------------------------------------ the plan
 
@@ -97,9 +99,15 @@ class Operator:
 
     async def _attempt(self, number: int, step: Step) -> bool:
         """Do one step, in the background if it says so; False if it failed."""
+        if step.rollout in self._turned_down and isinstance(step, _OF_A_ROLLOUT):
+            self._leave_out(number, step, "its rollout was refused")
+            return True
         try:
             await self._when(step)
         except StepFailed as failed:
+            if isinstance(step, steps.CallStep) and step.refused == "maybe":
+                self._leave_out(number, step, failed.seen)
+                return True
             self._trouble(number, step, failed)
             return False
         if step.background:
@@ -118,6 +126,10 @@ class Operator:
             await self._do(step)
         except StepFailed as failed:
             self._trouble(number, step, failed)
+
+    def _leave_out(self, number: int, step: StepBase, why: str) -> None:
+        """Go on without a step that may come to nothing."""
+        self._world.recorder.mark("step_left_out", number=number, step=name_of(step), why=why)
 
     def _trouble(self, number: int, step: StepBase, failed: StepFailed) -> None:
         trouble = Trouble(number, name_of(step), failed.expected, failed.seen)
@@ -222,7 +234,10 @@ class Operator:
         request = Request("create", "POST", "/firmware/rollout", body, headers=headers)
         _, outcome = await self.call(request)
         if refusal(step, outcome):
+            if step.rollout not in self.rollouts:
+                self._turned_down.add(step.rollout)
             return
+        self._turned_down.discard(step.rollout)
         rollout_id = demand(outcome, "the rollout to be created").get("rollout_id")
         if not isinstance(rollout_id, str) or not rollout_id:
             raise StepFailed("a rollout_id in the answer to create", f"it was {rollout_id!r}")
@@ -246,7 +261,8 @@ class Operator:
                 body[name] = value
         if step.retrieve_in is not None:
             begin = self._world.epoch + self._world.now() + step.retrieve_in
-            body["retrieve_date"] = datetime.fromtimestamp(begin, UTC).isoformat()
+            zone = timezone(timedelta(hours=step.retrieve_zone)) if step.retrieve_zone else UTC
+            body["retrieve_date"] = datetime.fromtimestamp(begin, zone).isoformat()
         return body
 
     async def _execute(self, step: steps.ExecuteStep) -> None:
@@ -257,7 +273,10 @@ class Operator:
         if not step.background:  # who races does not look first: the calls have to overlap
             await self.read(step.rollout)
         path = f"/firmware/rollout/{rollout_id}/execute-stage"
-        _, outcome = await self.call(Request("execute_stage", "POST", path, rollout=rollout_id))
+        key = step.idempotency_key
+        headers = {} if key is None else {"Idempotency-Key": key}
+        request = Request("execute_stage", "POST", path, rollout=rollout_id, headers=headers)
+        _, outcome = await self.call(request)
         if refusal(step, outcome):
             return
         self._paused.discard(step.rollout)

@@ -113,7 +113,9 @@ class CallStep(StepBase):
     """A request that changes something."""
 
     refused: Literal["maybe"] | Flag = Field(
-        False, description="The CSMS must refuse it, and nothing may happen; `maybe`: it may."
+        False,
+        description="The CSMS must refuse it, and nothing may happen; `maybe`: it may, and the "
+        "plan goes on without the step where its `when` never comes or its rollout was refused.",
     )
 
 
@@ -132,6 +134,9 @@ class CreateStep(CallStep):
     retrieve_in: Duration | None = Field(
         None, description="Chargers start downloading this long after the create."
     )
+    retrieve_zone: int = Field(
+        0, ge=-12, le=14, description="Hours east of UTC: the zone in which that date is written."
+    )
     max_in_flight: Count | None = Field(None, ge=1, description="Extension: chargers at a time.")
     failure_threshold: Share | None = Field(None, description="Extension: share that may fail.")
     update_timeout: Duration | None = Field(None, description="Extension: patience per charger.")
@@ -144,6 +149,9 @@ class ExecuteStep(CallStep):
     """Start the next stage, or resume a paused rollout."""
 
     do: Literal["execute_stage"] = "execute_stage"
+    idempotency_key: str | None = Field(
+        None, min_length=1, description="Calls with the same key are one and the same request."
+    )
 
 
 class PauseStep(CallStep):

@@ -166,6 +166,7 @@ class R43(Checker):
         """Start with nothing listed."""
         super().__init__()
         self._waiting: dict[str, dict[str, Op]] = {}  # charger -> rollout -> the answer
+        self._keys: set[tuple[str, str]] = set()  # rollout and Idempotency-Key of ok answers
         self._got: dict[str, dict[str, Triggered]] = {}  # rollout -> charger -> since the call
         self._ready: dict[str, set[str]] = {}  # op -> who was ready when it was called
         self._freed: dict[str, int] = {}  # rollout -> when a charger last freed its slot
@@ -214,6 +215,11 @@ class R43(Checker):
         op, rollout = fact.op, fact.rollout
         if rollout is None or op.outcome != "ok":
             return
+        if op.key is not None:  # a repeat tells of an earlier moment (D19)
+            again = (rollout.name, op.key) in self._keys
+            self._keys.add((rollout.name, op.key))
+            if again:
+                return
         body = op.reply if isinstance(op.reply, dict) else {}
         listed = texts(body.get("chargers_triggered"))
         self.exercised += 1

@@ -284,7 +284,8 @@ class R06(Checker):
     requirement = Requirement(
         "R06",
         "Create identity",
-        "The same Idempotency-Key gives the same rollout, and different creates different ids.",
+        "The same Idempotency-Key gives the same rollout, or repeats the answer to an "
+        "execute-stage, and different creates give different ids.",
         "API: rollout_id is a unique identifier; contract D19",
         level="PROFILE",
         switches=("D19",),
@@ -295,6 +296,32 @@ class R06(Checker):
         super().__init__()
         self._first: dict[Any, Op] = {}  # key, or op id without a key
         self._owners: dict[str, tuple[Any, Op]] = {}
+        self._executed: dict[tuple[str, str], Op] = {}  # rollout and key -> the first ok one
+
+    @sees(Answered, about=("execute_stage",))
+    def executed(self, view: View, fact: Answered) -> None:
+        """Compare the answer to a repeated execute-stage with the first one."""
+        op, rollout = fact.op, fact.rollout
+        if op.key is None or rollout is None or op.outcome == "info":
+            return
+        first = self._executed.get((rollout.name, op.key))
+        if first is None:
+            if op.outcome == "ok":
+                self._executed[rollout.name, op.key] = op
+            return
+        self.exercised += 1
+        said = [
+            one.reply.get("executed_stage") if isinstance(one.reply, dict) else None
+            for one in (first, op)
+        ]
+        if first.before(op) and (op.outcome != "ok" or said[0] != said[1]):
+            self.accuse(
+                view,
+                who=rollout.name,
+                expected=f"the first answer again: stage {said[0]} was executed",
+                seen=f"{op.status}, executed_stage {said[1]!r}",
+                events=(first.invoked, first.answered, op.invoked, fact.event),
+            )
 
     @sees(Answered, about=("create",))
     def answered(self, view: View, fact: Answered) -> None:

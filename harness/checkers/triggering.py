@@ -54,19 +54,28 @@ class R13(Checker):
         if len(member.triggers) < 2:  # noqa: PLR2004 - the second command
             return
         first = member.triggers[-2]
-        evidence = member.reported is not None and member.reported.index > first.event.index
+        told_since = member.reported is not None and member.reported.index > first.event.index
+        booted, last = member.upgraded, fact.trigger.station.renewed
+        # Whoever has gone back to the old version since may never have been heard of in between.
+        renewed = booted is not None and first.event.index < booted.index == last
+        evidence = told_since or renewed
+        early = member.rollout.due - CLOCK_SKEW > view.now
         asked = member.idle is not None and member.idle.index > first.event.index
         lost = may_be_lost(first, fact.trigger, view)
-        if lost and not evidence and asked:
+        if lost and not evidence and asked and not early:
             return
         why = (
             f"{member.charger} had reported {member.status or 'a status'} in between"
-            if evidence
+            if told_since
+            else f"{member.charger} had booted with another version in between"
+            if renewed
             else "the first had reached it and been answered"
             if first.answered is not None and not lost
             else "its answer was still outstanding"
             if not lost
             else "it was not asked (TriggerMessage) whether it is Idle"
+            if not asked
+            else "Idle says nothing before the retrieve date"
         )
         self.accuse(
             view,
@@ -77,10 +86,11 @@ class R13(Checker):
             events=(
                 first.event,
                 first.answered,
-                member.reported if evidence else None,
+                member.reported if told_since else member.upgraded if renewed else None,
+                member.idle if asked and early else None,
                 fact.event,
             ),
-            switch="D21" if lost and not evidence else None,
+            switch="D21" if lost and not told_since else None,
         )
 
 

@@ -126,6 +126,23 @@ def tries_too_often(patch: Patch) -> None:
     patch.attribute(Update, "_attempts_allowed", property(lambda self: allowed(self) + 3))
 
 
+@wrong("update/7")
+def attempts_are_counted_for_ever(patch: Patch) -> None:
+    """Attempts are counted over all updates: who needed many once, has one each time after that."""
+    made: dict[Charger, int] = {}
+
+    def download(original: Any, self: Update) -> None:
+        made[self.charger] = made.get(self.charger, 0) + 1
+        original(self)
+
+    def failed(original: Any, self: Update, *how: Any) -> None:
+        self.attempts = made[self.charger]
+        original(self, *how)
+
+    method(patch, Update, "_download", download)
+    method(patch, Update, "_download_failed", failed)
+
+
 @wrong("C04")
 def retries_without_waiting(patch: Patch) -> None:
     """The next attempt follows at once, whatever retryInterval says."""

@@ -24,6 +24,18 @@ def installs_while_charging(patch: Patch) -> None:
 
 
 @wrong("transaction/1")
+def charging_ends_for_the_update(patch: Patch) -> None:
+    """A transaction that holds an installation back is ended for it."""
+
+    def install(original: Any, self: Update) -> None:
+        if self.charger.transaction.running:
+            self.charger.transaction.end()
+        original(self)
+
+    method(patch, Update, "_install_when_idle", install)
+
+
+@wrong("transaction/1")
 def forgets_to_install_after_charging(patch: Patch) -> None:
     """An installation that waited for a transaction is never begun."""
     method(patch, Update, "transaction_ended", lambda *_: None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from harness.mutants.registry import handler, wrong
-from reference_csms import rollout, rollout_row, service_rollouts
+from reference_csms import rollout, rollout_plan, rollout_row, service_rollouts
 from reference_csms.rollout_values import Dispatched, changed
 
 if TYPE_CHECKING:
@@ -58,3 +59,13 @@ def date_is_that_of_the_create(patch: Patch) -> None:
         return changed(after, retrieve_at=head.plan.created_at) if open_ else after
 
     handler(patch, Dispatched, created)
+
+
+@wrong("R16", rare=True)
+def zone_of_the_date_is_dropped(patch: Patch) -> None:
+    """A retrieve date in another zone is taken for one in UTC: only its digits are kept."""
+
+    def digits(text: str) -> float:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
+
+    patch.attribute(rollout_plan, "parse_date", digits)

@@ -125,6 +125,19 @@ def time_outs_free_no_slot(patch: Patch) -> None:
     patch.attribute(service_dispatch, "_queue", full)
 
 
+@wrong("R13", rare=True)
+def idle_before_the_date_is_believed(patch: Patch) -> None:
+    """Who waits for its date, and says Idle when asked, is told once more."""
+    idle = rollout_row._idle  # noqa: SLF001 - the decision under mutation
+
+    def believed(row: Any, event: Any, now: float) -> Any:
+        if event.asked and row.intent is Intent.UNSURE:
+            return rollout_row._in_line_again(row)  # noqa: SLF001
+        return idle(row, event, now)
+
+    patch.attribute(rollout_row, "_idle", believed)
+
+
 # ---------------------------------------------------------------------- attempts
 
 

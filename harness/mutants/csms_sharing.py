@@ -76,6 +76,21 @@ def pause_frees_the_chargers(patch: Patch) -> None:
     _conflicts(patch, free)
 
 
+@wrong("L7", "L1", "R28", rare=True)
+def pause_holds_everybody(patch: Patch) -> None:
+    """While one rollout is paused, no other one tells anybody either."""
+    trigger = service_dispatch.trigger
+
+    def held(state: Any, live: Any, charger_id: str, now: float) -> bool:
+        paused = RolloutStatus.PAUSED
+        others = [one for one in state.open.values() if one is not live]
+        if any(one.head.status is paused for one in others):
+            return False
+        return trigger(state, live, charger_id, now)
+
+    patch.attribute(service_dispatch, "trigger", held)
+
+
 # ---------------------------------------------------------------------- whose is it
 
 
@@ -142,6 +157,17 @@ def factory_version_is_what_ran_before(patch: Patch) -> None:
         return apply(state, live, charger_id, event, now)
 
     patch.attribute(service_state.State, "apply", applied)
+
+
+@wrong("R06", rare=True)
+def key_of_an_execute_is_ignored(patch: Patch) -> None:
+    """An Idempotency-Key means something to a create only: an execute-stage is carried out anew."""
+    execute = service_rollouts.execute
+
+    def executed(state: Any, now: float, rollout_id: str, _: str | None) -> Any:
+        return execute(state, now, rollout_id, None)
+
+    patch.attribute(service_rollouts, "execute", executed)
 
 
 # ---------------------------------------------------------------------- reasons

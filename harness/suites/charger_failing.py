@@ -132,6 +132,19 @@ async def after_failure(bench: Bench) -> None:
 
 
 @case(
+    "update/7", "Retries after retries",
+    "an update has all its attempts, however many the one before it needed",
+    properties=("C01", "C04", "C05"), requirement="OCPP 1.6 6.55; OCPP 2.0.1 L01.FR.30",
+)  # fmt: skip
+async def counts_anew(bench: Bench) -> None:
+    """The first update uses its attempts up, the second one needs two."""
+    always = DownloadFault(kind="cut", at=0.3, times=ALWAYS)
+    await bench.ends(await bench.update(retries=2, faults=(always,)))
+    once = DownloadFault(kind="cut", at=0.5)
+    await bench.installs(await bench.update(retries=2, faults=(once,)))
+
+
+@case(
     "connection/1", "The connection breaks during the download",
     "the charger connects again and brings its update to an end",
     properties=("C10", "C15"), requirement="OCPP 2.0.1 L01.FR.01; Part 4 5.3",

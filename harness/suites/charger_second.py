@@ -109,7 +109,7 @@ async def asked_after(bench: Bench) -> None:
 
 @case(
     "transaction/1", "An update while a car charges",
-    "the charger does not install before the transaction is over",
+    "the charger neither installs before the transaction is over nor ends it for that",
     aliases=("TC_L_13", "TC_L_14", "TC_L_15"), properties=("C01", "C06", "C12"),
     needs=("person",), requirement="OCPP 2.0.1 L01.FR.06, L01.FR.33; L02.FR.03",
 )  # fmt: skip
@@ -121,8 +121,16 @@ async def while_charging(bench: Bench) -> None:
     bench.expect(going, "a transaction begins", "none")
     update = await bench.update()
     await bench.reports(update, "Downloaded", "Installing", "DownloadScheduled")
+    await bench.sleep(bench.pace.quiet)
+    bench.expect(not _ended(bench), "the transaction goes on", "it was ended")
     await bench.person("stop charging and unplug the car")
     await bench.installs(update)
+
+
+def _ended(bench: Bench) -> bool:
+    """Whether the charger has told of a transaction's end."""
+    said = bench.heard("StopTransaction", "TransactionEvent")
+    return any(one.payload.get("eventType", "Ended") == "Ended" for one in said)
 
 
 @case(

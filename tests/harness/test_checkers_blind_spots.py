@@ -274,3 +274,83 @@ def test_r46_knows_the_reasons_of_other_pauses(said: str | None, verdict: Verdic
     t.execute(r, [], stage=1)
     t.pause(r, said=said)
     assert t.result("R46").verdict is verdict
+
+
+# ------------------------------------------------------------------ commands that are repeated
+
+
+@pytest.mark.parametrize(
+    ("date", "version", "seen"),
+    [
+        (10, "1.0.0", ""),
+        (3600, "1.0.0", "Idle says nothing before the retrieve date"),
+        (10, "2.0.0", "had booted with another version in between"),
+    ],
+)
+def test_r13_asks_what_idle_is_worth(date: int, version: str, seen: str) -> None:
+    """D21: before its date a charger may well say Idle; one that boots anew has begun."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A")
+    when = (START + timedelta(seconds=date)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    r = t.create("A", "all_at_once", retrieve_date=when)
+    ref = t.invoke("execute_stage", r)
+    t.command(r, "A", retrieveDate=when)
+    t.executed(r, ref, 1, ["A"])
+    t.wait(40)
+    t.close("A")
+    t.boot("A", version=version)
+    asked = t.call(
+        "A", "TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"}, by="csms"
+    )
+    t.answer("A", asked, {"status": "Accepted"}, "charger")
+    t.report("A", "Idle")
+    t.trigger(r, "A", retrieveDate=when)
+    result = t.result("R13")
+    assert (result.verdict is FAIL) is bool(seen)
+    assert not seen or seen in result.findings[0].witness.seen
+
+
+# ------------------------------------------------------------------ repeated requests
+
+
+def insisted(status: int, stage: int = 1, *, key: str = "once") -> Tale:
+    """An execute-stage is sent twice, the second time with this key and this answer."""
+    t = Tale(started_at=START.isoformat())
+    t.boot("A", "B")
+    t.fence("A", "B")
+    r = t.create("AB", "canary")
+    ref = t.invoke("execute_stage", r, headers={"Idempotency-Key": "once"})
+    t.trigger(r, "A")
+    t.executed(r, ref, 1, ["A"])
+    t.update("A")
+    t.wait(5)
+    again = t.invoke("execute_stage", r, headers={"Idempotency-Key": key})
+    if status != 200:
+        t.fail("execute_stage", again, status)
+        return t
+    if stage > 1:
+        t.trigger(r, "B")
+    t.executed(r, again, stage, ["A"] if stage == 1 else ["B"])
+    return t
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "key", "verdict"),
+    [
+        (200, 1, "once", PASS),
+        (200, 2, "once", FAIL),
+        (409, 1, "once", FAIL),
+        (200, 2, "another", INCONCLUSIVE),
+    ],
+)
+def test_r06_wants_the_answer_to_an_execute_again(
+    status: int, stage: int, key: str, verdict: Verdict
+) -> None:
+    """D19: the same key is the same request, carried out once."""
+    assert insisted(status, stage, key=key).result("R06").verdict is verdict
+
+
+def test_r43_knows_a_repeated_answer() -> None:
+    """It lists those of before, who are not sent anything again."""
+    assert insisted(200).result("R43").verdict is PASS
+    assert insisted(200, key="another").result("R43").verdict is FAIL

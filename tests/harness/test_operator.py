@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -229,6 +230,45 @@ def test_a_step_may_want_a_refusal() -> None:
     assert operator.troubles == []
     _, operator = follow(steps, execute_stage=[Ok(200, {})])
     assert operator.troubles[0].seen == "the answer was 200"
+
+
+def test_a_date_may_be_written_in_another_zone() -> None:
+    """It is the same moment."""
+    dates = []
+    for zone in ("", ", retrieve_zone: 2", ", retrieve_zone: -5"):
+        step = "  - create: {strategy: all_at_once, retrieve_in: 60 s" + zone + "}\n"
+        world, _ = follow(step)
+        dates.append(world.requests[0].body["retrieve_date"])
+    assert [date[-6:] for date in dates] == ["+00:00", "+02:00", "-05:00"]
+    assert len({datetime.fromisoformat(date) for date in dates}) == 1
+
+
+def test_an_execute_may_carry_a_key() -> None:
+    """Two with the same key are one request to the CSMS."""
+    step = "  - execute_stage: {idempotency_key: once}\n"
+    world, _ = follow(CREATE + step + "  - execute_stage\n")
+    sent = [one.headers for one in world.requests if one.operation == "execute_stage"]
+    assert sent == [{"Idempotency-Key": "once"}, {}]
+
+
+def test_a_plan_goes_on_without_what_may_come_to_nothing() -> None:
+    """A moment that never comes, and a rollout that was refused as it might be, end no plan."""
+    other = "  - create: {strategy: all_at_once, rollout: other, refused: maybe}\n"
+    steps = (
+        "  - execute_stage: {rollout: other, refused: maybe}\n"
+        "  - read: {rollout: other}\n"
+        "  - {when: {Installed: 1}, pause: {within: 1 s, refused: maybe}}\n"
+        "  - fleet\n"
+    )
+    refused: list[Outcome] = [Ok(201, {"rollout_id": "r1"}), Refused(409, {})]
+    world, operator = follow(CREATE + other + steps, create=[*refused])
+    assert operator.troubles == []
+    assert world.asked.count("create") == 2
+    assert world.asked[-1] == "fleet"
+    assert not {"execute_stage", "read", "pause"} & set(world.asked)
+    needed = steps.replace("1 s, refused: maybe", "1 s")
+    _, operator = follow(CREATE + other + needed, create=[*refused])
+    assert [trouble.step for trouble in operator.troubles] == ["pause"]
 
 
 def test_a_refused_resume_leaves_the_rollout_paused() -> None:
