@@ -126,7 +126,7 @@ def tries_too_often(patch: Patch) -> None:
     patch.attribute(Update, "_attempts_allowed", property(lambda self: allowed(self) + 3))
 
 
-@wrong("update/7")
+@wrong("update/8")
 def attempts_are_counted_for_ever(patch: Patch) -> None:
     """Attempts are counted over all updates: who needed many once, has one each time after that."""
     made: dict[Charger, int] = {}

@@ -132,7 +132,7 @@ async def after_failure(bench: Bench) -> None:
 
 
 @case(
-    "update/7", "Retries after retries",
+    "update/8", "Retries after retries",
     "an update has all its attempts, however many the one before it needed",
     properties=("C01", "C04", "C05"), requirement="OCPP 1.6 6.55; OCPP 2.0.1 L01.FR.30",
 )  # fmt: skip
