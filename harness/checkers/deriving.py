@@ -43,7 +43,7 @@ class R32(Checker):
         if rollout is None or op.outcome != "ok" or not isinstance(op.reply, dict):
             return
         status = op.reply.get("status")
-        if not isinstance(status, str):
+        if not isinstance(status, str) or rollout.repeats(op):
             return
         last = self._seen.get(rollout.name)
         if last is not None and not last.before(op):

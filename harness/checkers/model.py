@@ -182,6 +182,16 @@ class Rollout(msgspec.Struct, eq=False):
         """How many stages, from the first, have any trigger."""
         return max((s.number for s in self.stages if s.triggered), default=0)
 
+    def repeats(self, op: Op) -> bool:
+        """Whether a request came before under its Idempotency-Key.
+
+        Its answer may be that of then, and tell of an earlier moment (D19).
+        """
+        if op.key is None:
+            return False
+        earlier = [self.create] if op.name == "create" else self.executes
+        return any(one is not None and one is not op and one.key == op.key for one in earlier)
+
     def opened(self, stage: int) -> Op | None:
         """Return the execute-stage that began a stage at the earliest: each begins one at most."""
         acting = [one for one in self.executes if one.may_act]

@@ -118,7 +118,7 @@ class PlanFold:
         if op.name in {"create", "read"}:
             self._learn(rollout, body)
         status = body.get("status")
-        if isinstance(status, str):
+        if isinstance(status, str) and not rollout.repeats(op):
             rollout.status = status
             if status in TERMINAL and rollout.finished is None:
                 rollout.finished = op

@@ -354,3 +354,20 @@ def test_r43_knows_a_repeated_answer() -> None:
     """It lists those of before, who are not sent anything again."""
     assert insisted(200).result("R43").verdict is PASS
     assert insisted(200, key="another").result("R43").verdict is FAIL
+
+
+@pytest.mark.parametrize(("key", "verdict"), [("once", PASS), ("another", FAIL)])
+def test_r32_lets_a_repeated_answer_tell_of_before(key: str, verdict: Verdict) -> None:
+    """The first answer said in_progress; the rollout has ended since."""
+    t = Tale()
+    t.boot("A")
+    r = t.create("A", "all_at_once")
+    ref = t.invoke("execute_stage", r, headers={"Idempotency-Key": "once"})
+    t.trigger(r, "A")
+    t.executed(r, ref, 1, ["A"])
+    t.update("A")
+    t.read(r, status="completed")
+    again = t.invoke("execute_stage", r, headers={"Idempotency-Key": key})
+    t.executed(r, again, 1, ["A"], status="in_progress")
+    t.read(r, status="completed")
+    assert t.result("R32").verdict is verdict
