@@ -12,6 +12,7 @@ Fixtures: `drill`, `drilled`, `reference_csms`, `firmware_server`, `virtual_flee
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 from pathlib import Path
@@ -20,10 +21,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_firmdrill.drills import Drill, DrillFailed, DrillResult, failure_of, scenario_file
+from pytest_firmdrill.marks import marked
 from pytest_firmdrill.parts import FirmwareServer, Part, ReferenceCsms, VirtualFleet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
 __all__ = [
     "Drill", "DrillFailed", "DrillResult", "FirmwareServer", "ReferenceCsms", "VirtualFleet",
@@ -42,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--firmdrill-report", metavar="FOLDER", help="keep the drills' reports here (for CI)"
     )
     group.addoption(
-        "--firmdrill-timeout", type=float, default=600.0, metavar="SECONDS",
+        "--firmdrill-timeout", type=_seconds, default=600.0, metavar="SECONDS",
         help="the longest that a drill may take (default: 600)",
     )  # fmt: skip
 
@@ -66,15 +68,26 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 def pytest_runtest_call(item: pytest.Item) -> None:
     """Run the drill of a marked test: in the test's own phase, so that it fails, not errs."""
     __tracebackhide__ = True
-    mark = item.get_closest_marker("drill")
+    mark = marked(item)
     if mark is None:
         return
-    if not mark.args and "scenario" not in mark.kwargs:
-        pytest.fail('the mark needs a scenario: @pytest.mark.drill("smoke")', pytrace=False)
     result = Drill(item)(*mark.args, **mark.kwargs)
     funcargs = getattr(item, "funcargs", {})
     if "drilled" in funcargs:
         funcargs["drilled"] = result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Leave out that all entries of a traceback are hidden: the drill of a mark has none."""
+    report = yield
+    traceback = getattr(report.longrepr, "reprtraceback", None)
+    hidden = "are hidden" in (getattr(traceback, "extraline", None) or "")
+    if traceback is not None and hidden and item.get_closest_marker("drill") is not None:
+        traceback.extraline = None
+    return report
 
 
 # ---------------------------------------------------------------------- fixtures
@@ -127,6 +140,9 @@ def virtual_fleet(request: pytest.FixtureRequest) -> Iterator[Callable[..., Virt
         def start(
             scenario: str, *, csms: ReferenceCsms | None = None, ocpp: str = "", seed: int = -1
         ) -> VirtualFleet:
+            __tracebackhide__ = True
+            if csms is None and not ocpp:
+                pytest.fail("virtual_fleet(…) needs csms=reference_csms or ocpp=", pytrace=False)
             words = ["harness", "fleet", scenario_file(request.node, scenario), "--json"]
             environment = dict(os.environ)
             if csms is not None:
@@ -139,6 +155,17 @@ def virtual_fleet(request: pytest.FixtureRequest) -> Iterator[Callable[..., Virt
             return VirtualFleet(part)
 
         yield start
+
+
+def _seconds(text: str) -> float:
+    """Return a time that a process can be waited for; raises argparse's own error."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"write seconds, more than 0 (found {text!r})")
+    return seconds
 
 
 def _without_key() -> dict[str, str]:

@@ -79,13 +79,14 @@ class Part:
 
     def _next(self, within: float) -> dict[str, Any]:
         """Return the next JSON line; fails the test if there is none."""
-        try:
+        __tracebackhide__ = True
+        with contextlib.suppress(queue.Empty):  # pytest would tell of that error first
             return self._take(within)
-        except queue.Empty:
-            pytest.fail(f"{self.name} said nothing for {within:.0f} s", pytrace=False)
+        pytest.fail(f"{self.name} said nothing for {within:.0f} s", pytrace=False)
 
     def _take(self, within: float) -> dict[str, Any]:
         """Return the next JSON line; raises queue.Empty, and fails the test if the part ended."""
+        __tracebackhide__ = True
         said = self._lines.get(timeout=within)
         if said is None:
             self._lines.put(None)  # whoever asks again hears it again
@@ -96,6 +97,7 @@ class Part:
 
     def until(self, met: Callable[[dict[str, Any]], bool], within: float, what: str) -> Any:
         """Return the first line, said already or to come, for which `met` holds."""
+        __tracebackhide__ = True
         deadline = time.monotonic() + within
         for said in self.said:
             if met(said):
@@ -127,6 +129,7 @@ class FirmwareServer:
 
         Each has `client`, `path`, `outcome` (complete, cut, status …), bytes sent and times.
         """
+        __tracebackhide__ = True
         log = self._part.said
         if requests:
             self._part.until(
@@ -151,10 +154,12 @@ class VirtualFleet:
 
         `fleet.wait_for(booted=10, Installed=9)`; without counts: everybody has booted.
         """
+        __tracebackhide__ = True
 
         def met(said: dict[str, Any]) -> bool:
             wanted = counts or {"booted": said["chargers"]}
             return all(said["states"].get(n, said.get(n, 0)) >= wanted[n] for n in wanted)
 
-        state: dict[str, Any] = self._part.until(met, within, f"{counts or 'everybody has booted'}")
+        what = ", ".join(f"{name}={number}" for name, number in counts.items())
+        state: dict[str, Any] = self._part.until(met, within, what or "everybody has booted")
         return state

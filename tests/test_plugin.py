@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -33,7 +36,7 @@ def pytest_in(
     (project / name).write_text(textwrap.dedent(test))
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options],
-        cwd=project, env={**os.environ, "THEIR_KEY": "k" * 32},
+        cwd=project, env={**os.environ, "THEIR_KEY": "k" * 32, "COLUMNS": "200"},
         capture_output=True, text=True, check=False, timeout=240,
     )  # fmt: skip
 
@@ -81,12 +84,14 @@ def test_a_failure_shows_the_witness_and_the_replay(project: Path) -> None:
         assert told in done.stdout
     assert "subprocess" not in done.stdout
     assert "pytest_firmdrill/" not in done.stdout
+    assert "are hidden" not in done.stdout
     assert list((project / "kept").rglob("report.html"))
     assert "firmdrill run pause" in (project / "junit.xml").read_text(encoding="utf-8")
 
 
 def test_a_mistake_is_told_in_the_first_line(project: Path) -> None:
     """The line that pytest's summary shows; no traceback, and the command below it."""
+    (project / "broken.yaml").write_text("{")
     done = pytest_in(project, """
         import pytest
 
@@ -101,16 +106,52 @@ def test_a_mistake_is_told_in_the_first_line(project: Path) -> None:
         @pytest.mark.drill("smoke", target="nowhere.yaml")
         def test_nowhere():
             pass
+
+        @pytest.mark.drill("smoke", "pause")
+        def test_two_words():
+            pass
+
+        @pytest.mark.drill("smoke")
+        @pytest.mark.drill("pause")
+        def test_two_marks():
+            pass
+
+        @pytest.mark.drill("smoke", virtual=True, seed="abc")
+        def test_seed():
+            pass
+
+        @pytest.mark.drill("smoke", virtual="no")
+        def test_virtual():
+            pass
+
+        @pytest.mark.drill("broken.yaml")
+        def test_broken():
+            pass
+
+        def test_no_name(drill):
+            drill(3)
+
+        def test_an_option(drill):
+            drill("--help")
     """)  # fmt: skip
     assert done.returncode == 1, done.stdout
     for told in (
         "test_misspelt - Failed: there is neither", "did you mean smoke?",
         "reproduce  firmdrill run smok --json",
         "test_nothing - Failed: the mark needs a scenario",
+        "test_two_words - Failed: the mark takes one scenario, and options by name",
+        "test_two_marks - Failed: one test has one mark `drill`",
+        "test_seed - Failed: Invalid value for '--seed': 'abc' is not a valid",
+        "test_virtual - Failed: drill(…): virtual is True or False, not 'no'",
+        "test_broken - Failed: The scenario has 1 problem: broken.yaml:1:2: not YAML",
+        "test_no_name - Failed: a scenario is a YAML file or the name of a shipped one, not 3",
+        "test_an_option - Failed: a scenario is a YAML file or the name of a shipped one, not '--h",
         "test_nowhere - Failed: cannot read nowhere.yaml: No such",
     ):  # fmt: skip
         assert told in done.stdout
     assert "Traceback" not in done.stdout
+    assert "pytest_firmdrill/" not in done.stdout
+    assert "are hidden" not in done.stdout
 
 
 def test_one_exception_class_a_property(project: Path) -> None:
@@ -178,10 +219,20 @@ def test_a_part_that_cannot_start_says_why(project: Path) -> None:
 
         def test_fleet(virtual_fleet):
             virtual_fleet("smoke", ocpp="http://wrong")
+
+        def test_nowhere(virtual_fleet):
+            virtual_fleet("smoke")
+
+        def test_never(virtual_fleet):
+            fleet = virtual_fleet("smoke", ocpp="ws://127.0.0.1:1/")
+            fleet.wait_for(within=1, booted=3, Installed=2)
     """)  # fmt: skip
     assert "no such file" in done.stdout
     assert "write it as ws://" in done.stdout
-    assert "2 failed" in done.stdout
+    assert "virtual_fleet(…) needs csms=reference_csms or ocpp=" in done.stdout
+    assert "the fleet: booted=3, Installed=2 did not come true in 1 s" in done.stdout
+    assert "4 failed" in done.stdout
+    assert "pytest_firmdrill/" not in done.stdout
 
 
 def test_a_target_that_is_down_fails_with_its_address(project: Path) -> None:
@@ -204,6 +255,48 @@ def test_a_target_that_is_down_fails_with_its_address(project: Path) -> None:
     assert "127.0.0.1:1" in done.stdout
 
 
+def test_files_are_looked_for_where_they_are_named(project: Path) -> None:
+    """The target of the command line from there, else from the root; that of a mark by its test."""
+    (project / "csms.yaml").write_text("version: 2\n")
+    (project / "deep").mkdir()
+    (project / "deep" / "near.yaml").write_text("version: 3\n")
+    test = """
+        import pytest
+
+        @pytest.mark.drill("smoke")
+        def test_theirs(): ...
+
+        @pytest.mark.drill("smoke", target="near.yaml")
+        def test_near(): ...
+    """
+    (project / "deep" / "test_deep.py").write_text(textwrap.dedent(test))
+    for target in ("../csms.yaml", "csms.yaml"):
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "--firmdrill-target", target],
+            cwd=project / "deep", capture_output=True, text=True, check=False, timeout=240,
+        )  # fmt: skip
+        assert "cannot read" not in done.stdout, done.stdout
+        assert "csms.yaml:1" in done.stdout
+        assert "deep/near.yaml:1" in done.stdout
+
+
+def test_drills_that_run_at_the_same_time_keep_their_reports_apart(project: Path) -> None:
+    """Long names that end alike, in two workers: the folder is taken before the drill begins."""
+    done = pytest_in(project, """
+        import pytest
+
+        @pytest.mark.parametrize("kind", ["ä", "ö"], ids=lambda kind: kind + 100 * "x")
+        def test_kind(drill, kind):
+            drill("smoke", virtual=True)
+
+        def test_wrong(drill):
+            drill("smok")
+    """, "-n", "2", "--firmdrill-report", "kept")  # fmt: skip
+    assert "1 failed, 2 passed" in done.stdout
+    assert len(list((project / "kept").iterdir())) == 2  # and none of what never ran
+    assert len(list((project / "kept").glob("*/report.html"))) == 2
+
+
 def test_a_drill_that_takes_too_long_is_stopped(project: Path) -> None:
     """The limit ends it as Ctrl-C would: the verdict so far is told."""
     done = pytest_in(project, """
@@ -214,6 +307,49 @@ def test_a_drill_that_takes_too_long_is_stopped(project: Path) -> None:
     """, "--firmdrill-timeout", "3")  # fmt: skip
     assert "the drill took longer than 3 s" in done.stdout
     assert "1 failed" in done.stdout
+    assert "another exception occurred" not in done.stdout
+    never = pytest_in(project, "", "--firmdrill-timeout", "0")
+    assert never.returncode == 4
+    assert "--firmdrill-timeout: write seconds, more than 0" in never.stderr
+
+
+def interrupted(project: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Interrupt pytest alone, as an IDE or a CI server does, once a drill of the demo runs."""
+    (project / "test_it.py").write_text(
+        "import pytest\n\n@pytest.mark.drill('demo')\ndef test_long(): ...\n"
+    )
+    kept = project / "kept" / "test_it.py-test_long"
+    with subprocess.Popen(
+        [sys.executable, "-m", "pytest", "--firmdrill-report", "kept", *options],
+        cwd=project, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as process:  # fmt: skip
+        deadline = time.monotonic() + 60.0
+        while not (kept / "history.ndjson").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=25.0)  # less than a drill is waited for
+    return subprocess.CompletedProcess(process.args, process.returncode, out, "")
+
+
+def test_who_interrupts_pytest_alone_gets_the_report(project: Path) -> None:
+    """The drill is told: it would have gone on, and been killed before it wrote anything."""
+    done = interrupted(project)
+    assert done.returncode == 2, done.stdout
+    assert (project / "kept" / "test_it.py-test_long" / "report.html").is_file()
+
+
+def test_a_time_out_of_somebody_else_ends_the_drill(project: Path) -> None:
+    """pytest-timeout raises in the middle of a drill, which must not go on to its end."""
+    done = pytest_in(project, """
+        import pytest
+
+        @pytest.mark.timeout(4, method="signal")
+        @pytest.mark.drill("demo")
+        def test_long(): ...
+    """, "--firmdrill-report", "kept")  # fmt: skip
+    assert "1 failed" in done.stdout
+    (page,) = (project / "kept").rglob("report.json")
+    assert json.loads(page.read_text(encoding="utf-8"))["exit_code"] == 130
 
 
 def test_the_page_in_the_docs_is_true(project: Path) -> None:
