@@ -3,7 +3,7 @@
 
     python3 run.py demo           the main job, with nothing configured
     python3 run.py test [-- ...]  format, lint, types and tests (what CI runs); `...` goes to pytest
-    python3 run.py lock           refresh constraints.txt from what is newest now
+    python3 run.py lock           write constraints.txt anew from what is installed in .venv
     python3 run.py ANYTHING ...   the firmdrill command, as `firmdrill ANYTHING ...`:
                                   run, check, target, load, import, replay, explore, forecast,
                                   scenario … (`python3 run.py help` lists them all)

@@ -125,6 +125,8 @@ class Drill:
             text = _first_line_first(done.stderr)
             text = text or f"firmdrill ended with {done.returncode}, saying nothing"
             pytest.fail(f"{text}\nreproduce  firmdrill {shlex.join(words)}", pytrace=False)
+        if data["judgement"] is None:  # nothing ran: that is no verdict, not even for check=False
+            pytest.fail(done.stderr.strip(), pytrace=False)
         passed = done.returncode == 0 and data["passed"] is True
         return DrillResult(data, done.stderr.strip(), data["verdict"], passed)
 

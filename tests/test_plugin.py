@@ -249,10 +249,14 @@ def test_a_target_that_is_down_fails_with_its_address(project: Path) -> None:
 
         @pytest.mark.drill("smoke", virtual=True)
         def test_ours(): ...
+
+        def test_unchecked(drill):
+            assert not drill("smoke", check=False).broken
     """, "--firmdrill-target", "csms.yaml")  # fmt: skip
     assert "firmdrill: drills csms.yaml" in done.stdout
-    assert "1 failed, 1 passed" in done.stdout
-    assert "127.0.0.1:1" in done.stdout
+    assert "2 failed, 1 passed" in done.stdout
+    for test in ("test_theirs", "test_unchecked"):
+        assert f"{test} - Failed: the CSMS cannot be reached: http://127.0.0.1:1" in done.stdout
 
 
 def test_files_are_looked_for_where_they_are_named(project: Path) -> None:

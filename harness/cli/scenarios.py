@@ -68,7 +68,10 @@ def validate(files: tuple[str, ...]) -> None:
             problems.append(str(error))
         else:
             size = sum(cohort.count for cohort in found.scenario.fleet)
-            note = "; it expects nothing, so it asserts nothing" * found.scenario.expect.nothing
+            note = (
+                "; without `expect`: judged by its steps and the properties only"
+                * found.scenario.expect.nothing
+            )
             click.echo(f"{name}: valid, {size} chargers{note}")
     if problems:
         plural = "s" if len(problems) != 1 else ""

@@ -134,6 +134,13 @@ def test_a_scenario_can_be_copied_checked_and_shown(tmp_path: Path) -> None:
     beside = json.loads((file.parent / "scenario.schema.json").read_text())
     assert beside == json.loads(call("scenario", "schema").stdout)
     assert f"{file}: valid" in call("scenario", "validate", str(file), "demo").stdout
+    file.write_text(
+        "version: 1\nname: x\nfirmware: {version: '2'}\nfleet: [{cohort: a, count: 1}]\n"
+    )
+    told = call("scenario", "validate", str(file)).stdout
+    assert (
+        "valid, 1 chargers; without `expect`: judged by its steps and the properties only" in told
+    )
     assert call("scenario", "new", str(file)).exit_code == 2
     assert call("scenario", "new", str(tmp_path / "fresh.yaml")).exit_code == 0
     assert call("scenario", "validate", str(tmp_path / "fresh.yaml")).exit_code == 0
