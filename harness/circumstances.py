@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from harness.themes import OTHER, play
 from simulator.profiles import PROFILES
 from simulator.quirks import QUIRKS
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LIKELY = 0.15  # for each row of a table
-OTHER = "other"  # the rollout after, or beside, the one of the drill
 SHARES = ("20 %", "50 %", "100 %")
 DOWNLOADS: tuple[dict[str, Any], ...] = (
     {"dns": True}, {"tls": True}, {"redirect": True}, {"wrong_length": {"at": "50 %"}},
@@ -204,6 +204,8 @@ def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None
     dated = [create for create in _sensible(out["operator"]) if "retrieve_in" in create]
     for create in dated:
         create["retrieve_zone"] = draw.choice((0, 2, -5))
+    if draw.random() < LIKELY:
+        play(draw, out)
 
 
 def _share(draw: random.Random, out: dict[str, Any]) -> None:
