@@ -31,6 +31,7 @@ from harness.suites.charger_cases import inapplicable
 from harness.suites.charger_draws import draw
 from harness.suites.charger_register import all_cases
 from harness.suites.charger_virtual import VIRTUAL, rehearse_case
+from simulator.scenario import built
 from tests.harness.altering import altered
 from tests.harness.test_checkers_bounds import BOUNDS
 from tests.harness.test_checkers_gaps import STORIES
@@ -158,13 +159,17 @@ def record() -> None:
         path = FOLDER / f"sound-{number:02}.ndjson.gz"
         if not path.exists():
             _write(path, rehearse(generate.scenario(number)).history)
+        path = FOLDER / f"sound-rare-{number:02}.ndjson.gz"
+        if not path.exists():
+            _write(path, rehearse(built(generate.rare(number))).history)
 
 
 def _csms(mutant: Mutant) -> Iterator[History]:
+    drawn = generate.rare if mutant.rare else generate.fields
     for number in range(MOST):
         try:
             with mutated(mutant.name):
-                done = rehearse(generate.scenario(number))
+                done = rehearse(built(drawn(number)))
         except (RuntimeError, ValueError, LookupError, StopIteration, TargetError):
             continue  # a mutant that breaks down leaves no whole drill
         if {result.requirement.id for result in done.judgement.failed} & set(mutant.kills):
