@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from harness.cli.problems import reported, stop
 from harness.errors import UsageError
 from harness.forecast import DEFAULTS, Night, Watch, night, outlook, strategy
 from harness.library import find
+from harness.pool import drillers
 from harness.report import forecast as report
 from harness.run_record import ExitCode
 from simulator.event_loop import be_patient
@@ -132,7 +133,7 @@ def _nights(
         be_patient()
         yield from map(night, *parts)
         return
-    pool = ProcessPoolExecutor(workers, initializer=be_patient)
+    pool = drillers(workers)
     try:
         yield from pool.map(night, *parts)
     finally:

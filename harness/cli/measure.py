@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from harness.cli import writing
 from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.mutants import Mutant, every, insist
+from harness.pool import drillers
 from harness.run_record import ExitCode
 from simulator.event_loop import be_patient
 
@@ -94,7 +95,7 @@ def _measured(
         be_patient()
         yield from map(_one, chosen, *parts)
         return
-    pool = ProcessPoolExecutor(workers, initializer=be_patient)
+    pool = drillers(workers)
     try:
         yield from pool.map(_one, chosen, *parts)
     finally:

@@ -8,7 +8,7 @@ import shlex
 import sys
 import textwrap
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.explore import Failure, Outcome, Search, smallest, try_one
 from harness.mutants import insist
+from harness.pool import drillers
 from harness.run_record import ExitCode
 from harness.runner import slug
 from simulator.event_loop import be_patient
@@ -130,7 +131,7 @@ def _outcomes(
                 return
             yield attempt(number)
         return
-    with ProcessPoolExecutor(workers, initializer=be_patient) as pool:
+    with drillers(workers) as pool:
         for begin in range(numbers.start, numbers.stop, _CHUNK * workers):
             if time.monotonic() > deadline:
                 return
