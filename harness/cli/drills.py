@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import datetime
@@ -111,10 +110,7 @@ def drill(
     )
     run_one = virtual_runner.run if virtual else runner.run
     record = run_one(options, live.view(console, quiet=quiet or as_json))
-    show(record, console)
-    if as_json:
-        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
-    sys.exit(int(record.exit_code))
+    sys.exit(int(show(record, console, as_json=as_json)))
 
 
 def _known_mutant(name: str) -> None:

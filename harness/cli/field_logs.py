@@ -11,7 +11,6 @@ from typing import IO, TYPE_CHECKING
 import click
 from rich.console import Console
 
-from harness import report as reports
 from harness.about import version
 from harness.claims import claimed
 from harness.cli.drills import report_folder
@@ -23,6 +22,7 @@ from harness.cli.importing import (
     spare,
     writing,
 )
+from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.cli.recordings import recorded
 from harness.cli.scenarios import SCHEMA_FILE
@@ -39,6 +39,7 @@ from harness.report.block import cleaned
 from harness.review import Reviewer
 from harness.runner import HISTORY
 from harness.verdict import Subject
+from harness.whole_files import forget
 from simulator.scenario import dump, schema
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
     from harness.fieldlog.registry import Recognised
     from harness.history import Event, Header
-    from harness.run_record import RunRecord
+    from harness.run_record import ExitCode, RunRecord
 
 PROBLEMS = "import.txt"
 WRITTEN = (HISTORY, PROBLEMS, "report.html", "report.json", "junit.xml")
@@ -68,6 +69,7 @@ class _Import:
         self._console, self._hidden = console, hidden
         folder.mkdir(parents=True, exist_ok=True)
         self._out: IO[bytes] = claimed(self.history)
+        forget(folder)  # what told of an earlier import
         self._told: IO[str] = (folder / PROBLEMS).open("w", encoding="utf-8")
 
     def close(self) -> None:
@@ -182,11 +184,11 @@ def import_command(
             running.say("Interrupted: what was read until now is kept and judged.")
         running.say(summary.sentence)
         _advise(running, summary)
-        record = _conclude(running, console, as_json=as_json)
+        record, code = _conclude(running, console, as_json=as_json)
     if scenario is not None:
         _write_scenario(scenario, record, chargers)
         running.say(f"scenario   {scenario}: firmdrill run {scenario} --virtual")
-    sys.exit(int(record.exit_code))
+    sys.exit(int(code))
 
 
 def _names(log: Path, encoding: str, options: Options, *, quiet: bool) -> Anonymiser:
@@ -256,16 +258,12 @@ def _write_scenario(path: Path, record: RunRecord, chargers: int | None) -> None
         raise UsageError(f"--scenario {path}: {error.strerror or error}") from error
 
 
-def _conclude(running: _Import, console: Console, *, as_json: bool) -> RunRecord:
-    """Write the report, print the verdict and return the record."""
+def _conclude(running: _Import, console: Console, *, as_json: bool) -> tuple[RunRecord, ExitCode]:
+    """Write the report, print the verdict and return the record, and how the command ends."""
     assert running.reviewer is not None  # noqa: S101 - an import always has a header
     assert running.header is not None  # noqa: S101
     record = recorded(running.header, running.reviewer.review(), running.history, running.folder)
-    reports.write(running.folder, record)
-    reports.console(record, console)
-    if as_json:
-        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
-    return record
+    return record, show(record, console, as_json=as_json)
 
 
 def _zone(name: str) -> tzinfo:

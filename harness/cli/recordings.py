@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from harness import report as reports
 from harness.cli.histories import opened, place
+from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.errors import UsageError
 from harness.history import read, whole
@@ -36,13 +35,7 @@ def judge(history: Path, report: Path | None, *, as_json: bool) -> None:
     path = place(history)
     record = judged(path, report)
     console = Console(stderr=as_json, soft_wrap=True)
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        reports.write(report, record)
-    reports.console(record, console)
-    if as_json:
-        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
-    sys.exit(int(record.exit_code))
+    sys.exit(int(show(record, console, as_json=as_json)))
 
 
 def judged(path: Path, folder: Path | None = None) -> RunRecord:

@@ -224,7 +224,7 @@ def _rerun(file: Path, target: Path | None, report: Path | None, console: Consol
     options = _options(header, path, target, report)
     run = virtual_runner.run if options.virtual else runner.run
     after = run(options, live.view(console, quiet=True))
-    show(after, console)
+    code = show(after, console)
     lost, new = _broken(before) - _broken(after), _broken(after) - _broken(before)
     same = not lost and not new and before.verdict == after.verdict
     told = f"broke {', '.join(sorted(_broken(before))) or 'nothing'}"
@@ -232,7 +232,7 @@ def _rerun(file: Path, target: Path | None, report: Path | None, console: Consol
         console.print(f"reproduced: as recorded, {before.verdict}, {told}")
     else:
         console.print(f"not reproduced: the recording was {before.verdict}, {told}")
-    return int(after.exit_code) if same or after.exit_code else int(ExitCode.FAILED)
+    return int(code) if same or code else int(ExitCode.FAILED)
 
 
 def _options(
