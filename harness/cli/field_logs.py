@@ -262,6 +262,7 @@ def _conclude(running: _Import, console: Console, *, as_json: bool) -> tuple[Run
     """Write the report, print the verdict and return the record, and how the command ends."""
     assert running.reviewer is not None  # noqa: S101 - an import always has a header
     assert running.header is not None  # noqa: S101
+    running.reviewer.cut_short()  # the trace of a drill may end in the middle of it
     record = recorded(running.header, running.reviewer.review(), running.history, running.folder)
     return record, show(record, console, as_json=as_json)
 

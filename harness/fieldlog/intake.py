@@ -36,6 +36,7 @@ SOON = 256  # pieces within which a log says what time it is, if ever
 MOST_BACKS, LEAST_BACKS = 10, 3  # steps back in time that make a log backwards: soon, at its end
 LONGEST = 1e9  # seconds: no drill takes thirty years, and no date holds a million
 NAMELESS = "charger"
+NOT_WHOLE = "events of this drill are missing, and it is judged whole or not at all"
 SERVERS = frozenset({"server", "csms", "central-system", "centralsystem"})
 # A lost frame of these could change who is to blame for what follows.
 WEIGHTY = frozenset({
@@ -110,6 +111,7 @@ class Intake:
         self._waiting: deque[Piece] = deque()
         self._tracks: dict[str, Track] = {}
         self._gaps = 0
+        self._holed = False  # events of a drill that comes back are missing
         self._begun = False  # the first pieces have said where times come from
 
     # ------------------------------------------------------------------ in
@@ -135,6 +137,8 @@ class Intake:
         self.summary.offset = self._clock.offset
         if interrupted:
             self._record("harness", "mark", "interrupted")
+        if self._header is not None and (self.summary.damaged or self._holed):
+            self._record("harness", "mark", "lost", data={"problem": NOT_WHOLE})
         if self._header is None:
             self._record("harness", "mark", "imported", data={
                 "frames": self.summary.frames, "damaged": self.summary.damaged})  # fmt: skip
@@ -356,15 +360,21 @@ class Intake:
         track = self._track(piece)
         track.connections = max(1, track.connections)
         self.summary.frames += 1
+        self._expect(piece.data.get("index"))
         name, time = str(piece.data.get("name", "")), _since(piece.data.get("time"))
         self._record(CHARGER + track.id, piece.way, name, ref=piece.frame[1], time=time,
                      data={"frame": piece.frame})  # fmt: skip
+
+    def _expect(self, index: Any) -> None:
+        """Notice if the next event of a drill is not the one of this number, where it has one."""
+        self._holed |= isinstance(index, int) and index != len(self._started())
 
     def _restore(self, piece: Piece) -> None:
         """Record an event of a drill that a trace has kept beside its records."""
         event = piece.data
         if self._header is None:
             return
+        self._expect(event.get("index"))
         data, time = event.get("data"), _since(event.get("time"))
         source, kind = str(event.get("source", "")), str(event.get("kind", ""))
         if source.startswith(CHARGER) and kind == "open":
