@@ -176,6 +176,8 @@ def import_command(
     # Files are named after customers, too, and the folder's name stands in the report.
     folder = report_folder(report, "import-anonymised" if anonymise else f"import-{log.stem}")
     spare(log, *(folder / name for name in WRITTEN), *filter(None, [scenario]))
+    if scenario is not None and scenario.absolute() in {folder.absolute() / n for n in WRITTEN}:
+        raise UsageError(f"--scenario {scenario} is a file of the report: choose another name")
     with writing(folder), blaming(importer):
         hidden = _names(log, encoding, options, quiet=quiet) if anonymise else None
         running = _Import(folder, console, hidden, quiet=quiet)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import io
 from typing import IO, TYPE_CHECKING
 
 from harness.errors import HistoryError, UsageError
-from harness.fieldlog.packed import MAGIC, Unpacked
+from harness.fieldlog.packed import unpacked
 from harness.history import FORMAT
 from harness.runner import HISTORY
 
@@ -32,9 +31,8 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror or error}") from error
     with file:
-        packed = file.peek(len(MAGIC))[: len(MAGIC)] == MAGIC
         try:
-            yield io.BufferedReader(Unpacked(file)) if packed else file
+            yield unpacked(file)
         except HistoryError as error:
             raise HistoryError(0, f"{path}: {error}") from error
 

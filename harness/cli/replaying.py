@@ -16,6 +16,7 @@ from rich.console import Console
 from harness import live, runner, virtual_runner
 from harness.cli.drills import report_folder
 from harness.cli.histories import is_history, opened, place
+from harness.cli.importing import spare
 from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.cli.recordings import judged
@@ -247,10 +248,12 @@ def _options(
         raise UsageError(f"the drill ran against {name}: name its target file with --target")
     scenario = load(text, name=source or path.name, include=partial(included, source))
     mutant = header.target.get("mutant")
+    folder = report_folder(report, f"again-{scenario.name}")
+    spare(path, folder / runner.HISTORY)  # the recording may be all there is of it
     return runner.Options(
         scenario=scenario,
         source=source or str(path),
-        folder=report_folder(report, f"again-{scenario.name}"),
+        folder=folder,
         text=text,
         seed=header.seed,
         mutant=str(mutant) if mutant and target is None else None,

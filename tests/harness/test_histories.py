@@ -71,6 +71,27 @@ def test_a_history_that_ends_before_the_operator_begins_was_no_drill(
     assert "INCONCLUSIVE" in result.output
 
 
+def test_a_packed_history_gets_a_whole_report(lines: list[bytes], tmp_path: Path) -> None:
+    """The picture is drawn from the file once more; it used to end as a defect of ours."""
+    packed = kept(tmp_path, gzip.compress(b"".join(lines)), "packed.gz")
+    plain = kept(tmp_path, b"".join(lines))
+    seen = []
+    for number, path in enumerate((packed, plain)):
+        folder = tmp_path / str(number)
+        assert call("judge", path, "--report", folder).exit_code == 0
+        seen.append(json.loads((folder / "report.json").read_bytes())["latencies"])
+    assert seen[0] == seen[1] != {}
+
+
+def test_a_drill_is_not_run_again_over_its_recording(lines: list[bytes], tmp_path: Path) -> None:
+    """A failure that does not come again would then be gone for good."""
+    path = kept(tmp_path, b"".join(lines))
+    result = call("replay", tmp_path, "--report", tmp_path)
+    assert result.exit_code == 2
+    assert "choose another place" in result.stderr
+    assert path.read_bytes() == b"".join(lines)
+
+
 def test_an_event_that_was_taken_out_is_missed(lines: list[bytes], tmp_path: Path) -> None:
     """What was left out would be held against the innocent: exit 2, and no verdict."""
     path = kept(tmp_path, b"".join(lines[:20] + lines[21:]))
