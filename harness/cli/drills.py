@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from harness import live, runner, virtual_runner
 from harness.cli.outcome import show
 from harness.cli.problems import reported
+from harness.cli.screen import Screen
 from harness.errors import UsageError
 from harness.library import find
 from harness.target_file import load_target
@@ -95,7 +95,7 @@ def drill(
     if target is not None and (mutant is not None or virtual):
         raise UsageError("--target is a system of yours: no --mutant of ours, no --virtual time")
     # With --json, standard output belongs to the JSON.
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = Screen(stderr=as_json, soft_wrap=True)
     options = runner.Options(
         scenario=found.scenario,
         source=found.source,

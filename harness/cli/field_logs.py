@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from harness.about import version
 from harness.claims import claimed
@@ -26,6 +25,7 @@ from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.cli.recordings import recorded
 from harness.cli.scenarios import SCHEMA_FILE
+from harness.cli.screen import Screen
 from harness.errors import UsageError
 from harness.fieldlog.anonymise import Anonymiser
 from harness.fieldlog.files import LogFile, import_log
@@ -44,6 +44,8 @@ from simulator.scenario import dump, schema
 
 if TYPE_CHECKING:
     from datetime import tzinfo
+
+    from rich.console import Console
 
     from harness.fieldlog.registry import Recognised
     from harness.history import Event, Header
@@ -171,7 +173,7 @@ def import_command(
         form=form or "",
         versions={"firmdrill": version()},
     )
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = Screen(stderr=as_json, soft_wrap=True)
     file = LogFile(log, encoding)
     # Files are named after customers, too, and the folder's name stands in the report.
     folder = report_folder(report, "import-anonymised" if anonymise else f"import-{log.stem}")

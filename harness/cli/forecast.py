@@ -15,6 +15,7 @@ import click
 
 from harness.cli import writing
 from harness.cli.problems import reported, stop
+from harness.cli.screen import say
 from harness.errors import UsageError
 from harness.forecast import DEFAULTS, Night, Watch, night, outlook, strategy
 from harness.library import find
@@ -116,7 +117,7 @@ def forecast(
     }  # fmt: skip
     _publish(about, [one.name for one in plans], nights, out)
     if cut:
-        click.echo(cut, err=True)
+        say(cut, err=True)
     sys.exit(int(code))
 
 
@@ -149,7 +150,7 @@ def _collect(coming: Iterator[Night], nights: list[Night], total: int) -> None:
             told = now
             left = (now - began) / len(nights) * (total - len(nights))
             text = f"{len(nights)} of {total} nights, {write_duration(round(left))} left"
-            click.echo(text, err=True)  # standard output is the table's
+            say(text, err=True)  # standard output is the table's
 
 
 def _publish(about: dict[str, Any], order: list[str], nights: list[Night], out: Path) -> None:
@@ -171,10 +172,10 @@ def _publish(about: dict[str, Any], order: list[str], nights: list[Night], out: 
         writing.write(files, out)
     except UsageError as error:
         problem = error
-    click.echo(report.table(outlooks))  # it took long to find out
+    say(report.table(outlooks))  # it took long to find out
     if problem is not None:
         raise problem
-    click.echo(f"report     {out / REPORT}")
+    say(f"report     {out / REPORT}")
 
 
 def _seconds(text: str, option: str) -> float:

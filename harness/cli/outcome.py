@@ -7,9 +7,8 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import click
-
 from harness import report
+from harness.cli.screen import say
 from harness.processes import deaf_to_interrupts
 from harness.report.block import cleaned
 from harness.run_record import ExitCode
@@ -34,9 +33,9 @@ def show(record: RunRecord, console: Console, *, as_json: bool = False) -> ExitC
             record = replace(record, folder=None, exit_code=code)
         report.console(record, console)
         if as_json:
-            click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
+            say(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
         if problem:
-            click.echo(cleaned(problem), err=True)
+            say(cleaned(problem), err=True)
     return record.exit_code
 
 

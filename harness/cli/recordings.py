@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from harness.cli.histories import opened, place
 from harness.cli.outcome import show
 from harness.cli.problems import reported
+from harness.cli.screen import Screen
 from harness.errors import UsageError
 from harness.history import read, whole
 from harness.review import review
@@ -34,7 +34,7 @@ def judge(history: Path, report: Path | None, *, as_json: bool) -> None:
     """
     path = place(history)
     record = judged(path, report)
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = Screen(stderr=as_json, soft_wrap=True)
     sys.exit(int(show(record, console, as_json=as_json)))
 
 

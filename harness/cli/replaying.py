@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from harness import live, runner, virtual_runner
 from harness.cli.drills import report_folder
@@ -20,6 +19,7 @@ from harness.cli.importing import spare
 from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.cli.recordings import judged
+from harness.cli.screen import Screen
 from harness.errors import TargetError, UsageError
 from harness.fieldlog.files import LogFile, import_log
 from harness.fieldlog.intake import Options
@@ -35,6 +35,8 @@ from simulator.certificates import client_context
 from simulator.scenario import load
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.history import Event, Header
     from harness.run_record import RunRecord
 
@@ -77,7 +79,7 @@ def replay(
     """
     if to is not None and listen is not None:
         raise UsageError("--to and --listen exclude each other: one side is played")
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     if to is None and listen is None:
         sys.exit(_rerun(file, target, report, console))
     side = CHARGER if to is not None else CSMS

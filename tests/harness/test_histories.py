@@ -83,15 +83,6 @@ def test_a_packed_history_gets_a_whole_report(lines: list[bytes], tmp_path: Path
     assert seen[0] == seen[1] != {}
 
 
-def test_a_drill_is_not_run_again_over_its_recording(lines: list[bytes], tmp_path: Path) -> None:
-    """A failure that does not come again would then be gone for good."""
-    path = kept(tmp_path, b"".join(lines))
-    result = call("replay", tmp_path, "--report", tmp_path)
-    assert result.exit_code == 2
-    assert "choose another place" in result.stderr
-    assert path.read_bytes() == b"".join(lines)
-
-
 def test_an_event_that_was_taken_out_is_missed(lines: list[bytes], tmp_path: Path) -> None:
     """What was left out would be held against the innocent: exit 2, and no verdict."""
     path = kept(tmp_path, b"".join(lines[:20] + lines[21:]))

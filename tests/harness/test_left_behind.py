@@ -213,3 +213,39 @@ def test_a_folder_removed_during_the_drill_comes_again(tmp_path: Path) -> None:
     again = judged(folder / runner.HISTORY)
     assert again.judgement == done.judgement
     assert not list(folder.glob("*.part"))
+
+
+# ---------------------------------------------------------------------- nobody reads on
+
+
+@only_posix
+@pytest.mark.parametrize(
+    ("words", "code", "left"),
+    [(["run", "smoke", "--virtual", "--report", "FOLDER"], 0, "report.json"),
+     (["explore", "--runs", "8", "--jobs", "1", "--tries", "1", "--out", "FOLDER",
+       "--mutant", "triggered_twice"], 1, "r13-csms-triggered-twice.yaml"),
+     (["power", "--only", "triggered_twice", "--runs", "2", "--jobs", "1", "--out", "FOLDER"],
+      0, "power.json")],
+)  # fmt: skip
+def test_a_reader_that_goes_ends_no_work(
+    words: list[str], code: int, left: str, tmp_path: Path
+) -> None:
+    """Of `| head` the exit code was 1, a failure, or 0, a pass, and no report was written."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "harness", *words]
+    command = [str(tmp_path) if word == "FOLDER" else word for word in command]
+    done = subprocess.run(command, cwd=ROOT, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (code, b"")
+    assert (tmp_path / left).exists()
+
+
+def test_a_folder_named_like_a_scenario_hides_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`run smoke --report smoke` worked once, and then neither it nor the list did."""
+    monkeypatch.chdir(tmp_path)
+    Path("smoke").mkdir()
+    assert find("smoke").source == "smoke"
+    assert call("scenario", "list").exit_code == 0
