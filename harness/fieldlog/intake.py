@@ -21,6 +21,7 @@ from harness.errors import UsageError
 from harness.fieldlog import sides
 from harness.fieldlog.clock import LogClock
 from harness.fieldlog.frames import CALL, NOTE
+from harness.fieldlog.repeats import NOT_WHOLE, Repeats
 from harness.fieldlog.tracks import BOOT, Track
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
 from harness.history import CHARGER, FIELD_LOG, Header, History
@@ -36,7 +37,6 @@ SOON = 256  # pieces within which a log says what time it is, if ever
 MOST_BACKS, LEAST_BACKS = 10, 3  # steps back in time that make a log backwards: soon, at its end
 LONGEST = 1e9  # seconds: no drill takes thirty years, and no date holds a million
 NAMELESS = "charger"
-NOT_WHOLE = "events of this drill are missing, and it is judged whole or not at all"
 SERVERS = frozenset({"server", "csms", "central-system", "centralsystem"})
 # A lost frame of these could change who is to blame for what follows.
 WEIGHTY = frozenset({
@@ -105,7 +105,7 @@ class Intake:
         self.summary = Summary(side=options.side)
         self._options = options
         self._begin, self._see, self._report = begin, see, report
-        self._clock = LogClock(options.zone, options.year)
+        self._clock, self._repeats = LogClock(options.zone, options.year), Repeats(report)
         self._history: History | None = None
         self._header: Header | None = None  # of a drill that comes back as it was
         self._waiting: deque[Piece] = deque()
@@ -218,7 +218,7 @@ class Intake:
             self._again(piece)
         elif piece.kind == "unusable":
             self._lose(piece, piece.problem)
-        elif piece.kind != "header":
+        elif piece.kind != "header" and not self._repeats.copied(piece, self._clock):
             time, back = self._clock.tick(piece)
             if back:
                 self._forwards(MOST_BACKS)
