@@ -12,8 +12,14 @@ if TYPE_CHECKING:
 
 
 def claimed(path: Path) -> BinaryIO:
-    """Open a file to write it anew, ours until it is closed; UsageError while it is another's."""
-    file = path.open("ab", buffering=1 << 16)  # emptied once it is ours, and not before
+    """Open a file to write it anew, ours until it is closed.
+
+    UsageError while it is another's, and where nothing can be written.
+    """
+    try:
+        file = path.open("ab", buffering=1 << 16)  # emptied once it is ours, and not before
+    except OSError as error:
+        raise _unwritable(path, error) from error
     try:
         _lock(file)
         if path.is_file():  # and no pipe or device
@@ -23,10 +29,15 @@ def claimed(path: Path) -> BinaryIO:
         raise UsageError(
             f"another command is writing into {path.parent} just now: choose another folder"
         ) from None
-    except OSError:
+    except OSError as error:
         file.close()
-        raise
+        raise _unwritable(path, error) from error
     return file
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    why = error.strerror or error
+    return UsageError(f"cannot write {path} ({why}); give another folder with --report")
 
 
 def _lock(file: BinaryIO) -> None:

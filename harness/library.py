@@ -55,13 +55,13 @@ def text_of(source: str) -> tuple[str, str]:
             raise UsageError(f"cannot read {source}: {error.strerror or error}") from error
         except UnicodeDecodeError as error:
             raise UsageError(f"cannot read {source}: it is not UTF-8 ({error.reason})") from error
-    if path.suffix in {SUFFIX, ".yml"} or path.is_dir() or source.startswith("."):
-        raise UsageError(f"there is no scenario file {source}")
     shipped = source.split("/")
     known = names()
-    if source in known:
+    if source in known:  # a folder may be called the same: that of the report, for example
         entry = resources.files("scenarios").joinpath(*shipped[:-1], shipped[-1] + SUFFIX)
         return entry.read_text(encoding="utf-8"), source + SUFFIX
+    if path.suffix in {SUFFIX, ".yml"} or path.is_dir() or source.startswith("."):
+        raise UsageError(f"there is no scenario file {source}")
     close = guess(source, known)
     raise UsageError(
         f"there is neither a file nor a shipped scenario called {source}"

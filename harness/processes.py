@@ -140,14 +140,20 @@ class Child:
                 listener(said)
 
     async def read_errors(self, log: Path | None) -> None:
-        """Keep the last lines of standard error, and all of it in a log file."""
+        """Keep the last lines of standard error, and all of it in a log file.
+
+        A log that cannot be written is none; the child must not wait for it.
+        """
         assert self._process.stderr is not None  # noqa: S101 - it was started with a pipe
         with contextlib.ExitStack() as stack:
-            file = stack.enter_context(log.open("ab")) if log is not None else None
+            file = None
+            with contextlib.suppress(OSError):
+                file = stack.enter_context(log.open("ab", buffering=0)) if log is not None else None
             async for line in self._process.stderr:
                 self._tail.append(line.decode("utf-8", "replace").strip())
                 if file is not None:
-                    file.write(line)
+                    with contextlib.suppress(OSError):
+                        file.write(line)
 
 
 def command(module: str, arguments: Sequence[str]) -> list[str]:

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 from harness import targets
 from harness.about import quirky, scenario_facts, version
 from harness.catalogue import catalogue
-from harness.claims import claimed
 from harness.diagnosis import diagnose
 from harness.drill import Drill, NotConnected
 from harness.errors import TargetError
-from harness.history import Header, History, encode
+from harness.history import Header, History
+from harness.history_file import HistoryFile
 from harness.progress import Progress
 from harness.recorder import Recorder
 from harness.review import review
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from harness.history import Event
     from harness.processes import Child
     from harness.review import Review
     from harness.site import Site
@@ -143,12 +142,13 @@ class _Run:
         self.aliases = {
             before.id: after.id for before, after in zip(written, self.chargers, strict=True)
         }
-        if not self.chargers:
-            return self._nothing(NO_CHARGERS, ExitCode.NOT_RUN)
         self.main = asyncio.current_task()
-        with interrupted_by_signals(self._interrupt):
+        with (
+            HistoryFile(self.options.folder / HISTORY, self._end_without) as file,
+            interrupted_by_signals(self._interrupt),
+        ):
             try:
-                record = await self._drill()
+                record = await self._drill(file)
             except (TargetError, SimulatorError) as error:
                 record = self._nothing(str(error), ExitCode.NOT_RUN)
             except (_Interrupted, asyncio.CancelledError):
@@ -200,7 +200,9 @@ class _Run:
 
     # ------------------------------------------------------------------ the drill
 
-    async def _drill(self) -> RunRecord:
+    async def _drill(self, file: HistoryFile) -> RunRecord:
+        if not self.chargers:
+            return self._nothing(NO_CHARGERS, ExitCode.NOT_RUN)
         async with contextlib.AsyncExitStack() as stack:
             site = await self._site(stack)
             self._go_on()
@@ -210,7 +212,7 @@ class _Run:
             recorder = self.recorder = Recorder(history, clock.now)
             progress = Progress(len(self.chargers))
             history.subscribe(progress.see)
-            _write_as_it_grows(stack, history, self.options.folder / HISTORY)
+            file.follow(history)
             api = await _opened(stack, site.address)
             await api.check()
             await targets.provision(api, self.chargers)
@@ -366,14 +368,3 @@ async def _opened(stack: contextlib.AsyncExitStack, address: Address) -> RestApi
     await api.open()
     stack.push_async_callback(api.close)
     return api
-
-
-def _write_as_it_grows(stack: contextlib.AsyncExitStack, history: History, path: Path) -> None:
-    """Write every event as it comes: a history is evidence even if we are killed."""
-    file = stack.enter_context(claimed(path))
-    file.write(encode(history.header))
-
-    def write(event: Event) -> None:
-        file.write(encode(event))
-
-    history.subscribe(write)

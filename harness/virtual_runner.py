@@ -22,26 +22,48 @@ from harness.history import Header
 from harness.rehearsal import rehearse
 from harness.run_record import Counts, Ending, ExitCode, RunRecord
 from harness.runner import HISTORY, NO_CHARGERS, about, record_of
+from harness.whole_files import forget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
 
     from harness.drill import Drill
     from harness.runner import Options, View
     from harness.virtual_site import VirtualSite
     from harness.virtual_world import VirtualWorld
+    from simulator.faults import ChargerSpec
 
 WORTH_WATCHING = 1000  # chargers: fewer are done before anybody has read a line
 
 
 def run(options: Options, view: View) -> RunRecord:
-    """Run one drill in virtual time from start to record."""
+    """Run one drill in virtual time from start to record; a full disk is an outcome, too."""
     began = time.monotonic()
     options.folder.mkdir(parents=True, exist_ok=True)
     chargers = options.scenario.chargers(options.actual_seed)
-    if not chargers:
-        return _nothing(options, 0, NO_CHARGERS)
-    view.say(f"Rehearsing {len(chargers)} chargers in virtual time …")
+    path = options.folder / HISTORY
+    try:
+        with claimed(path) as file:
+            forget(options.folder)
+            if not chargers:
+                return _nothing(options, 0, NO_CHARGERS)
+            view.say(f"Rehearsing {len(chargers)} chargers in virtual time …")
+            record = _rehearsed(options, chargers, view, file)
+    except TargetError as error:
+        return _nothing(options, len(chargers), str(error))
+    except BrokenPipeError:  # of the screen, not of the file
+        raise
+    except OSError as error:
+        why = error.strerror or error
+        return _nothing(options, len(chargers), f"cannot write {path}: {why}")
+    return replace(record, wall_seconds=time.monotonic() - began)
+
+
+def _rehearsed(
+    options: Options, chargers: Sequence[ChargerSpec], view: View, file: BinaryIO
+) -> RunRecord:
+    """Rehearse, judge and write down; raises TargetError and OSError."""
 
     def header(seed: int) -> Header:
         return Header(
@@ -60,7 +82,6 @@ def run(options: Options, view: View) -> RunRecord:
             from harness.mutants.csms import mutated  # noqa: PLC0415 - imports the reference
 
             stack.enter_context(mutated(options.mutant))
-        file = stack.enter_context(claimed(options.folder / HISTORY))
         judging = stack.enter_context(judged_beside(len(chargers), file))
 
         def begun(site: VirtualSite, drill: Drill) -> None:
@@ -69,19 +90,15 @@ def run(options: Options, view: View) -> RunRecord:
                 view.begin(drill, site.progress, site.world.now)
                 stack.callback(view.end)
 
-        try:
-            done = rehearse(
-                options.scenario,
-                seed=options.actual_seed,
-                header=header,
-                judging=judging,
-                begun=begun,
-                keep=False,
-            )
-        except TargetError as error:
-            return _nothing(options, len(chargers), str(error))
-    record = record_of(options, done.header, done.outcome)
-    return replace(record, wall_seconds=time.monotonic() - began)
+        done = rehearse(
+            options.scenario,
+            seed=options.actual_seed,
+            header=header,
+            judging=judging,
+            begun=begun,
+            keep=False,
+        )
+    return record_of(options, done.header, done.outcome)
 
 
 @contextlib.contextmanager

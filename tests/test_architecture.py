@@ -47,6 +47,7 @@ CORES = (
     "harness/fieldlog/formats_tables.py", "harness/fieldlog/formats_trace.py",
     "harness/fieldlog/frames.py", "harness/fieldlog/intake.py", "harness/fieldlog/likeness.py",
     "harness/fieldlog/moments.py", "harness/fieldlog/objects.py", "harness/fieldlog/registry.py",
+    "harness/fieldlog/repeats.py",
     "harness/fieldlog/replay.py", "harness/fieldlog/replay_turns.py", "harness/fieldlog/script.py",
     "harness/fieldlog/sides.py", "harness/fieldlog/trace.py", "harness/fieldlog/tracks.py",
 )  # fmt: skip

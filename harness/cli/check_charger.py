@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from harness.cli.drills import report_folder
 from harness.cli.problems import reported
+from harness.cli.screen import Screen
 from harness.cli.suite_end import end
 from harness.errors import UsageError
 from harness.report.block import cleaned
@@ -32,6 +32,8 @@ from simulator.units import read_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from rich.console import Console
 
     from harness.suites.charger_cases import Case, Pace
     from harness.suites.charger_signing import Signer
@@ -113,7 +115,7 @@ def charger(prefixes: tuple[str, ...], **options: Any) -> None:
         return
     folder = report_folder(options["report"], "check-charger")
     suite = SuiteReport("chargers", strict=options["strict"], reproduce=_command(prefixes, options))
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     began = time.monotonic()
     if options["simulated"]:
         _simulated(suite, cases, options, console)

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from harness.cli.drills import report_folder
 from harness.cli.problems import reported
+from harness.cli.screen import Screen, say
 from harness.cli.suite_end import end
 from harness.errors import TargetError, UsageError
 from harness.report.block import cleaned
@@ -24,6 +24,8 @@ from simulator.units import read_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from rich.console import Console
 
     from harness.suites.csms_cases import CsmsCase
     from harness.suites.csms_probes import Probe
@@ -76,7 +78,7 @@ def csms(
         reproduce=_command(prefixes, target=target, search=search, expected=expected,
                            strict=strict, mutant=mutant, seed=seed),
     )  # fmt: skip
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     began = time.monotonic()
     _run(suite, result, (drilled, probes), seconds, console)
     result.seconds = time.monotonic() - began
@@ -94,7 +96,7 @@ def _run(
             _collect(csms_run.at_the_door(suite), suite, result, console)
         _collect(csms_run.drilled(suite, cases[0]), suite, result, console)
         if seconds > 0.0:
-            _collect(csms_run.searched(suite, seconds, tell=click.echo), suite, result, console)
+            _collect(csms_run.searched(suite, seconds, tell=say), suite, result, console)
     except (Interrupted, KeyboardInterrupt):
         result.interrupted = True
     except TargetError as error:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from harness import live, runner, virtual_runner
 from harness.cli.outcome import show
 from harness.cli.problems import reported
+from harness.cli.screen import Screen
 from harness.errors import UsageError
 from harness.library import find
 from harness.target_file import load_target
@@ -96,7 +95,7 @@ def drill(
     if target is not None and (mutant is not None or virtual):
         raise UsageError("--target is a system of yours: no --mutant of ours, no --virtual time")
     # With --json, standard output belongs to the JSON.
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = Screen(stderr=as_json, soft_wrap=True)
     options = runner.Options(
         scenario=found.scenario,
         source=found.source,
@@ -111,10 +110,7 @@ def drill(
     )
     run_one = virtual_runner.run if virtual else runner.run
     record = run_one(options, live.view(console, quiet=quiet or as_json))
-    show(record, console)
-    if as_json:
-        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
-    sys.exit(int(record.exit_code))
+    sys.exit(int(show(record, console, as_json=as_json)))
 
 
 def _known_mutant(name: str) -> None:

@@ -8,8 +8,8 @@ from typing import IO
 
 import click
 
-from harness.cli.histories import opened, place
-from harness.cli.importing import spare
+from harness.cli.histories import Lines, named, place
+from harness.cli.importing import progress, spare
 from harness.cli.problems import reported
 from harness.cli.writing import replacing
 from harness.errors import UsageError
@@ -40,13 +40,11 @@ def export(history: Path, output: Path | None, *, anonymise: bool) -> None:
 
 def _export(path: Path, out: IO[bytes], *, anonymise: bool) -> int:
     """Write the records and count them; UsageError if there is none."""
-    hidden = Anonymiser()
-    if anonymise:  # twice through: a name may stand in a text before it is known to be one
-        with opened(path) as file:
-            header, events = read(file)
-            hidden.learn(header, events)
-    with opened(path) as file:
-        header, events = read(file)
+    hidden, lines = Anonymiser(), Lines(path)
+    with progress(lines, quiet=False), named(path):
+        if anonymise:  # twice through: a name may stand in a text before it is known to be one
+            hidden.learn(*read(lines.read()))
+        header, events = read(lines.read())
         if anonymise:
             header, events = hidden.header(header), map(hidden.event, events)
         count = 0

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from harness import report as reports
 from harness.about import version
 from harness.claims import claimed
 from harness.cli.drills import report_folder
@@ -23,9 +21,11 @@ from harness.cli.importing import (
     spare,
     writing,
 )
+from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.cli.recordings import recorded
 from harness.cli.scenarios import SCHEMA_FILE
+from harness.cli.screen import Screen
 from harness.errors import UsageError
 from harness.fieldlog.anonymise import Anonymiser
 from harness.fieldlog.files import LogFile, import_log
@@ -39,14 +39,17 @@ from harness.report.block import cleaned
 from harness.review import Reviewer
 from harness.runner import HISTORY
 from harness.verdict import Subject
+from harness.whole_files import forget
 from simulator.scenario import dump, schema
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from rich.console import Console
+
     from harness.fieldlog.registry import Recognised
     from harness.history import Event, Header
-    from harness.run_record import RunRecord
+    from harness.run_record import ExitCode, RunRecord
 
 PROBLEMS = "import.txt"
 WRITTEN = (HISTORY, PROBLEMS, "report.html", "report.json", "junit.xml")
@@ -68,6 +71,7 @@ class _Import:
         self._console, self._hidden = console, hidden
         folder.mkdir(parents=True, exist_ok=True)
         self._out: IO[bytes] = claimed(self.history)
+        forget(folder)  # what told of an earlier import
         self._told: IO[str] = (folder / PROBLEMS).open("w", encoding="utf-8")
 
     def close(self) -> None:
@@ -169,11 +173,13 @@ def import_command(
         form=form or "",
         versions={"firmdrill": version()},
     )
-    console = Console(stderr=as_json, soft_wrap=True)
+    console = Screen(stderr=as_json, soft_wrap=True)
     file = LogFile(log, encoding)
     # Files are named after customers, too, and the folder's name stands in the report.
     folder = report_folder(report, "import-anonymised" if anonymise else f"import-{log.stem}")
     spare(log, *(folder / name for name in WRITTEN), *filter(None, [scenario]))
+    if scenario is not None and scenario.absolute() in {folder.absolute() / n for n in WRITTEN}:
+        raise UsageError(f"--scenario {scenario} is a file of the report: choose another name")
     with writing(folder), blaming(importer):
         hidden = _names(log, encoding, options, quiet=quiet) if anonymise else None
         running = _Import(folder, console, hidden, quiet=quiet)
@@ -182,11 +188,11 @@ def import_command(
             running.say("Interrupted: what was read until now is kept and judged.")
         running.say(summary.sentence)
         _advise(running, summary)
-        record = _conclude(running, console, as_json=as_json)
+        record, code = _conclude(running, console, as_json=as_json)
     if scenario is not None:
         _write_scenario(scenario, record, chargers)
         running.say(f"scenario   {scenario}: firmdrill run {scenario} --virtual")
-    sys.exit(int(record.exit_code))
+    sys.exit(int(code))
 
 
 def _names(log: Path, encoding: str, options: Options, *, quiet: bool) -> Anonymiser:
@@ -256,16 +262,13 @@ def _write_scenario(path: Path, record: RunRecord, chargers: int | None) -> None
         raise UsageError(f"--scenario {path}: {error.strerror or error}") from error
 
 
-def _conclude(running: _Import, console: Console, *, as_json: bool) -> RunRecord:
-    """Write the report, print the verdict and return the record."""
+def _conclude(running: _Import, console: Console, *, as_json: bool) -> tuple[RunRecord, ExitCode]:
+    """Write the report, print the verdict and return the record, and how the command ends."""
     assert running.reviewer is not None  # noqa: S101 - an import always has a header
     assert running.header is not None  # noqa: S101
+    running.reviewer.cut_short()  # the trace of a drill may end in the middle of it
     record = recorded(running.header, running.reviewer.review(), running.history, running.folder)
-    reports.write(running.folder, record)
-    reports.console(record, console)
-    if as_json:
-        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
-    return record
+    return record, show(record, console, as_json=as_json)
 
 
 def _zone(name: str) -> tzinfo:

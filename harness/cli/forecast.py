@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,11 @@ import click
 
 from harness.cli import writing
 from harness.cli.problems import reported, stop
+from harness.cli.screen import say
 from harness.errors import UsageError
 from harness.forecast import DEFAULTS, Night, Watch, night, outlook, strategy
 from harness.library import find
+from harness.pool import drillers
 from harness.report import forecast as report
 from harness.run_record import ExitCode
 from simulator.event_loop import be_patient
@@ -115,7 +117,7 @@ def forecast(
     }  # fmt: skip
     _publish(about, [one.name for one in plans], nights, out)
     if cut:
-        click.echo(cut, err=True)
+        say(cut, err=True)
     sys.exit(int(code))
 
 
@@ -132,7 +134,7 @@ def _nights(
         be_patient()
         yield from map(night, *parts)
         return
-    pool = ProcessPoolExecutor(workers, initializer=be_patient)
+    pool = drillers(workers)
     try:
         yield from pool.map(night, *parts)
     finally:
@@ -148,7 +150,7 @@ def _collect(coming: Iterator[Night], nights: list[Night], total: int) -> None:
             told = now
             left = (now - began) / len(nights) * (total - len(nights))
             text = f"{len(nights)} of {total} nights, {write_duration(round(left))} left"
-            click.echo(text, err=True)  # standard output is the table's
+            say(text, err=True)  # standard output is the table's
 
 
 def _publish(about: dict[str, Any], order: list[str], nights: list[Night], out: Path) -> None:
@@ -170,10 +172,10 @@ def _publish(about: dict[str, Any], order: list[str], nights: list[Night], out: 
         writing.write(files, out)
     except UsageError as error:
         problem = error
-    click.echo(report.table(outlooks))  # it took long to find out
+    say(report.table(outlooks))  # it took long to find out
     if problem is not None:
         raise problem
-    click.echo(f"report     {out / REPORT}")
+    say(f"report     {out / REPORT}")
 
 
 def _seconds(text: str, option: str) -> float:

@@ -8,7 +8,7 @@ import signal
 import time
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,15 +16,23 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from harness.fieldlog.files import LogFile
+    from collections.abc import Callable, Iterator
 
 EVERY = 10.0  # seconds between two lines where no terminal shows a bar
 
 
+class Read(Protocol):
+    """A file under way: a log or a history."""
+
+    size: int
+    watch: Callable[[int], None]
+
+    def stop(self) -> None:
+        """End it early."""
+
+
 @contextlib.contextmanager
-def progress(file: LogFile, *, quiet: bool) -> Iterator[None]:
+def progress(file: Read, *, quiet: bool) -> Iterator[None]:
     """Show how far a file was read while the block runs: a bar on a terminal, else now and then."""
     screen = Console(stderr=True, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(),
@@ -50,7 +58,7 @@ def progress(file: LogFile, *, quiet: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def interruptible(file: LogFile) -> Iterator[None]:
+def interruptible(file: Read) -> Iterator[None]:
     """Let the first Ctrl-C (or SIGTERM) end the file, the second one everything."""
     before: dict[int, object] = {}
 

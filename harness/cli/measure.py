@@ -8,7 +8,7 @@ import math
 import os
 import sys
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +18,10 @@ from harness import power as measuring
 from harness import power_report
 from harness.cli import writing
 from harness.cli.problems import reported
+from harness.cli.screen import say
 from harness.errors import UsageError
 from harness.mutants import Mutant, every, insist
+from harness.pool import drillers
 from harness.run_record import ExitCode
 from simulator.event_loop import be_patient
 
@@ -71,15 +73,15 @@ def power(
         numbers = {"csms": range(seed, seed + runs), "charger": range(seed, seed + suites)}
         for one in _measured(parts, numbers, seconds, jobs or os.cpu_count() or 1):
             measured.append(one)
-            click.echo(f"{len(measured):>3}/{len(parts)} {_line(one)}")
+            say(f"{len(measured):>3}/{len(parts)} {_line(one)}")
     except (KeyboardInterrupt, BrokenExecutor) as why:
         cut = ExitCode.INTERRUPTED if isinstance(why, KeyboardInterrupt) else ExitCode.INTERNAL
     failed = [one.mutant.name for one in measured if not one.works]
-    click.echo(f"{len(measured) - len(failed)} of {len(measured)} as they should be"
+    say(f"{len(measured) - len(failed)} of {len(measured)} as they should be"
                + (f"; not: {', '.join(failed)}" if failed else ""))  # fmt: skip
     if cut is not None:
         why_cut = "interrupted" if cut is ExitCode.INTERRUPTED else LOST
-        click.echo(f"{why_cut}: {len(parts) - len(measured)} were not measured", err=True)
+        say(f"{why_cut}: {len(parts) - len(measured)} were not measured", err=True)
     if out is not None:
         writing.write(_files(measured), out)
     sys.exit(int(cut or (ExitCode.FAILED if failed else ExitCode.PASSED)))
@@ -94,7 +96,7 @@ def _measured(
         be_patient()
         yield from map(_one, chosen, *parts)
         return
-    pool = ProcessPoolExecutor(workers, initializer=be_patient)
+    pool = drillers(workers)
     try:
         yield from pool.map(_one, chosen, *parts)
     finally:

@@ -12,10 +12,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from harness import processes, targets
 from harness.cli.problems import reported, stop
+from harness.cli.screen import Screen
 from harness.diagnosis import diagnose
 from harness.errors import UsageError
 from harness.history import Header, History
@@ -188,7 +188,7 @@ async def _in_words(
 ) -> None:
     """Say how the fleet is, and once why it cannot connect."""
     explained = False
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     while not stopped.is_set():
         states = ", ".join(f"{name} {count}" for name, count in sorted(progress.states().items()))
         console.print(

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
-from harness import report as reports
-from harness.cli.histories import opened, place
+from harness.cli.histories import Lines, named, place
+from harness.cli.importing import interruptible, progress
+from harness.cli.outcome import show
 from harness.cli.problems import reported
+from harness.cli.screen import Screen
 from harness.errors import UsageError
 from harness.history import read, whole
 from harness.review import review
-from harness.run_record import RunRecord
+from harness.run_record import Ending, ExitCode, RunRecord
+from harness.verdict import Verdict
 
 if TYPE_CHECKING:
     from harness.history import Header
@@ -33,26 +35,42 @@ def judge(history: Path, report: Path | None, *, as_json: bool) -> None:
 
     The verdicts are those of the run; a newer version of firmdrill may see more.
     """
-    path = place(history)
-    record = judged(path, report)
-    console = Console(stderr=as_json, soft_wrap=True)
-    if report is not None:
-        report.mkdir(parents=True, exist_ok=True)
-        reports.write(report, record)
-    reports.console(record, console)
-    if as_json:
-        click.echo(json.dumps(record.to_dict(), ensure_ascii=False, default=str))
-    sys.exit(int(record.exit_code))
+    lines = Lines(place(history))
+    with progress(lines, quiet=False), interruptible(lines):
+        record = _judged(lines, report)
+    console = Screen(stderr=as_json, soft_wrap=True)
+    sys.exit(int(show(record, console, as_json=as_json)))
 
 
 def judged(path: Path, folder: Path | None = None) -> RunRecord:
     """Return the record of a history file; raises UsageError or HistoryError."""
-    with opened(path) as file:
-        header, events = read(file)
+    return _judged(Lines(path), folder)
+
+
+def _judged(lines: Lines, folder: Path | None) -> RunRecord:
+    """Return the record of what is read of a history until it is stopped."""
+    path = lines.path
+    with named(path):
+        header, events = read(lines.read())
         outcome = review(header, whole(events))
+    if lines.stopped and not outcome.judgement.events:
+        raise KeyboardInterrupt
     if not outcome.judgement.events:
         raise UsageError(f"{path} holds no events: there is nothing to judge")
-    return recorded(header, outcome, path, folder)
+    record = recorded(header, outcome, path, folder)
+    return _interrupted(record, outcome.judgement.verdict) if lines.stopped else record
+
+
+def _interrupted(record: RunRecord, seen: Verdict) -> RunRecord:
+    """Return the record of a judge that had to stop: only what is broken is sure."""
+    sure = seen in {Verdict.FAIL, Verdict.ERROR}
+    return replace(
+        record,
+        ending=Ending.INTERRUPTED,
+        exit_code=ExitCode.INTERRUPTED,
+        verdict=str(seen if sure else Verdict.INCONCLUSIVE),
+        problem="interrupted: the history was judged as far as it was read",
+    )
 
 
 def recorded(header: Header, outcome: Review, path: Path, folder: Path | None) -> RunRecord:

@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 
 from harness import live, runner, virtual_runner
 from harness.cli.drills import report_folder
 from harness.cli.histories import is_history, opened, place
+from harness.cli.importing import spare
 from harness.cli.outcome import show
 from harness.cli.problems import reported
 from harness.cli.recordings import judged
+from harness.cli.screen import Screen
 from harness.errors import TargetError, UsageError
 from harness.fieldlog.files import LogFile, import_log
 from harness.fieldlog.intake import Options
@@ -34,6 +35,8 @@ from simulator.certificates import client_context
 from simulator.scenario import load
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from harness.history import Event, Header
     from harness.run_record import RunRecord
 
@@ -76,7 +79,7 @@ def replay(
     """
     if to is not None and listen is not None:
         raise UsageError("--to and --listen exclude each other: one side is played")
-    console = Console(soft_wrap=True)
+    console = Screen(soft_wrap=True)
     if to is None and listen is None:
         sys.exit(_rerun(file, target, report, console))
     side = CHARGER if to is not None else CSMS
@@ -224,7 +227,7 @@ def _rerun(file: Path, target: Path | None, report: Path | None, console: Consol
     options = _options(header, path, target, report)
     run = virtual_runner.run if options.virtual else runner.run
     after = run(options, live.view(console, quiet=True))
-    show(after, console)
+    code = show(after, console)
     lost, new = _broken(before) - _broken(after), _broken(after) - _broken(before)
     same = not lost and not new and before.verdict == after.verdict
     told = f"broke {', '.join(sorted(_broken(before))) or 'nothing'}"
@@ -232,7 +235,7 @@ def _rerun(file: Path, target: Path | None, report: Path | None, console: Consol
         console.print(f"reproduced: as recorded, {before.verdict}, {told}")
     else:
         console.print(f"not reproduced: the recording was {before.verdict}, {told}")
-    return int(after.exit_code) if same or after.exit_code else int(ExitCode.FAILED)
+    return int(code) if same or code else int(ExitCode.FAILED)
 
 
 def _options(
@@ -247,10 +250,12 @@ def _options(
         raise UsageError(f"the drill ran against {name}: name its target file with --target")
     scenario = load(text, name=source or path.name, include=partial(included, source))
     mutant = header.target.get("mutant")
+    folder = report_folder(report, f"again-{scenario.name}")
+    spare(path, folder / runner.HISTORY)  # the recording may be all there is of it
     return runner.Options(
         scenario=scenario,
         source=source or str(path),
-        folder=report_folder(report, f"again-{scenario.name}"),
+        folder=folder,
         text=text,
         seed=header.seed,
         mutant=str(mutant) if mutant and target is None else None,

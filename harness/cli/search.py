@@ -8,7 +8,7 @@ import shlex
 import sys
 import textwrap
 import time
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,11 @@ import click
 
 from harness.checkers import REQUIREMENTS
 from harness.cli.problems import reported
+from harness.cli.screen import say
 from harness.errors import UsageError
 from harness.explore import Failure, Outcome, Search, smallest, try_one
 from harness.mutants import insist
+from harness.pool import drillers
 from harness.run_record import ExitCode
 from harness.runner import slug
 from simulator.event_loop import be_patient
@@ -82,17 +84,17 @@ def explore(
     try:
         for outcome in _outcomes(range(seed, seed + runs), attempt, workers, began + seconds):
             for failure in seen.add(outcome):
-                click.echo(f"drill {outcome.number} breaks {failure.requirement}: {failure.seen}")
+                say(f"drill {outcome.number} breaks {failure.requirement}: {failure.seen}")
             now = time.monotonic()
             if now - told >= TELL_EVERY:
                 told = now
-                click.echo(_line(seen, seed, now - began))
+                say(_line(seen, seed, now - began))
     except (KeyboardInterrupt, BrokenExecutor) as why:
         cut = _cut(why)
-    click.echo(_line(seen, seed, time.monotonic() - began))
-    click.echo(_coverage(seen))
+    say(_line(seen, seed, time.monotonic() - began))
+    say(_coverage(seen))
     for number, error in seen.broken:
-        click.echo(f"drill {number} could not be run: {error}", err=True)
+        say(f"drill {number} could not be run: {error}", err=True)
     _keep(seen, out, 0 if cut else tries)
     sys.exit(int(_code(seen) if cut is None else cut))
 
@@ -100,7 +102,7 @@ def explore(
 def _cut(why: BaseException) -> ExitCode:
     """Say why the search ends here; what it has found is kept."""
     lost = isinstance(why, BrokenExecutor)
-    click.echo(LOST if lost else "interrupted; what was found is kept as it was drawn", err=True)
+    say(LOST if lost else "interrupted; what was found is kept as it was drawn", err=True)
     return ExitCode.INTERNAL if lost else ExitCode.INTERRUPTED
 
 
@@ -130,7 +132,7 @@ def _outcomes(
                 return
             yield attempt(number)
         return
-    with ProcessPoolExecutor(workers, initializer=be_patient) as pool:
+    with drillers(workers) as pool:
         for begin in range(numbers.start, numbers.stop, _CHUNK * workers):
             if time.monotonic() > deadline:
                 return
@@ -167,7 +169,7 @@ def _write(failure: Failure, out: Path) -> None:
     with_mutant = f" --mutant {failure.mutant}" if failure.mutant else ""
     chargers = sum(cohort["count"] for cohort in failure.fields["fleet"])
     how = f"made small in {failure.tried} tries to" if failure.tried else "as it was drawn,"
-    click.echo(
+    say(
         f"{failure.requirement} ({failure.subject}): {how} "
         f"{chargers} chargers and {len(failure.fields['operator'])} steps: {failure.seen}\n"
         f"  firmdrill run {shlex.quote(str(path))} --virtual{with_mutant}"

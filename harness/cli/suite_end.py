@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
+from harness.cli.screen import say
 from harness.report import matrix
 from harness.run_record import ExitCode
 
@@ -25,7 +24,7 @@ def end(suite: SuiteReport, folder: Path, console: Console) -> None:
         matrix.write(folder, suite)
     except OSError as error:
         written = False
-        click.echo(f"the report cannot be written to {folder}: {error}", err=True)
+        say(f"the report cannot be written to {folder}: {error}", err=True)
     matrix.console(suite, console, folder)
     passed = suite.exit_code is ExitCode.PASSED
     sys.exit(int(ExitCode.NOT_RUN if passed and not written else suite.exit_code))

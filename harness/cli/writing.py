@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import IO, TYPE_CHECKING
 
+from harness import whole_files
 from harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,33 +29,15 @@ def write(files: Mapping[str, bytes], out: Path) -> None:
     """Write the files, each whole or not at all; raises UsageError."""
     with _told(out):
         for name, content in files.items():
-            part = out / f"{name}.part"
-            try:
-                part.write_bytes(content)
-                part.replace(out / name)
-            finally:
-                part.unlink(missing_ok=True)
+            whole_files.put(out / name, content)
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Yield a file that takes the place of the one at `path` once it is whole, and not before.
-
-    A pipe or a device is written as it is. Raises UsageError.
-    """
+    """Yield a file as `whole_files.replacing` does; raises UsageError."""
     try:
-        if path.exists() and not path.is_file():
-            with path.open("wb") as file:
-                yield file
-            return
-        real = path.resolve()  # a link stays one
-        part = real.with_name(f"{real.name}.part")
-        try:
-            with part.open("wb") as file:
-                yield file
-            part.replace(real)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_files.replacing(path) as file:
+            yield file
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from error
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from harness.fieldlog.values import Piece
 
+SET = 1e9  # seconds since 1970, in 2001: of an earlier date nobody has ever set the clock
 BLUR = 2.0  # seconds by which lines of several threads may be out of order
 QUARTER, CLOSE, FARTHEST = 900.0, 120.0, 14 * 3600.0  # seconds: zones, and how well they fit
 LOG, MESSAGES, NONE = "log", "messages", "none"
@@ -98,6 +99,14 @@ class LogClock:
             return self._now, back
         self._now = max(self._now, time)
         return self._now, 0.0
+
+    def behind(self, piece: Piece) -> bool:
+        """Whether the log dates a piece before the one that was told the time last.
+
+        Who has no battery for its clock begins in 1970 again and again: that says nothing.
+        """
+        given = self._written(piece) if self.kind == LOG else None
+        return given is not None and SET < given < self._before
 
     def backwards(self, steps: int) -> bool:
         """Whether the log's times go back nearly always, and at least so many times."""

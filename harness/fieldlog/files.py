@@ -47,7 +47,9 @@ MARKS = {
     codecs.BOM_UTF16_BE: "utf-16",
 }
 WIDE = 0.1  # of the zeros that may stand in the other half: letters that need both bytes
-LONGEST = 4 << 20  # bytes of a line; a longer one comes in parts
+# Bytes of a line; a longer one comes in parts. Our own traces hold what an operator read of a whole
+# fleet in one line: 300 bytes a charger.
+LONGEST = 32 << 20
 # A frame inside a string of JSON, and a record that spells one out
 RECORD = re.compile(r"\[\s*[2-6]\s*,\s*\\|\"messageType\"\s*:")
 OFTEN = 1024  # lines between two looks at how far it is

@@ -29,20 +29,24 @@ class NotARecord(Exception):
 
 
 def _records(lines: Iterable[Line]) -> Iterator[Piece]:
+    """Read records among anything else; a trace of ours holds nothing else."""
+    ours = False
     for number, text in lines:
         if not text.strip():
             continue
         try:
             record = decoded(text)
         except NotAFrame as error:
-            if '"direction"' in text or '"messageType"' in text or remains(text):
+            if ours or '"direction"' in text or '"messageType"' in text or remains(text):
                 yield Piece(number, "unusable", problem=str(error))
             continue
         if not isinstance(record, dict) or "messageType" not in record:
-            if remains(text):
+            if ours or remains(text):
                 yield Piece(number, "unusable", problem="no record of a trace")
             continue
-        yield from _pieces(number, record)
+        for piece in _pieces(number, record):
+            ours = ours or piece.kind == "header"
+            yield piece
 
 
 def _pieces(number: int, record: dict[str, Any]) -> Iterator[Piece]:
@@ -80,7 +84,11 @@ def _piece(number: int, record: dict[str, Any], kept: dict[str, Any]) -> Piece:
         session=_session(record),
         when=when if isinstance(when, str | int | float) else None,
         ocpp=subprotocol(str(record.get("ocppVersion") or "")),
-        data={"time": kept["time"], "name": str(record.get("action") or "")}
+        data={
+            "time": kept["time"],
+            "index": kept.get("index"),
+            "name": str(record.get("action") or ""),
+        }
         if isinstance(kept.get("time"), int | float)
         else {},
     )

@@ -21,6 +21,7 @@ from harness.errors import UsageError
 from harness.fieldlog import sides
 from harness.fieldlog.clock import LogClock
 from harness.fieldlog.frames import CALL, NOTE
+from harness.fieldlog.repeats import NOT_WHOLE, Repeats
 from harness.fieldlog.tracks import BOOT, Track
 from harness.fieldlog.values import IN, OUT, RECV, SEND, Piece
 from harness.history import CHARGER, FIELD_LOG, Header, History
@@ -104,12 +105,13 @@ class Intake:
         self.summary = Summary(side=options.side)
         self._options = options
         self._begin, self._see, self._report = begin, see, report
-        self._clock = LogClock(options.zone, options.year)
+        self._clock, self._repeats = LogClock(options.zone, options.year), Repeats(report)
         self._history: History | None = None
         self._header: Header | None = None  # of a drill that comes back as it was
         self._waiting: deque[Piece] = deque()
         self._tracks: dict[str, Track] = {}
         self._gaps = 0
+        self._holed = False  # events of a drill that comes back are missing
         self._begun = False  # the first pieces have said where times come from
 
     # ------------------------------------------------------------------ in
@@ -135,6 +137,8 @@ class Intake:
         self.summary.offset = self._clock.offset
         if interrupted:
             self._record("harness", "mark", "interrupted")
+        if self._header is not None and (self.summary.damaged or self._holed):
+            self._record("harness", "mark", "lost", data={"problem": NOT_WHOLE})
         if self._header is None:
             self._record("harness", "mark", "imported", data={
                 "frames": self.summary.frames, "damaged": self.summary.damaged})  # fmt: skip
@@ -214,7 +218,7 @@ class Intake:
             self._again(piece)
         elif piece.kind == "unusable":
             self._lose(piece, piece.problem)
-        elif piece.kind != "header":
+        elif piece.kind != "header" and not self._repeats.copied(piece, self._clock):
             time, back = self._clock.tick(piece)
             if back:
                 self._forwards(MOST_BACKS)
@@ -356,15 +360,21 @@ class Intake:
         track = self._track(piece)
         track.connections = max(1, track.connections)
         self.summary.frames += 1
+        self._expect(piece.data.get("index"))
         name, time = str(piece.data.get("name", "")), _since(piece.data.get("time"))
         self._record(CHARGER + track.id, piece.way, name, ref=piece.frame[1], time=time,
                      data={"frame": piece.frame})  # fmt: skip
+
+    def _expect(self, index: Any) -> None:
+        """Notice if the next event of a drill is not the one of this number, where it has one."""
+        self._holed |= isinstance(index, int) and index != len(self._started())
 
     def _restore(self, piece: Piece) -> None:
         """Record an event of a drill that a trace has kept beside its records."""
         event = piece.data
         if self._header is None:
             return
+        self._expect(event.get("index"))
         data, time = event.get("data"), _since(event.get("time"))
         source, kind = str(event.get("source", "")), str(event.get("kind", ""))
         if source.startswith(CHARGER) and kind == "open":

@@ -11,11 +11,19 @@ import zlib
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from _typeshed import WriteableBuffer
 
 MAGIC = b"\x1f\x8b"
 GZIP = zlib.MAX_WBITS | 16  # zlib's word for gzip with its header and check sum
 PACKED = 1 << 16  # bytes that are read at once
+
+
+def unpacked(file: BufferedReader) -> BufferedReader:
+    """Return the file, or what is inside if it is packed; it must stand at its beginning."""
+    packed = file.peek(len(MAGIC))[: len(MAGIC)] == MAGIC
+    return io.BufferedReader(Unpacked(file)) if packed else file
 
 
 class Unpacked(io.RawIOBase):

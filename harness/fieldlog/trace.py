@@ -46,7 +46,7 @@ def records(header: Header, events: Iterable[Event]) -> Iterator[dict[str, Any]]
             continue
         if waiting is not None:
             yield waiting
-        meta: dict[str, Any] = {"time": event.time}
+        meta: dict[str, Any] = {"time": event.time, "index": event.index}
         if kept_header is not None:
             meta["header"], kept_header = kept_header, None
         if beside:
@@ -122,6 +122,4 @@ def _stamp(start: datetime, time: float) -> str:
 
 
 def _kept(event: Event) -> dict[str, Any]:
-    kept: dict[str, Any] = msgspec.to_builtins(event)
-    kept.pop("index")
-    return kept
+    return dict(msgspec.to_builtins(event))

@@ -9,6 +9,7 @@ import msgspec
 
 from harness.load.page import PAGE, html
 from harness.load.share import Dashboard
+from harness.whole_files import put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +23,8 @@ def write(folder: Path, record: LoadRecord) -> None:
     """Write the report into the run's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(record.to_dict(), ensure_ascii=False, indent=1, default=str)
-    (folder / JSON).write_text(text + "\n", encoding="utf-8")
-    (folder / PAGE).write_text(html(json.loads(text)), encoding="utf-8")
+    put(folder / JSON, text + "\n")
+    put(folder / PAGE, html(json.loads(text)))
 
 
 def dashboard(share: dict[str, Any]) -> Dashboard:

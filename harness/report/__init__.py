@@ -13,6 +13,7 @@ from harness.report.html import html
 from harness.report.json_file import report_json
 from harness.report.junit import junit
 from harness.report.picture import picture
+from harness.whole_files import put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,10 +24,16 @@ __all__ = ["console", "write"]
 
 
 def write(directory: Path, run: RunRecord) -> None:
-    """Write report.html, report.json and junit.xml into `directory` (made if missing)."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Write report.html, report.json and junit.xml into `directory` (made if missing).
+
+    Each is whole or absent; raises OSError.
+    """
     seen = picture(run)
-    (directory / "report.json").write_text(report_json(run, seen), encoding="utf-8")
-    (directory / "junit.xml").write_text(junit(run), encoding="utf-8")
-    page = html(run, seen).encode("utf-8", "replace")  # JSON may hold half a surrogate pair
-    (directory / "report.html").write_bytes(page)
+    files = {
+        "report.json": report_json(run, seen).encode(),
+        "junit.xml": junit(run).encode(),
+        "report.html": html(run, seen).encode("utf-8", "replace"),  # half a surrogate pair
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        put(directory / name, content)

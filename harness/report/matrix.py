@@ -18,6 +18,7 @@ from rich.text import Text
 from harness.report.block import STYLES, cleaned
 from harness.report.junit import clean, witness_text
 from harness.verdict import Verdict
+from harness.whole_files import put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
 
 
 def write(folder: Path, suite: SuiteReport) -> None:
-    """Write the three files into a folder that exists."""
+    """Write the three files into a folder that exists, each whole or not at all."""
     facts = json.dumps(suite.to_dict(), indent=1, default=str) + "\n"
-    (folder / "report.json").write_text(facts, encoding="utf-8")
-    (folder / "junit.xml").write_text(junit(suite), encoding="utf-8")
+    put(folder / "report.json", facts)
+    put(folder / "junit.xml", junit(suite))
     page = html(suite).encode("utf-8", "replace")  # JSON may hold half a surrogate pair
-    (folder / "report.html").write_bytes(page)
+    put(folder / "report.html", page)
 
 
 def html(suite: SuiteReport) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from harness.fieldlog.packed import unpacked
 from harness.history import read
 from harness.report.sequence import sequences
 from harness.review import is_field_log
@@ -107,16 +108,16 @@ def picture(run: RunRecord) -> Picture:
     """Return the picture of a drill; an empty one where nothing was recorded."""
     if run.history is None or not run.history.exists():
         return Picture()
-    with run.history.open(encoding="utf-8") as lines:
-        _, events = read(lines)
+    with run.history.open("rb") as file:
+        _, events = read(unpacked(file))
         drawn = _Drawing(run.counts.chargers)
         for event in events:
             drawn.see(event)
     wanted = _wanted(run, drawn.picture.failures)
     if run.header is not None and is_field_log(run.header):
         drawn.picture.sequences = _sequences(run, drawn.everybody(wanted))
-    with run.history.open(encoding="utf-8") as lines:
-        _, events = read(lines)
+    with run.history.open("rb") as file:
+        _, events = read(unpacked(file))
         drawn.picture.lanes = _lanes(events, dict(itertools.islice(wanted.items(), MOST_LANES)))
     drawn.picture.lanes_left_out = max(0, len(wanted) - MOST_LANES)
     return drawn.finish()
@@ -124,8 +125,8 @@ def picture(run: RunRecord) -> Picture:
 
 def _sequences(run: RunRecord, wanted: dict[str, str]) -> list[Sequence]:
     assert run.history is not None  # noqa: S101 - the picture was drawn from it
-    with run.history.open(encoding="utf-8") as lines:
-        _, events = read(lines)
+    with run.history.open("rb") as file:
+        _, events = read(unpacked(file))
         return sequences(events, dict(itertools.islice(wanted.items(), MOST_LANES)), run.judgement)
 
 

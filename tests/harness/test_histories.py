@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,11 +16,14 @@ from harness.cli import main
 from harness.history import encode
 from harness.library import find
 from harness.rehearsal import rehearse
+from harness.review import Reviewer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from click.testing import Result
+
+    from harness.history import Event
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +74,18 @@ def test_a_history_that_ends_before_the_operator_begins_was_no_drill(
     result = call("judge", kept(tmp_path, b"".join(lines[: start + 2])))
     assert result.exit_code == 3
     assert "INCONCLUSIVE" in result.output
+
+
+def test_a_packed_history_gets_a_whole_report(lines: list[bytes], tmp_path: Path) -> None:
+    """The picture is drawn from the file once more; it used to end as a defect of ours."""
+    packed = kept(tmp_path, gzip.compress(b"".join(lines)), "packed.gz")
+    plain = kept(tmp_path, b"".join(lines))
+    seen = []
+    for number, path in enumerate((packed, plain)):
+        folder = tmp_path / str(number)
+        assert call("judge", path, "--report", folder).exit_code == 0
+        seen.append(json.loads((folder / "report.json").read_bytes())["latencies"])
+    assert seen[0] == seen[1] != {}
 
 
 def test_an_event_that_was_taken_out_is_missed(lines: list[bytes], tmp_path: Path) -> None:
@@ -153,3 +170,38 @@ def test_a_header_alone_holds_nothing(lines: list[bytes], tmp_path: Path) -> Non
     assert "there is nothing to judge" in call("judge", path).stderr
     assert "nothing was exported" in call("export", path).stderr
     assert encode(rehearse(find("smoke").scenario).header) == lines[0]
+
+
+def test_a_judge_that_is_interrupted_says_what_it_has_seen(
+    lines: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit 130 and a report, as of a drill; half of a history proves nothing."""
+    path = kept(tmp_path, b"".join(lines))
+    plain, seen = Reviewer.see, []
+
+    def see(reviewer: Reviewer, event: Event) -> None:
+        plain(reviewer, event)
+        seen.append(event)
+        if len(seen) == 100:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Reviewer, "see", see)
+    result = call("judge", path, "--report", tmp_path / "report")
+    assert result.exit_code == 130, result.output
+    assert "verdict     INCONCLUSIVE" in result.stdout
+    assert len(seen) < 110
+    report = json.loads((tmp_path / "report" / "report.json").read_bytes())
+    assert report["problem"].startswith("interrupted")
+
+
+@pytest.mark.parametrize("words", [["judge"], ["export", "--anonymise", "-o", "/dev/null"]])
+def test_long_work_on_a_history_says_how_far_it_is(
+    lines: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """On standard error, as an import does; 200 MB were judged for half a minute in silence."""
+    monkeypatch.setattr("harness.cli.importing.EVERY", 0.0)
+    path = kept(tmp_path, gzip.compress(b"".join(lines)))
+    result = call(*words, path)
+    assert result.exit_code == 0
+    assert "MB read (" in result.stderr
+    assert "MB read (" not in result.stdout

@@ -364,3 +364,14 @@ def test_the_importers_of_the_docs_work_outside_the_package(
     assert "Read as our gateway's" in done.stdout
     assert f"line {line}: not JSON" in done.stdout
     assert "imported 2 of 3 frames, 1 charger, 1 session" in done.stdout
+
+
+def test_a_scenario_takes_no_place_of_the_report(tmp_path: Path) -> None:
+    """Exit 2, and the history that is there stays."""
+    log = Path(__file__).parent / "samples" / "microocpp.log"
+    (tmp_path / "history.ndjson").write_text("precious")
+    words = ["--report", str(tmp_path), "--scenario", str(tmp_path / "history.ndjson")]
+    result = CliRunner().invoke(main, ["import", str(log), *words])
+    assert result.exit_code == 2
+    assert "is a file of the report" in result.stderr
+    assert (tmp_path / "history.ndjson").read_text() == "precious"

@@ -10,6 +10,7 @@ import gzip
 import json
 import tempfile
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -341,13 +342,18 @@ def test_a_log_in_one_line_is_read_in_linear_time(name: str, tmp_path: Path) -> 
     assert many < 8 * few
 
 
-def test_a_row_of_a_page_that_lost_its_beginning_is_reported(tmp_path: Path) -> None:
+def test_a_row_of_a_page_that_lost_its_beginning_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Also where a whole row follows in the same line, and where a line is read in parts."""
+    monkeypatch.setattr("harness.fieldlog.files.LONGEST", 4 << 20)
     rows = BYTES["everest.html"].decode().replace("\n", " ")
     whole = rows.count("<tr class=")
     cut = rows.replace('<tr class="', "<tr cl", 1)
     seen = read_text(tmp_path, cut + "\n", form="everest-html")
     assert (len(seen.frames), seen.summary.damaged) == (len(KNOWN["everest.html"]) - 1, 1)
-    many = read_text(tmp_path, rows * 1200, form="everest-html")
+    days = (date(2026, 3, 14) + timedelta(days=n) for n in range(1200))
+    nights = "".join(rows.replace("2026-03-14", str(day)) for day in days)
+    many = read_text(tmp_path, nights, form="everest-html")
     assert many.summary.frames + many.summary.damaged >= 1200 * (whole - 1)
     assert 0 < many.summary.damaged < 10

@@ -256,6 +256,17 @@ def test_a_drill_is_run_again_from_its_history(tmp_path: Path) -> None:
     ).read_bytes().splitlines()[1:]
 
 
+def test_a_drill_is_not_run_again_over_its_recording(tmp_path: Path) -> None:
+    """A failure that does not come again would then be gone for good."""
+    runner, history = CliRunner(), tmp_path / "history.ndjson"
+    runner.invoke(main, ["run", "smoke", "--virtual", "--report", str(tmp_path), "-q"])
+    before = history.read_bytes()
+    again = runner.invoke(main, ["replay", str(tmp_path), "--report", str(tmp_path)])
+    assert again.exit_code == 2
+    assert "choose another place" in again.stderr
+    assert history.read_bytes() == before
+
+
 def test_a_failing_drill_fails_again(tmp_path: Path) -> None:
     """A mutant's drill reproduces with the mutant that its history names."""
     runner = CliRunner()

@@ -33,7 +33,10 @@ def test_zeros_at_the_end_of_a_table_are_no_row(tmp_path: Path) -> None:
 
 def test_two_frames_with_times_in_one_line(tmp_path: Path) -> None:
     """A line end was lost: the second frame must not swallow the first."""
-    lines = f"2026-03-14T22:00:00Z [MO] Send: {ASKED} 2026-03-14T22:00:01Z [MO] Recv: {TOLD}\n" * 3
+    lines = "".join(
+        f"2026-03-14T22:0{n}:00Z [MO] Send: {ASKED} 2026-03-14T22:0{n}:01Z [MO] Recv: {TOLD}\n"
+        for n in range(3)
+    )
     assert len(read_text(tmp_path, lines, form="microocpp").frames) == 6
 
 
