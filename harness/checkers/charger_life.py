@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.base import Checker, sees
-from harness.checkers.charger_rules import charger_rule, is_full, is_signed
+from harness.checkers.charger_rules import charger_rule, is_signed
 from harness.checkers.facts import (
     Called,
     Closed,
@@ -101,7 +101,7 @@ class C06(Checker):
                 seen=f"{fact.status} during transaction {name}",
                 events=(start, fact.trigger.event, fact.event),
                 # 1.6 core only recommends it.
-                grade=Grade.VIOLATES if is_full(fact.trigger) else Grade.TOLERATED,
+                grade=Grade.VIOLATES if fact.trigger.full else Grade.TOLERATED,
             )
 
 
@@ -277,7 +277,7 @@ class C13(Checker):
     @sees(Reported, about=("InvalidSignature", "Installed"))
     def reported(self, _view: View, fact: Reported) -> None:
         """A refused signature, or a signed image installed, is owed an event."""
-        if fact.trigger is None or not is_full(fact.trigger):
+        if fact.trigger is None or not fact.trigger.full:
             return
         if fact.status == "InvalidSignature":
             self._owe(fact.trigger, "InvalidFirmwareSignature", fact.event)

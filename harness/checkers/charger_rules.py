@@ -35,11 +35,6 @@ def charger_rule(number: str, title: str, sentence: str, source: str) -> Require
     return Requirement(number, title, sentence, source, Subject.CHARGER)
 
 
-def is_full(trigger: Trigger) -> bool:
-    """Whether the update speaks the fourteen statuses of 2.x and of the security extension."""
-    return "firmware" in trigger.payload
-
-
 def is_signed(trigger: Trigger) -> bool:
     """Whether the command carried a signature."""
     firmware = trigger.payload.get("firmware")
@@ -118,7 +113,7 @@ class C01(Checker):
         if fact.request_id is None:
             trigger = self._meant(fact, trigger)
         last, event = self._last.get(trigger, (START, trigger.event))
-        full = is_full(trigger)
+        full = trigger.full
         if last == START and self._of_a_gap(view, fact, trigger):
             self.doubt = "a status that may belong to a command before the log"
             return
@@ -148,7 +143,7 @@ class C01(Checker):
         """Whether a status may be the last word of an update whose command the log misses."""
         if trigger not in self._after_gap or not view.timed:
             return False
-        first = next_statuses(START, full=is_full(trigger), signed=is_signed(trigger))
+        first = next_statuses(START, full=trigger.full, signed=is_signed(trigger))
         soon = trigger.answered is None or fact.event.time - trigger.event.time < CROSSING
         # After a boot nothing of an earlier update is left to say but how it ended.
         left = not self._after_gap[trigger] or RANK.get(fact.status) == RANK["Installed"]
@@ -162,9 +157,9 @@ class C01(Checker):
         earlier = fact.station.triggers[-2:-1]
         if trigger in self._last or not earlier:
             return trigger
-        first = next_statuses(START, full=is_full(trigger), signed=is_signed(trigger))
+        first = next_statuses(START, full=trigger.full, signed=is_signed(trigger))
         last, _ = self._last.get(earlier[0], (START, None))
-        goes_on = next_statuses(last, full=is_full(earlier[0]), signed=is_signed(earlier[0]))
+        goes_on = next_statuses(last, full=earlier[0].full, signed=is_signed(earlier[0]))
         belongs = fact.status in goes_on and fact.status not in first
         return earlier[0] if belongs else trigger
 
@@ -274,7 +269,7 @@ class C09(Checker):
     def reported(self, view: View, fact: Reported) -> None:
         """Judge the request id of one status."""
         connection, latest = fact.station.connection, fact.station.triggers[-1:]
-        if fact.status == "Idle" or connection is None or not latest or not is_full(latest[0]):
+        if fact.status == "Idle" or connection is None or not latest or not latest[0].full:
             return
         self.exercised += 1
         if fact.request_id is not None and fact.request_id in fact.station.by_request:
@@ -380,7 +375,7 @@ class C14(Checker):
         at = mine.index(trigger)
         before = mine[at - 1] if at else None
         running = before is not None and before.member is not None and not before.member.final
-        if before is None or not running or not is_full(trigger) or before.refused:
+        if before is None or not running or not trigger.full or before.refused:
             return
         if before.member is None or before.member.reported is None:
             return  # it has not said that it began

@@ -95,6 +95,11 @@ class Trigger(msgspec.Struct, eq=False):
     answered: Event | None = None
 
     @property
+    def full(self) -> bool:
+        """Whether its update speaks the fourteen statuses of 2.x and the security extension."""
+        return "firmware" in self.payload
+
+    @property
     def refused(self) -> bool:
         """Whether the charger said no (D20)."""
         return self.answer.startswith("CALLERROR") or self.answer in {
@@ -131,6 +136,7 @@ class Member(msgspec.Struct, eq=False):
     status: str = ""  # the last OCPP status of its own update
     highest: int = 0  # highest rank reported in this attempt
     reported: Event | None = None  # its last status
+    understood: Event | None = None  # its last one that its version has: others may be passed over
     silences: list[tuple[float, float]] = []  # (length, ended at), >= 1 s
     lapsed: bool = False  # it went on although D30 may have settled a failed download before
     downloading: Event | None = None  # the Downloading that no DownloadFailed has closed yet

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from harness.checkers.base import Checker, sees
-from harness.checkers.charger_rules import charger_rule, is_full
+from harness.checkers.charger_rules import charger_rule
 from harness.checkers.facts import Booted, Interrupted, Reported, Served
 from harness.checkers.settling import no_retry_left
 from harness.verdict import Grade
@@ -129,7 +129,7 @@ class C07(Checker):
         self._booted[charger] = fact
         latest: Trigger = fact.station.triggers[-1]
         has_reason = latest.event.name == "UpdateFirmware"  # a boot of 1.6 has no reason to give
-        if is_full(latest) and has_reason and fact.reason != "FirmwareUpdate":
+        if latest.full and has_reason and fact.reason != "FirmwareUpdate":
             self.exercised += 1
             # A power cut in the middle boots for its own reason; only the next status can tell.
             self._reasons(view, fact, latest)

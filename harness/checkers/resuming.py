@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from harness.checkers.base import Checker, sees
@@ -13,7 +14,7 @@ from harness.contract import TERMINAL
 from harness.verdict import Requirement
 
 if TYPE_CHECKING:
-    from harness.checkers.model import Op, Rollout
+    from harness.checkers.model import Member, Op, Rollout
     from harness.checkers.view import View
     from harness.history import Event
 
@@ -119,7 +120,13 @@ class R23(Checker):
         if resume is None or resume[0].answered is None or resume[0].outcome != "ok":
             return
         op, stage, waiting = resume
-        left = [c for c in sorted(waiting) if self._reachable(view, rollout, c, op)]
+        slots = cache(partial(slots_for_all, view, rollout))  # looks at everybody: once a stage
+        left = [
+            charger
+            for charger in sorted(waiting)
+            if self._reachable(view, rollout.members[charger], op)
+            and (rollout.status in TERMINAL or slots(rollout.members[charger].stage))
+        ]
         if left:
             self.accuse(
                 view,
@@ -131,19 +138,16 @@ class R23(Checker):
             )
 
     @staticmethod
-    def _reachable(view: View, rollout: Rollout, charger: str, op: Op) -> bool:
-        """Whether a charger was connected throughout, beyond the dispatch bound, with a slot."""
-        station = view.stations.get(charger)
+    def _reachable(view: View, member: Member, op: Op) -> bool:
+        """Whether a charger was connected throughout, beyond the dispatch bound."""
+        station = view.stations.get(member.charger)
         connection = station.connection if station else None
         if connection is None or op.answered is None:
             return False
         if connection.opened.index > op.invoked.index or not station or not station.accepted:
             return False
-        member = rollout.members[charger]
-        if rollout.status not in TERMINAL and not slots_for_all(view, rollout, member.stage):
-            return False
         if not waits(view, member, connection, op.answered.time) or view.unsure(member):
             return False
-        bound = view.profile.dispatch_bound(len(rollout.members))
+        bound = view.profile.dispatch_bound(len(member.rollout.members))
         late = bound is not None and view.now - op.answered.time > bound
         return connection.proves_after(op.answered.index) and late

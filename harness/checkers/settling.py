@@ -115,8 +115,12 @@ def last_sign(member: Member) -> float:
 
 
 def clock_start(member: Member) -> float:
-    """Return when its time-out began to run, at the earliest: not before its date (D12)."""
-    return max(last_sign(member), member.rollout.due - CLOCK_SKEW)
+    """Return when its time-out began to run, at the earliest: not before its date (D12).
+
+    A CSMS need not hear what the OCPP version does not have.
+    """
+    sign, due = member.triggers[-1].event.time, member.rollout.due - CLOCK_SKEW
+    return max(sign, due) if member.understood is None else max(sign, due, member.understood.time)
 
 
 def end_silence(member: Member, now: float) -> None:

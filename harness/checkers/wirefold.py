@@ -21,6 +21,7 @@ from harness.checkers.model import (
     Trigger,
 )
 from harness.checkers.settling import SLACK, end_silence, no_retry_left
+from harness.checkers.transitions import known
 from harness.verdict import CHARGER, CSMS, Subject
 
 if TYPE_CHECKING:
@@ -307,6 +308,8 @@ def advance(member: Member, status: str, event: Event) -> None:
     end_silence(member, event.time)
     member.lapsed = member.lapsed or no_retry_left(member, event.time + SLACK)
     member.reported = event
+    if known(status, full=member.triggers[-1].full):
+        member.understood = event
     before = (member.status, member.final, member.download_failures)
     _move(member, status, rank, event)
     if before != (member.status, member.final, member.download_failures):

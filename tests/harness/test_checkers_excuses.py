@@ -371,6 +371,23 @@ def test_r14_measures_the_first_silence_from_the_command(silence: float, verdict
     assert t.result("R14").verdict is verdict
 
 
+@pytest.mark.parametrize(("dialect", "verdict"), [("ocpp1.6", PASS), ("ocpp2.0.1", FAIL)])
+def test_r14_lets_a_csms_pass_over_what_the_version_does_not_have(
+    dialect: str, verdict: Verdict
+) -> None:
+    """A status that only 2.x has is no sign of life on 1.6, where the last one it knows counts."""
+    t = booted("A", dialect=dialect)
+    r = t.create("A", "all_at_once", update_timeout=60)
+    t.execute(r)
+    t.report("A", "Downloading", "Downloaded")
+    t.wait(40)
+    t.report("A", "InvalidSignature")
+    t.wait(30)
+    t.show(r, "A", status="failed", reason="timeout", completed_at=t.stamp())
+    t.read(r, status="failed")
+    assert t.result("R14").verdict is verdict
+
+
 def test_r19_counts_those_whom_a_pause_finds_in_flight() -> None:
     """Neither those that had ended nor those that nobody told."""
     t = booted(*"ABCDE")
