@@ -2,8 +2,8 @@
 
 A core. It shares nothing with the reference CSMS: the judge must not inherit the defendant's
 reading of the law. Field names, types, defaults, sizes and labels are those of the API document;
-`Profile` holds what that text leaves open (decisions D1..D35 of the contract) and any target may
-change.
+`Profile` holds what that text leaves open (`decisions.py`: D1..D35 of the contract) and any target
+may change.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FORMAT = "firmdrill-history/1"
 CHARGER = "charger:"
 FIELD_LOG = "field log"  # `Header.target["kind"]` of a history that was imported from a log
+CHARGER_CASE = "charger"  # of one case of `check charger`: it has no phases, only an end
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from harness.checkers import Judge
 from harness.contract import objects
-from harness.history import FIELD_LOG
+from harness.history import CHARGER_CASE, FIELD_LOG
 from harness.operator_answers import outline
 from harness.progress import FAILED, Progress
 from harness.run_record import Counts, Ending, ExitCode, Expectation, Phase
@@ -51,6 +51,7 @@ class _Course:
     """What the marks of a history tell about how the drill went."""
 
     ending: Ending = Ending.NOT_STARTED
+    case: bool = False  # of a charger: whole once it has its end
     phases: list[Phase] = field(default_factory=list)
     missed: list[Expectation] = field(default_factory=list)
     rollouts: list[str] = field(default_factory=list)
@@ -74,7 +75,7 @@ class _Course:
             self._open = (event.name, event.time)
         if event.name == "act":
             self.ending = Ending.INTERRUPTED  # until we know better
-        elif event.name == "heal":
+        elif event.name == "heal" or (event.name == "end" and self.case):
             self.ending = Ending.COMPLETED
         elif event.name == "interrupted":
             self.ending = Ending.INTERRUPTED
@@ -117,7 +118,8 @@ class Reviewer:
         self._progress = progress or Progress(chargers if isinstance(chargers, int) else 0)
         self._judge = Judge(header)
         # A field log is whole as it is: nobody marked its phases.
-        self._course = _Course(Ending.COMPLETED if is_field_log(header) else Ending.NOT_STARTED)
+        ending = Ending.COMPLETED if is_field_log(header) else Ending.NOT_STARTED
+        self._course = _Course(ending, case=header.target.get("kind") == CHARGER_CASE)
 
     def see(self, event: Event) -> None:
         """Take one event in."""

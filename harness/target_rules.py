@@ -13,11 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from harness.contract import CHARGER_STATUSES, DEFAULTS, STATUSES
+from harness.decisions import DECISIONS, INERT
 from simulator.units import LONGEST
 
-DECISIONS = frozenset(f"D{number}" for number in range(1, 36))
-INERT = frozenset({"D2", "D3", "D10", "D20", "D24", "D29", "D35"})
-"""Decisions on which no finding hangs alone: to name one would change nothing."""
 _LONGEST_LABEL = 63  # RFC 1035
 
 

@@ -6,6 +6,8 @@ says when it is stale.
 
 from __future__ import annotations
 
+import re
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from simulator import units
@@ -71,10 +73,10 @@ def _lines() -> Iterator[str]:
 
 def _steps() -> Iterator[str]:
     yield "## `operator[]`: steps\n"
-    yield (
+    yield _told(
         "A step is a bare name (`- execute_stage`) or a mapping with one name and its fields; "
         "`when:` may stand beside it. `hold: 60 s`, `mark: name` and `pause: reason` are short "
-        "forms.\n"
+        "forms."
     )
     beside = STEPS["read"].model_json_schema()
     yield from _table("Fields of every step", "", beside, level=3)
@@ -86,21 +88,21 @@ def _steps() -> Iterator[str]:
         if own["properties"]:
             yield from _table(f"`{name}`", told, own, level=3)
         else:
-            yield f"### `{name}`\n\n{told}\n"
+            yield f"### `{name}`\n\n{_told(told)}"
     others = [counter for counter in COUNTERS if counter not in STATUSES]
     yield "### Counters and marks\n"
-    yield (
+    yield _told(
         f"`when` and `wait: {{until: …}}` speak of {_code(others)} (messages that chargers "
         f"received or sent, and how many chargers are in a state) and of the statuses that "
-        f"chargers reported: {_code(STATUSES)}.\n"
+        f"chargers reported: {_code(STATUSES)}."
     )
-    yield f"`after:` waits for {_code(MARKS)}, or for the name of a `mark` step.\n"
+    yield _told(f"`after:` waits for {_code(MARKS)}, or for the name of a `mark` step.")
 
 
 def _table(title: str, told: str, model: Mapping[str, Any], *, level: int = 2) -> Iterator[str]:
     yield f"{'#' * level} {title}\n"
     if told:
-        yield " ".join(told.split()) + "\n"
+        yield _told(told)
     yield "| field | form | default | meaning |"
     yield "|---|---|---|---|"
     required = model.get("required", ())
@@ -127,9 +129,26 @@ def _default(field: Mapping[str, Any]) -> str:
     if default in (None, [], {}, ""):
         return ""
     if isinstance(default, dict):
-        return "see there"
+        return f"`{_drawn(default)}`" if "kind" in default else "see there"
     _, write = _UNITS.get(field.get("pattern", ""), ("", str))
     return f"`{str(default).lower() if isinstance(default, bool) else write(default)}`"
+
+
+def _drawn(default: Mapping[str, Any]) -> str:
+    """Return a distribution of durations as a scenario would write it."""
+    kind = default["kind"]
+    said = {k: units.write_duration(v) for k, v in default.items() if k != "kind"}
+    if kind == "fixed":
+        return said["value"]
+    if kind == "uniform":
+        return f"{{uniform: [{', '.join(said.values())}]}}"
+    return f"{{{kind}: {{{', '.join(f'{key}: {value}' for key, value in said.items())}}}}}"
+
+
+def _told(text: str) -> str:
+    """Return a paragraph in lines of the page's width; code is not broken, links may be."""
+    whole = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), " ".join(text.split()))
+    return textwrap.fill(whole, _WIDTH, break_on_hyphens=False).replace("\0", " ") + "\n"
 
 
 def _form(field: Mapping[str, Any]) -> str:
@@ -152,6 +171,7 @@ def _form(field: Mapping[str, Any]) -> str:
     return _SIMPLE.get(str(field.get("type")), "bound" if "examples" in field else "mapping")
 
 
+_WIDTH = 110
 _MANY = 9  # more names than this are listed in a table of their own
 _FORMS = 4  # only distributions can be written in more ways
 _UNITS: Mapping[str, tuple[str, Callable[[float], str]]] = {

@@ -111,7 +111,7 @@ class R33(Checker):
         "Derivation",
         "Every GET is one snapshot: the overall status, how the rollout ended, and the stages' "
         "statuses agree with the chargers it shows.",
-        "API, Get rollout status; contract D5, D7, D33",
+        "API, Get rollout status; contract D5, D6, D7, D33",
         level="PROFILE",
         switches=("D33",),
     )
@@ -120,9 +120,9 @@ class R33(Checker):
     def read(self, view: View, fact: Read) -> None:
         """Judge one body against itself."""
         self.exercised += 1
-        problem, switch = _torn(fact.body), None
+        problem, switch = _torn(fact.body)
         if not problem and not view.interfered:  # a cancelled rollout ends otherwise (D29)
-            problem, switch = wrong_end(fact.body, fact.rollout.request), "D7"
+            problem, switch = wrong_end(fact.body, fact.rollout.request)
         if problem:
             self.accuse(
                 view,
@@ -134,41 +134,41 @@ class R33(Checker):
             )
 
 
-def _torn(body: dict[str, Any]) -> str:
-    """Say what contradicts itself in a body, '' if nothing does."""
+def _torn(body: dict[str, Any]) -> tuple[str, str | None]:
+    """Say what contradicts itself in a body, '' if nothing does, and the decision it hangs on."""
     status, current = body.get("status"), body.get("current_stage")
     stages = objects(body.get("stages"))
     if status == "pending" and current is None:
         current = 0
     if isinstance(current, int) and current > len(stages):
-        return f"current_stage is {current} of {len(stages)}"
+        return f"current_stage is {current} of {len(stages)}", None
     moving = 0
     for stage in stages:
         rows = [str(r.get("status")) for r in objects(stage.get("chargers"))]
         moving += sum(row not in {"pending", "installed", "failed"} for row in rows)
-        problem = _unsaid(stage, rows)
+        problem, switch = _unsaid(stage, rows)
         # A rollout that has ended may have left stages behind in any state.
         if not problem and str(status) not in TERMINAL:
             problem = _torn_stage(stage, rows, current)
         if problem:
-            return f"stage {stage.get('stage')} is {stage.get('status')} {problem}"
+            return f"stage {stage.get('stage')} is {stage.get('status')} {problem}", switch
     if status in ("completed", "pending") and moving:
-        return f"{status} while {moving} charger(s) are updating"
-    return ""
+        return f"{status} while {moving} charger(s) are updating", None
+    return "", None
 
 
-def _unsaid(stage: dict[str, Any], rows: list[str]) -> str:
+def _unsaid(stage: dict[str, Any], rows: list[str]) -> tuple[str, str | None]:
     """Say what no stage may say, whatever became of its rollout, '' if that is well."""
     said = stage.get("status")
     if isinstance(said, str) and said not in STAGE_STATUSES:
-        return "(no status of a stage, D33)"
+        return "(no status of a stage, D33)", None
     if not rows or not all(row in ENDED for row in rows):
-        return ""
+        return "", None
     if said == "completed" and "installed" not in rows:
-        return "although nobody in it succeeded"
+        return "although nobody in it succeeded", "D5"
     if said == "failed" and "installed" in rows:
-        return "although a charger in it succeeded"
-    return ""
+        return "although a charger in it succeeded", "D5"
+    return "", None
 
 
 def _torn_stage(stage: dict[str, Any], rows: list[str], current: Any) -> str:

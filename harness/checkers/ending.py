@@ -16,27 +16,32 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> str:
+_CANARY = "nobody of the canary succeeded"
+
+
+def wrong_end(body: dict[str, Any], request: dict[str, Any]) -> tuple[str, str]:
     """Say why the status shown does not follow from the chargers shown, '' if it does.
 
-    `request` is the body of the create, for the strategy and the optional failure threshold.
+    `request` is the body of the create, for the strategy and the optional failure threshold. The
+    second word names the decision that says so, D6 or D7: a target may take it otherwise.
     """
     status = body.get("status")
     stages = [_statuses(stage) for stage in objects(body.get("stages"))]
     rows = [row for stage in stages for row in stage]
     if not rows:
-        return ""
+        return "", "D7"
     if status == "completed" and "installed" not in rows:
-        return "completed although no charger was installed"
+        return "completed although no charger was installed", "D7"
     if status == "completed" and not all(row in ENDED for row in rows):
-        return f"completed while {sum(row not in ENDED for row in rows)} charger(s) have not ended"
+        left = sum(row not in ENDED for row in rows)
+        return f"completed while {left} charger(s) have not ended", "D7"
     strategy = body.get("strategy") or request.get("strategy")
     due = _must_fail(stages, strategy, request.get("failure_threshold"), body.get("current_stage"))
     if status == "failed" and not (due or _may_fail(stages, request)):
-        return f"failed although {rows.count('installed')} of {len(rows)} were installed"
+        return f"failed although {rows.count('installed')} of {len(rows)} were installed", "D7"
     if status not in ("failed", "pending") and due:
-        return f"{status} although {due}"
-    return ""
+        return f"{status} although {due}", "D6" if due == _CANARY else "D7"
+    return "", "D7"
 
 
 def _statuses(stage: dict[str, Any]) -> list[str]:
@@ -46,10 +51,10 @@ def _statuses(stage: dict[str, Any]) -> list[str]:
 def _must_fail(stages: Sequence[list[str]], strategy: Any, threshold: Any, current: Any) -> str:
     """Say which rule ends the rollout as failed, '' if none does."""
     rows = [row for stage in stages for row in stage]
-    if strategy == "canary" and _all_failed(stages[0]) and len(stages) > 1:
-        return "nobody of the canary succeeded"
     if _all_failed(rows):
         return "nobody succeeded"
+    if strategy == "canary" and _all_failed(stages[0]) and len(stages) > 1:
+        return _CANARY
     if not isinstance(threshold, int | float) or not isinstance(current, int):
         return ""
     if not 1 <= current <= len(stages):

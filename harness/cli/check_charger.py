@@ -287,9 +287,10 @@ def _say(console: Console, text: str) -> None:
 def _command(prefixes: tuple[str, ...], options: dict[str, Any]) -> str:
     """Return the command that does it again; no option holds a secret."""
     words = ["firmdrill", "check", "charger", *prefixes]
+    idle = {"report", "listen", "pace"} if options["simulated"] else {"report"}
     for name, value in options.items():
         flag = "--" + {"ids": "charger", "listing": "list"}.get(name, name.replace("_", "-"))
-        if name == "report" or value in (None, False, "", (), 0):
+        if name in idle or value in (None, False, "", (), 0):
             continue
         for one in value if isinstance(value, tuple) else (value,):
             words += [flag] if one is True else [flag, str(one)]

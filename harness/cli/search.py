@@ -35,7 +35,7 @@ LOST = "a process that ran drills was ended from outside: memory may be short; t
 
 
 @click.command()
-@click.option("--runs", type=click.IntRange(1), default=1000, show_default=True, help="At most.")
+@click.option("--runs", type=click.IntRange(1), help="At most; default: as many as time allows.")
 @click.option(
     "--seconds", type=click.FloatRange(0), default=60.0, show_default=True, help="Budget."
 )
@@ -55,7 +55,7 @@ LOST = "a process that ran drills was ended from outside: memory may be short; t
 @reported
 def explore(
     *,
-    runs: int,
+    runs: int | None,
     seconds: float,
     seed: int,
     jobs: int | None,
@@ -82,7 +82,8 @@ def explore(
     attempt = partial(try_one, mutant=mutant, rare=rare)
     cut: ExitCode | None = None
     try:
-        for outcome in _outcomes(range(seed, seed + runs), attempt, workers, began + seconds):
+        numbers = range(seed, seed + (runs or sys.maxsize))
+        for outcome in _outcomes(numbers, attempt, workers, began + seconds):
             for failure in seen.add(outcome):
                 say(f"drill {outcome.number} breaks {failure.requirement}: {failure.seen}")
             now = time.monotonic()

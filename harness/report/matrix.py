@@ -102,6 +102,8 @@ def _in_words(suite: SuiteReport) -> str:
     match suite.verdict:
         case Verdict.FAIL:
             told = f"{len(names)} case{'s' if len(names) != 1 else ''} failed: {', '.join(names)}"
+            if should := len(dict.fromkeys(one.id for one in suite.lax)):
+                told = f"{told}; and {should} of level SHOULD"
             return f"{told}; then: {suite.problem}" if suite.problem else told
         case Verdict.PASS:
             as_said = sum(bool(one.announced) for one in suite.cases)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from harness.checkers.judge import judge
-from harness.history import Header
+from harness.history import CHARGER_CASE, Header
 from harness.suites.charger_cases import CaseResult, Skipped, Unmet
 from harness.verdict import Subject, Verdict
 
@@ -20,7 +20,7 @@ def header(case: Case, pace: Pace, *, started_at: str, **target: Any) -> Header:
     """Return the header of one case's history: the charger is the side under test."""
     return Header(
         scenario={"name": case.id, "proves": case.expects, "flaw": case.flaw},
-        target={"kind": "charger", **target},
+        target={"kind": CHARGER_CASE, **target},
         profile={"D12": {"update_timeout": pace.update}},
         under_test=("charger",),
         started_at=started_at,

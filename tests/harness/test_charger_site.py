@@ -316,6 +316,14 @@ def test_what_failed_is_told_although_the_rest_could_not_be_run() -> None:
     assert matrix.in_words(suite) == "1 case failed: a/1; then: nobody answers"
 
 
+def test_the_words_of_a_failure_count_what_the_table_counts() -> None:
+    """Cases of level SHOULD do not fail a suite, and stand among those that failed."""
+    lax = [report(Verdict.FAIL, name, level="SHOULD") for name in ("b/1", "b/2")]
+    known = report(Verdict.FAIL, "c/1", level="SHOULD", announced="ticket 7")
+    suite = SuiteReport("x", cases=[report(Verdict.FAIL), *lax, known])
+    assert matrix.in_words(suite) == "1 case failed: a/1; and 2 of level SHOULD"
+
+
 def test_what_was_announced_is_attached() -> None:
     """By the number of the case."""
     cases = announce([report(Verdict.FAIL), report(Verdict.FAIL, "b/1")], {"b/1": "ticket 7"})
@@ -370,6 +378,8 @@ def test_a_simulated_charger_needs_no_hardware(
     result = check(*words, "--report", str(tmp_path))
     assert result.exit_code == code, result.output
     assert said in result.output
+    again = result.output.split("reproduce")[1].split()
+    assert sorted(again) == sorted(["firmdrill", "check", "charger", *words])
     assert (tmp_path / "report.html").exists()
 
 

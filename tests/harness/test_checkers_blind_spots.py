@@ -31,6 +31,38 @@ def test_r33_looks_at_the_stages_of_what_has_ended(said: str, verdict: Verdict) 
     assert t.result("R33").verdict is verdict
 
 
+@pytest.mark.parametrize(
+    ("switch", "verdict"), [("D5", FAIL), ("D6", PASS), ("D7", FAIL), ("D34", FAIL)]
+)
+def test_r33_lets_a_rollout_go_on_after_its_canary_where_the_profile_does(
+    switch: str, verdict: Verdict
+) -> None:
+    """`profile: {D6: any}` leaves open what a canary that failed does to its rollout."""
+    t = Tale(profile={switch: "any"})
+    t.boot("A", "B")
+    r = t.create("AB", "canary")
+    t.execute(r)
+    t.report("A", "Downloading", "InstallationFailed")
+    t.read(r, status="in_progress")
+    assert t.result("R33").verdict is verdict
+
+
+@pytest.mark.parametrize(("switches", "verdict"), [({}, FAIL), ({"D5": "any"}, PASS)])
+def test_r33_lets_a_target_call_a_stage_without_success_completed(
+    switches: dict[str, str], verdict: Verdict
+) -> None:
+    """D5 says how a stage ends; a target may take it otherwise."""
+    t = Tale(profile=switches)
+    t.boot("A", "B")
+    r = t.create("AB", "canary")
+    t.execute(r)
+    t.report("A", "Downloading", "InstallationFailed")
+    body = t.body(r)
+    body["stages"][0]["status"] = "completed"
+    t.read(r, status="failed", stages=body["stages"])
+    assert t.result("R33").verdict is verdict
+
+
 @pytest.mark.parametrize(("switches", "verdict"), [({}, FAIL), ({"D33": "any"}, PASS)])
 def test_r33_knows_four_statuses_of_a_stage(switches: dict[str, str], verdict: Verdict) -> None:
     """D33: a pause shows in the status of the rollout alone; a target may have it otherwise."""

@@ -132,7 +132,7 @@ def test_r33_works_out_how_a_rollout_ends(
     body: dict[str, Any], request_: dict[str, Any], seen: str
 ) -> None:
     """Each rule, and each reason for which it does not apply."""
-    said = wrong_end(body, request_)
+    said, _ = wrong_end(body, request_)
     assert (seen in said) if seen else said == ""
 
 

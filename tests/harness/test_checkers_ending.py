@@ -43,7 +43,7 @@ def test_a_status_that_does_not_follow(
     shown: dict[str, Any], request_body: dict[str, Any], seen: str
 ) -> None:
     """Each rule of D6 and D7 is broken by one body."""
-    assert seen in wrong_end(shown, request_body)
+    assert seen in wrong_end(shown, request_body)[0]
 
 
 @pytest.mark.parametrize(
@@ -67,4 +67,21 @@ def test_a_status_that_does_not_follow(
 )
 def test_a_status_that_may_be(shown: dict[str, Any], request_body: dict[str, Any]) -> None:
     """What the rules allow, in either reading, is not accused."""
-    assert wrong_end(shown, request_body) == ""
+    assert wrong_end(shown, request_body)[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("shown", "decision"),
+    [
+        (body("in_progress", [BAD], [WAITS]), "D6"),
+        (body("in_progress", [BAD], [BAD]), "D7"),  # nobody at all: that is no canary's business
+        (body("completed", [GOOD], [GOOD, WAITS]), "D7"),
+    ],
+)
+def test_a_target_may_decide_otherwise_by_the_name_of_the_decision(
+    shown: dict[str, Any], decision: str
+) -> None:
+    """What is said of a failed canary hangs on D6, everything else on D7."""
+    problem, named = wrong_end(shown, {"strategy": "canary"})
+    assert problem
+    assert named == decision

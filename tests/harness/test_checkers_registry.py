@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from harness.checkers import CHECKERS, REQUIREMENTS, Judge, judge
 from harness.checkers.base import Checker, sees
 from harness.checkers.facts import Answered
 from harness.checkers.properties import page
+from harness.contract import DEFAULTS
+from harness.decisions import DECISIONS, INERT
 from harness.history import Header
 from harness.verdict import Requirement, Verdict
 from tests.harness.tell import Tale, good_canary
@@ -39,13 +42,22 @@ def test_every_requirement_says_what_and_where_from() -> None:
         assert requirement.sentence.endswith(".")
         assert requirement.source
         assert requirement.level in {"MUST", "PROFILE"}
-        assert all(s[0] == "D" and s[1:].isdigit() for s in requirement.switches)
+        assert set(requirement.switches) <= DECISIONS.keys() - INERT
 
 
 def test_the_page_of_properties_is_current() -> None:
     """docs/properties.md is what the registry says, with the mutants that were measured."""
     facts = json.loads((DOCS.parent / "reports" / "power.json").read_text("utf-8"))
     assert (DOCS / "properties.md").read_text("utf-8") == page(facts["found_by"])
+
+
+def test_every_decision_that_is_told_can_be_looked_up() -> None:
+    """D1 to D35, none left out; those in the source of a property stand in the page, too."""
+    assert list(DECISIONS) == [f"D{n}" for n in range(1, 36)]
+    assert DECISIONS.keys() > INERT
+    assert DEFAULTS.keys() <= DECISIONS.keys() - INERT
+    for requirement in REQUIREMENTS:
+        assert set(re.findall(r"\bD\d+", requirement.source)) <= DECISIONS.keys()
 
 
 def test_live_and_stored_judging_agree() -> None:

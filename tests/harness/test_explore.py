@@ -103,6 +103,19 @@ def test_the_command_ends_as_documented(words: list[str], code: int, tmp_path: P
         assert f"firmdrill run {path} --virtual --mutant url_is_changed" in result.stdout
 
 
+def test_a_search_lasts_as_long_as_it_was_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search of hours is not over after a thousand drills, unless `--runs` says so."""
+    clock = iter(float(second) for second in range(100_000))
+    monkeypatch.setattr("harness.cli.search.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("harness.cli.search.try_one", lambda number, **_: Outcome(number))
+    options = ["explore", "--seconds", "6000", "--jobs", "1", "--out", str(tmp_path)]
+    told = CliRunner().invoke(main, options).stdout
+    assert int(told.split(" drills (numbers")[-2].split()[-1]) > 2500
+    assert "3 drills (numbers 0 to 2)" in CliRunner().invoke(main, [*options, "--runs", "3"]).stdout
+
+
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (BrokenProcessPool(), 4)])
 def test_what_was_found_is_kept_when_the_search_is_cut_short(
     error: BaseException, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from harness.history import Header, History, read
+from harness.history import CHARGER_CASE, Header, History, read
 from harness.library import find
 from harness.rehearsal import rehearse
 from harness.review import conclude, review
@@ -149,3 +149,24 @@ def test_verdict_and_exit_code(
     """The table of exit codes: few, documented, stable."""
     said, code = conclude(ending, Judgement(verdict, ()), missed)
     assert (said, int(code)) == expected
+
+
+@pytest.mark.parametrize(
+    ("end", "verdict", "code"), [(True, "PASS", 0), (False, "INCONCLUSIVE", 3)]
+)
+def test_the_history_of_a_case_is_whole_once_it_has_its_end(
+    *, end: bool, verdict: str, code: int
+) -> None:
+    """`firmdrill judge` reads those that `check charger` keeps; they have no phases of a drill."""
+    history = History(Header(target={"kind": CHARGER_CASE}, under_test=("charger",)))
+    boot = {"chargePointVendor": "V", "chargePointModel": "M"}
+    now = "2026-02-22T17:09:40.000Z"
+    answer = {"currentTime": now, "interval": 600, "status": "Accepted"}
+    who, action = "charger:A", "BootNotification"
+    history.record(0.0, who, "open", "", "A#1", {"subprotocol": "ocpp1.6"})
+    history.record(0.1, who, "send", action, "1", {"frame": [2, "1", action, boot]})
+    history.record(0.2, who, "recv", action, "1", {"frame": [3, "1", answer]})
+    if end:
+        history.record(1.0, "harness", "mark", "end", "", {})
+    outcome = review(history.header, history.events)
+    assert (outcome.verdict, int(outcome.exit_code)) == (verdict, code)

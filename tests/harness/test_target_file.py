@@ -10,9 +10,9 @@ import pytest
 
 from harness import checkers
 from harness.cli.target import TEMPLATE
+from harness.decisions import DECISIONS, INERT
 from harness.errors import UsageError
 from harness.target_file import Target, load_target
-from harness.target_rules import DECISIONS, INERT
 from simulator.scenario import load
 
 if TYPE_CHECKING:
