@@ -100,13 +100,16 @@ def to_json(measured: Iterable[Power]) -> dict[str, Any]:
 
 
 def found_by(mutants: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
-    """Return the mutants that each property finds: property id -> names, in order."""
-    out: dict[str, list[str]] = {}
+    """Return the mutants that each property finds: property id -> names, in order.
+
+    A CSMS's and a charger's mutant may share a name: it stands there once.
+    """
+    out: dict[str, dict[str, None]] = {}
     for one in mutants:
         if not one["benign"]:
             for name in one["fired"]:
-                out.setdefault(name, []).append(one["name"])
-    return {r.id: out[r.id] for r in REQUIREMENTS if r.id in out}
+                out.setdefault(name, {})[one["name"]] = None
+    return {r.id: list(out[r.id]) for r in REQUIREMENTS if r.id in out}
 
 
 def _summary(side: str, wrong: list[Power], benign: list[Power]) -> str:

@@ -48,7 +48,8 @@ def run(options: Options, view: View) -> RunRecord:
             forget(options.folder)
             if not chargers:
                 return _nothing(options, 0, NO_CHARGERS)
-            view.say(f"Rehearsing {len(chargers)} chargers in virtual time …")
+            many = f"{len(chargers)} charger{'s' if len(chargers) > 1 else ''}"
+            view.say(f"Rehearsing {many} in virtual time …")
             record = _rehearsed(options, chargers, view, file)
     except TargetError as error:
         return _nothing(options, len(chargers), str(error))
