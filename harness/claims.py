@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def claimed(path: Path) -> BinaryIO:
+def claimed(path: Path, *, emptied: bool = True) -> BinaryIO:
     """Open a file to write it anew, ours until it is closed.
 
-    UsageError while it is another's, and where nothing can be written.
+    Without `emptied` what it holds stays until `empty`. UsageError while it is another's, and where
+    nothing can be written.
     """
     try:
         file = path.open("ab", buffering=1 << 16)  # emptied once it is ours, and not before
@@ -22,8 +23,8 @@ def claimed(path: Path) -> BinaryIO:
         raise _unwritable(path, error) from error
     try:
         _lock(file)
-        if path.is_file():  # and no pipe or device
-            file.truncate(0)
+        if emptied:
+            empty(file, path)
     except BlockingIOError:
         file.close()
         raise UsageError(
@@ -33,6 +34,12 @@ def claimed(path: Path) -> BinaryIO:
         file.close()
         raise _unwritable(path, error) from error
     return file
+
+
+def empty(file: BinaryIO, path: Path) -> None:
+    """Drop what a claimed file held; raises OSError."""
+    if path.is_file():  # and no pipe or device
+        file.truncate(0)
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from harness.about import version
-from harness.claims import claimed
+from harness.claims import claimed, empty
 from harness.cli.drills import report_folder
 from harness.cli.importing import (
     blaming,
@@ -70,17 +70,21 @@ class _Import:
         self.quiet = quiet
         self._console, self._hidden = console, hidden
         folder.mkdir(parents=True, exist_ok=True)
-        self._out: IO[bytes] = claimed(self.history)
-        forget(folder)  # what told of an earlier import
+        self._new = not self.history.exists()
+        self._out = claimed(self.history, emptied=False)
         self._told: IO[str] = (folder / PROBLEMS).open("w", encoding="utf-8")
 
     def close(self) -> None:
-        """Close the files."""
+        """Close the files; of a log that nobody can read there is no history."""
         with self._told:  # closed as well if the disk is full
             self._out.close()
+        if self.header is None and self._new:
+            self.history.unlink(missing_ok=True)
 
     def begin(self, header: Header) -> None:
-        """Take the header."""
+        """Take the header: the log can be read, and takes the place of an earlier import."""
+        empty(self._out, self.history)
+        forget(self.folder)
         if self._hidden is not None:
             header = self._hidden.header(header)
         self.header, self.reviewer = header, Reviewer(header)

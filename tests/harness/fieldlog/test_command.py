@@ -117,6 +117,23 @@ def test_a_file_that_is_not_there_is_explained(tmp_path: Path) -> None:
     assert (done.exit_code, "cannot read" in done.output) == (2, True)
 
 
+def test_a_log_that_nobody_can_read_leaves_what_was_there(tmp_path: Path) -> None:
+    """An earlier import in the same folder stays; in a new one there is no empty history."""
+    folder, noise = tmp_path / "r", tmp_path / "noise.log"
+    noise.write_text("nothing of interest\n" * 3, encoding="utf-8")
+    call("import", str(SAMPLES / "microocpp.log"), "--report", str(folder))
+    kept = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".txt"}
+    assert {"history.ndjson", "report.html"} <= kept.keys()
+    assert call("import", str(noise), "--report", str(folder)).exit_code == 2
+    assert {name: (folder / name).read_bytes() for name in kept} == kept
+    assert call("import", str(noise), "--report", str(tmp_path / "new")).exit_code == 2
+    assert not (tmp_path / "new" / "history.ndjson").exists()
+    assert call("import", str(SAMPLES / "steve.log"), "--report", str(folder)).exit_code != 2
+    again = (folder / "history.ndjson").read_bytes()
+    assert again.count(b'"format":"firmdrill-history') == 1
+    assert again != kept["history.ndjson"]
+
+
 def test_packed_and_latin_files(tmp_path: Path) -> None:
     """A .gz is opened as it is; another encoding has to be named."""
     packed = tmp_path / "a.log.gz"
