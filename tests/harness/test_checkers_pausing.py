@@ -212,12 +212,13 @@ def test_r19_accuses_a_failure_made_up_by_the_pause() -> None:
     assert t.result("R19").verdict is Verdict.FAIL
 
 
-def test_r20_accuses_a_pause_that_is_not_shown() -> None:
+@pytest.mark.parametrize("other", ["in_progress", "pending", "Paused", "z"])
+def test_r20_accuses_a_pause_that_is_not_shown(other: str) -> None:
     """GET says paused until the next execute-stage."""
     t, r = paused()
     t.read(r)
     assert t.result("R20").verdict is Verdict.PASS
-    t.read(r, status="in_progress")
+    t.read(r, status=other)
     assert t.result("R20").verdict is Verdict.FAIL
 
 
