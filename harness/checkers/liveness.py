@@ -122,7 +122,7 @@ class L5(Checker):
         if limit is None or fresh is None:
             self.doubt = "" if self.exercised else "the target's time-out is unknown"
             return
-        self._away(view, fact, fresh)
+        self._away(view, fact, fresh, limit)
         dated = fact.rollout.request.get("retrieve_date") is not None
         if dated and fact.rollout.due == -inf:
             return  # nobody knows when the clock starts
@@ -147,11 +147,14 @@ class L5(Checker):
                     switch=switch,
                 )
 
-    def _away(self, view: View, fact: Read, fresh: float) -> None:
-        """Judge every charger of the running stage that has been away for too long (D11)."""
-        wait = fact.rollout.request.get("offline_timeout")
+    def _away(self, view: View, fact: Read, fresh: float, limit: float) -> None:
+        """Judge every charger of the running stage that has been away for too long (D11).
+
+        One whose command a kill may have swallowed counts as told: it has `limit` seconds (D21).
+        """
+        asked = fact.rollout.request.get("offline_timeout")
         begun = _running_since(fact)
-        if not isinstance(wait, int | float) or begun is None:
+        if not isinstance(asked, int | float) or begun is None:
             return
         for member, row, _ in fact.rows:
             if member.triggers or member.stage != fact.body.get("current_stage"):
@@ -159,6 +162,7 @@ class L5(Checker):
             station = view.stations.get(member.charger)
             if station is not None and station.connection is not None:
                 continue
+            wait = max(asked, limit) if view.swallowed(member) else asked
             since = max(begun, view.up_since, station.left if station is not None else 0.0)
             absent = fact.op.invoked.time - since
             if absent < wait + fresh + SLACK:

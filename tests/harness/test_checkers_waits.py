@@ -152,6 +152,19 @@ def test_l5_knows_that_nobody_hears_a_line_that_dies_in_silence() -> None:
     assert t.result("L5").verdict is INCONCLUSIVE
 
 
+@pytest.mark.parametrize(("wait", "verdict"), [(70, INCONCLUSIVE), (910, FAIL)])
+def test_l5_lets_a_command_that_a_kill_swallowed_count_as_one(
+    wait: float, verdict: Verdict
+) -> None:
+    """D21: written down and never sent, it has update_timeout: for the CSMS the charger is told."""
+    t, r = away(1)
+    t.crash("A")
+    t.update("A")
+    t.wait(wait)
+    t.read(r)
+    assert t.result("L5").verdict is verdict
+
+
 def test_l5_lets_no_absence_count_during_a_pause() -> None:
     """R24: the clock of who was told nothing stands still, and starts anew with the resume."""
     t, r = away(50)
