@@ -28,7 +28,7 @@ def known_settled(member: Member, at: float, fresh: float) -> bool:
         return False
     if trigger.refused:
         return trigger.answered is not None and trigger.answered.time + fresh <= at
-    if not member.final or member.acknowledged is None or member.acknowledged.time + fresh > at:
+    if not member.ended or member.acknowledged is None or member.acknowledged.time + fresh > at:
         return False
     if member.final != "DownloadFailed":
         return True

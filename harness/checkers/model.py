@@ -151,6 +151,11 @@ class Member(msgspec.Struct, eq=False):
     upgraded: Event | None = None  # boot with a changed version after the trigger
     shown: Shown | None = None
 
+    @property
+    def ended(self) -> bool:
+        """Whether it reported an end that its OCPP version has: a CSMS may pass over others."""
+        return self.final_event is not None and self.final_event is self.understood
+
 
 class Stage(msgspec.Struct, eq=False):
     """One stage as the plan shows it; `members` in the order shown."""

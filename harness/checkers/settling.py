@@ -32,7 +32,7 @@ def settled(member: Member, now: float, profile: Profile) -> Settled:
     """Say whether a member is settled at `now`."""
     if _certainly(member, now):
         return Settled.YES
-    if member.final == "DownloadFailed" or timed_out(member, now, profile):
+    if member.final or timed_out(member, now, profile):
         return Settled.PERHAPS
     return Settled.NO
 
@@ -130,7 +130,7 @@ def end_silence(member: Member, now: float) -> None:
 
 
 def _certainly(member: Member, now: float) -> bool:
-    if member.final and member.final != "DownloadFailed":
+    if member.ended and member.final != "DownloadFailed":
         return True
     if member.upgraded is not None or (member.shown is not None and member.shown.status in ENDED):
         return True

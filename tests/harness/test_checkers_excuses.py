@@ -388,6 +388,26 @@ def test_r14_lets_a_csms_pass_over_what_the_version_does_not_have(
     assert t.result("R14").verdict is verdict
 
 
+@pytest.mark.parametrize(("dialect", "verdict"), [("ocpp1.6", PASS), ("ocpp2.0.1", FAIL)])
+def test_l1_knows_no_free_slot_behind_what_the_version_does_not_have(
+    dialect: str, verdict: Verdict
+) -> None:
+    """Whether it ended the update is open: the CSMS may wait for another status."""
+    t = booted("A", "B", dialect=dialect)
+    r = t.create("AB", "all_at_once", max_in_flight=1, update_timeout=900)
+    t.execute(r, "A")
+    t.report("A", "Downloading", "Downloaded")
+    before = dict(t.state[r]["A"])
+    t.report("A", "InvalidSignature")
+    t.state[r]["A"] = before
+    t.fence("B")
+    for _ in range(3):
+        t.wait(10)
+        t.read(r)
+    result = t.result("L1")
+    assert result.verdict is verdict or (verdict is PASS and not result.findings)
+
+
 def test_r19_counts_those_whom_a_pause_finds_in_flight() -> None:
     """Neither those that had ended nor those that nobody told."""
     t = booted(*"ABCDE")
