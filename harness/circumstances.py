@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from harness.themes import OTHER, play
+from harness.themes import OTHER, execute, play, sensible, settled
 from simulator.profiles import PROFILES
 from simulator.quirks import QUIRKS
 
@@ -159,7 +159,7 @@ def strain(draw: random.Random, out: dict[str, Any]) -> None:
             if draw.random() < LIKELY:
                 failure = {"p": draw.choice(SHARES), **draw.choice(failures)}
                 _part(cohort, section)["fail"] = [failure]
-    creates = _sensible(out["operator"])
+    creates = sensible(out["operator"])
     for create in creates:
         for name, choices in CREATE.items():
             if draw.random() < LIKELY:
@@ -183,12 +183,6 @@ def _repeat(creates: list[Any]) -> None:
             create.update(kept)
 
 
-def _sensible(plan: list[Any]) -> list[Any]:
-    """Return the creates that may be changed: one that makes no sense must stay nonsense."""
-    creates = [step["create"] for step in plan if "create" in step]
-    return [create for create in creates if create.get("refused") is not True]
-
-
 def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None:
     """Let the operator say and do more than a drawn drill holds."""
     if not creates:
@@ -201,7 +195,7 @@ def _go_on(draw: random.Random, out: dict[str, Any], creates: list[Any]) -> None
         if isinstance(step, dict) and "pause" in step and draw.random() < LIKELY:
             step["pause"]["reason"] = draw.choice(REASONS)
     _share(draw, out)
-    dated = [create for create in _sensible(out["operator"]) if "retrieve_in" in create]
+    dated = [create for create in sensible(out["operator"]) if "retrieve_in" in create]
     for create in dated:
         create["retrieve_zone"] = draw.choice((0, 2, -5))
     if draw.random() < LIKELY:
@@ -223,33 +217,33 @@ def _pause_twice(draw: random.Random, plan: list[Any]) -> None:
     again = draw.choice(({"reason": "the second time"}, {}))
     begun = _begun(plan)
     plan[begun:begun] = [
-        {"pause": {"reason": "the first time", "refused": "maybe"}}, {"hold": "4 s"}, _execute(),
-        {"pause": {**again, "refused": "maybe"}}, "read", _execute(),
+        {"pause": {"reason": "the first time", "refused": "maybe"}}, {"hold": "4 s"}, execute(),
+        {"pause": {**again, "refused": "maybe"}}, "read", execute(),
     ]  # fmt: skip
 
 
 def _sequel(plan: list[Any]) -> None:
     """All chargers are updated once more when the drill is over."""
-    plan += [{"hold": "1 min"}, _other(plan), _execute(OTHER), _settled(OTHER), _read(OTHER)]
+    plan += [{"hold": "1 min"}, _other(plan), execute(OTHER), settled(OTHER, "2 min"), _read(OTHER)]
 
 
 def _twin(plan: list[Any]) -> None:
     """A second rollout over the same chargers is created with the first, and has its turn last."""
     plan.insert(1, _other(plan))
-    plan += [_read(OTHER), {"hold": "1 min"}, _execute(OTHER), _settled(OTHER), _read(OTHER)]
+    plan += [_read(OTHER), {"hold": "1 min"}, execute(OTHER), settled(OTHER, "2 min"), _read(OTHER)]
 
 
 def _intruder(plan: list[Any]) -> None:
     """Somebody else wants the same chargers while some of them are done, and others are not."""
     begun = _begun(plan)
-    plan[begun:begun] = [{"hold": "9 s"}, _other(plan), _execute(OTHER), _read(OTHER)]
+    plan[begun:begun] = [{"hold": "9 s"}, _other(plan), execute(OTHER), _read(OTHER)]
 
 
 def _usurper(plan: list[Any]) -> None:
     """Somebody else wants the same chargers while their rollout is paused."""
     begun = _begun(plan)
     pause = {"pause": {"reason": "for others", "refused": "maybe"}}
-    plan[begun:begun] = [pause, _other(plan), _execute(OTHER), _read(OTHER), _execute()]
+    plan[begun:begun] = [pause, _other(plan), execute(OTHER), _read(OTHER), execute()]
 
 
 def _insist(draw: random.Random, plan: list[Any]) -> None:
@@ -262,15 +256,22 @@ def _insist(draw: random.Random, plan: list[Any]) -> None:
 
 def _neighbour(plan: list[Any], cohorts: list[str]) -> None:
     """A rollout over other chargers runs while the drill's own is paused."""
-    if any("cohorts" in create or "chargers" in create for create in _sensible(plan)):
+    if any("cohorts" in create or "chargers" in create for create in sensible(plan)):
         return
     other = _other(plan)
     other["create"]["cohorts"] = cohorts[-1:]
-    for create in _sensible(plan):
+    for create in sensible(plan):
         create["cohorts"] = cohorts[:-1]
     begun = _begun(plan)
     pause = {"pause": {"reason": "by itself", "refused": "maybe"}}
-    plan[begun:begun] = [pause, other, _execute(OTHER), _settled(OTHER), _read(OTHER), _execute()]
+    plan[begun:begun] = [
+        pause,
+        other,
+        execute(OTHER),
+        settled(OTHER, "2 min"),
+        _read(OTHER),
+        execute(),
+    ]
 
 
 def _begun(plan: list[Any]) -> int:
@@ -284,16 +285,8 @@ def _other(plan: list[Any]) -> Any:
     return {"create": {**create, "rollout": OTHER, "refused": "maybe"}}
 
 
-def _execute(rollout: str = "main") -> Any:
-    return {"execute_stage": {"rollout": rollout, "refused": "maybe"}}
-
-
 def _executes(step: Any) -> bool:
     return step == "execute_stage" or (isinstance(step, dict) and "execute_stage" in step)
-
-
-def _settled(rollout: str) -> Any:
-    return {"wait": {"rollout": rollout, "stage": "settled", "within": "2 min"}}
 
 
 def _read(rollout: str) -> Any:

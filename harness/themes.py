@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Theme = Callable[[random.Random, dict[str, Any], dict[str, Any]], None]
 
 OTHER = "other"  # the rollout after, or beside, the one of the drill
-SETTLED: dict[str, Any] = {"wait": {"stage": "settled", "within": "3 min"}}
+SETTLED = {"wait": {"stage": "settled", "within": "3 min"}}
 LIMITS = (
     "canary_count", "batch_size", "max_in_flight", "idempotency_key", "retrieve_in", "cohorts",
     "failure_threshold",
@@ -31,12 +31,12 @@ def _half_done(draw: random.Random, out: dict[str, Any], create: dict[str, Any])
         cohort["install"]["time"] = time
     create["update_timeout"] = "2 min"
     wanted = _other(create) | {"cohorts": draw.choice(([quick["cohort"]], ["c0", "c1"]))}
-    taken = [{"create": wanted}, _execute(OTHER)]
+    taken = [{"create": wanted}, execute(OTHER)]
     wait = {"hold": draw.choice(("15 s", "25 s"))}
-    again = [{"create": {**wanted, "rollout": "later"}}, _execute("later")]
-    later = {"wait": {"rollout": "later", **SETTLED["wait"]}}
+    again = [{"create": {**wanted, "rollout": "later"}}, execute("later")]
     out["operator"] = [
-        {"create": create}, _execute(), wait, "read", *taken, SETTLED, "read", *again, later,
+        {"create": create}, execute(), wait, "read", *taken, SETTLED, "read", *again,
+        settled("later", "3 min"),
     ]  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def _to_the_line(draw: random.Random, out: dict[str, Any], create: dict[str, Any
     if share:
         badly["install"]["fail"] = [{"p": "100 %", "how": "fails", "times": None}]
     create.update(failure_threshold=share, update_timeout="2 min")
-    out["operator"] = [{"create": create}, _execute(), SETTLED, "read", _execute(), "read"]
+    out["operator"] = [{"create": create}, execute(), SETTLED, "read", execute(), "read"]
 
 
 def _once_more(draw: random.Random, out: dict[str, Any], create: dict[str, Any]) -> None:
@@ -60,10 +60,10 @@ def _once_more(draw: random.Random, out: dict[str, Any], create: dict[str, Any])
         lost = {"power_loss": "UpdateFirmware", "skip": 1}
         cohort["network"]["fail"] = [{"p": draw.choice(("50 %", "100 %")), **lost}]
     death: list[Any] = draw.choice(([], ["kill", {"hold": "1 s"}, "restart"]))
-    settled = {"wait": {"rollout": OTHER, **SETTLED["wait"]}}
     out["operator"] = [
-        {"create": create}, _execute(), SETTLED, "read", *death, {"create": _other(create)},
-        _execute(OTHER), {"hold": "6 s"}, {"read": {"rollout": OTHER}}, settled,
+        {"create": create}, execute(), SETTLED, "read", *death, {"create": _other(create)},
+        execute(OTHER), {"hold": "6 s"}, {"read": {"rollout": OTHER}},
+        settled(OTHER, "3 min"),
     ]  # fmt: skip
 
 
@@ -74,8 +74,7 @@ def play(
     draw: random.Random, out: dict[str, Any], themes: Sequence[Theme] = THEMES
 ) -> dict[str, Any]:
     """Let a drill be about one of the themes, if there is a rollout that is to be created."""
-    creates = [step["create"] for step in out["operator"] if "create" in step]
-    sound = [one for one in creates if not ("chargers" in one or one.get("refused") is True)]
+    sound = [one for one in sensible(out["operator"]) if "chargers" not in one]
     if sound:
         draw.choice(themes)(draw, out, _one_stage(sound[0]))
     return out
@@ -112,5 +111,17 @@ def _other(create: dict[str, Any]) -> dict[str, Any]:
     return {**copy.deepcopy(create), "rollout": OTHER, "refused": "maybe"}
 
 
-def _execute(rollout: str = "main") -> dict[str, Any]:
+def execute(rollout: str = "main") -> dict[str, Any]:
+    """Return the step that executes a stage of a rollout, if it may be."""
     return {"execute_stage": {"rollout": rollout, "refused": "maybe"}}
+
+
+def settled(rollout: str, within: str) -> dict[str, Any]:
+    """Return the step that waits until a stage of a rollout has settled."""
+    return {"wait": {"rollout": rollout, "stage": "settled", "within": within}}
+
+
+def sensible(plan: list[Any]) -> list[Any]:
+    """Return the creates that may be changed: one that makes no sense must stay nonsense."""
+    creates = [step["create"] for step in plan if "create" in step]
+    return [create for create in creates if create.get("refused") is not True]

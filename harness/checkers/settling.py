@@ -15,6 +15,7 @@ from harness.checkers.clocks import CLOCK_SKEW
 if TYPE_CHECKING:
     from harness.checkers.model import Member, Trigger
     from harness.contract import Profile
+    from harness.history import Event
 
 ENDED = ("installed", "failed")
 SLACK = 0.5  # seconds by which two clocks' idea of a time-out may differ here
@@ -110,8 +111,12 @@ def refused(member: Member) -> bool:
 
 def last_sign(member: Member) -> float:
     """Return the time of the last trigger or status of a triggered member."""
+    return _since_told(member, member.reported)
+
+
+def _since_told(member: Member, status: Event | None) -> float:
     trigger = member.triggers[-1].event.time
-    return max(trigger, member.reported.time) if member.reported is not None else trigger
+    return max(trigger, status.time) if status is not None else trigger
 
 
 def clock_start(member: Member) -> float:
@@ -119,8 +124,7 @@ def clock_start(member: Member) -> float:
 
     A CSMS need not hear what the OCPP version does not have.
     """
-    sign, due = member.triggers[-1].event.time, member.rollout.due - CLOCK_SKEW
-    return max(sign, due) if member.understood is None else max(sign, due, member.understood.time)
+    return max(_since_told(member, member.understood), member.rollout.due - CLOCK_SKEW)
 
 
 def end_silence(member: Member, now: float) -> None:

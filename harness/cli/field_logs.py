@@ -39,7 +39,7 @@ from harness.report.block import cleaned
 from harness.review import Reviewer
 from harness.runner import HISTORY
 from harness.verdict import Subject
-from harness.whole_files import forget
+from harness.whole_files import REPORTS, forget
 from simulator.scenario import dump, schema
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from harness.run_record import ExitCode, RunRecord
 
 PROBLEMS = "import.txt"
-WRITTEN = (HISTORY, PROBLEMS, "report.html", "report.json", "junit.xml")
+WRITTEN = (HISTORY, PROBLEMS, *REPORTS)
 MOST_SHOWN = 20  # problems on the screen; all of them are in the file
 
 
